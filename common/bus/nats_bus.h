@@ -1,0 +1,28 @@
+// The Bus over the NATS C client. The only file pair that knows nats.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+
+namespace millrace {
+
+struct NatsOptions {
+  std::string url = "nats://127.0.0.1:4222";
+  std::string creds, tls_ca, tls_cert, tls_key;
+  std::string client_name = "millrace";
+  // How long Connect may try before it gives up with UNAVAILABLE; afterwards a lost connection is sought
+  // again for ever, with jitter.
+  absl::Duration connect_deadline = absl::Seconds(5);
+  uint64_t seed = 0;  // for jitter; 0: from the system
+  size_t max_queued_events =
+      65536;  // events that Poll has not taken; readers stop asking for more at the limit
+};
+
+// UNAVAILABLE: cannot connect (says where and why). FAILED_PRECONDITION: the server has no JetStream.
+absl::StatusOr<std::unique_ptr<Bus>> ConnectNats(const NatsOptions& options, Clock& clock);
+
+}  // namespace millrace

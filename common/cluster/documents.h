@@ -1,0 +1,144 @@
+// The JSON documents that the cluster keeps in its buckets: who writes each, and where, stands beside it.
+//
+//   mr-jobs         job.<name>              JobRecord         made once by submit; deleted by delete
+//   mr-workers      w.<name>                WorkerLease       put by that worker alone, every third of a
+//   lease
+//                   c.<id>                  CoordinatorLease  put by that coordinator alone
+//   mr-assignments  term.<n>                Term              made once by the coordinator that leads from
+//   then on
+//                   assign.<term>.<n>       Assignment        made once by the term's leader; the greatest
+//                   (term, n) is in force cmd.<uid>.<n>           Command           made once by the CLI;
+//                   applied by the leader in order of revision final.<uid>             FinalStatus       made
+//                   once: how the job ended fed.<uid>               InputFed          made once by submit
+//                   when every end mark was acknowledged
+//   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
+//
+// Every Decode answers INVALID_ARGUMENT on anything that is not such a document; unknown fields are ignored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+
+namespace millrace {
+
+struct InputFile {
+  std::string name;  // as it was given; "-" for standard input
+  uint64_t bytes = 0;
+  std::string digest;  // of the first and last MiB and the size: tells other input from the same
+  bool operator==(const InputFile&) const = default;
+};
+
+struct JobRecord {
+  std::string name;
+  std::string uid;        // 16 hex digits, random
+  std::string spec_text;  // the job file
+  std::vector<InputFile> inputs;
+  uint32_t partitions = 0;
+  int64_t created_ms = 0;
+};
+
+struct PartitionReport {  // what an owner says of a partition, in its lease
+  std::string job;
+  std::string uid;
+  uint32_t segment = 0;
+  uint32_t partition = 0;
+  uint64_t epoch = 0;
+  uint64_t offset = 0;  // last applied
+  uint64_t committed_offset = 0;
+  int64_t committed_at_ms = 0;
+  uint64_t records_in = 0;
+  uint64_t records_out = 0;
+  uint64_t dead_letters = 0;
+  uint64_t retries = 0;
+  uint64_t state_keys = 0;
+  uint64_t state_bytes = 0;
+  uint64_t last_record_ms = 0;  // broker time of the last applied message
+  std::string state;            // restoring | running | paused | completed | failed | stopped
+  std::string reason;  // failed: the job is to fail with this; stopped: what stopped the partition, loudly
+};
+
+struct WorkerLease {
+  std::string name;
+  std::string incarnation;  // 16 hex digits, random for each process and each rejoining
+  int64_t pid = 0;
+  std::string host;
+  uint32_t lanes = 0;
+  std::string state;          // ready | draining | stopped   (lost is what others see)
+  uint64_t beat = 0;          // counts the lease's renewals
+  double cpu = 0;             // cores used since the last beat
+  uint64_t memory_bytes = 0;  // resident
+  std::string version;
+  std::string http;  // where it answers, if anywhere
+  std::vector<PartitionReport> partitions;
+};
+
+struct CoordinatorLease {
+  std::string id;
+  uint64_t term = 0;  // that it leads; 0: none
+  uint64_t beat = 0;
+  std::string host;
+  int64_t pid = 0;
+  std::string http;
+};
+
+struct Term {
+  uint64_t term = 0;
+  std::string leader;            // a CoordinatorLease's id
+  int64_t lease_ttl_ms = 15000;  // for workers and coordinators
+};
+
+struct JobAssignment {
+  std::string job;
+  std::string uid;
+  bool paused = false;
+  std::vector<std::string> owners;  // by partition: a worker's name, or empty
+};
+
+struct Assignment {
+  uint64_t term = 0;
+  uint64_t number = 0;
+  std::vector<JobAssignment> jobs;
+};
+
+struct Command {
+  std::string verb;  // pause | resume | cancel
+  std::string id;    // random: who asked
+};
+
+struct FinalStatus {
+  std::string state;  // completed | failed | cancelled
+  std::string reason;
+  int64_t ended_ms = 0;
+  uint64_t records_in = 0, records_out = 0, dead_letters = 0;
+  uint64_t term = 0;
+};
+
+struct InputFed {
+  uint64_t records = 0;
+  uint64_t rejected = 0;  // lines that were no record; they are dead letters
+  uint64_t epoch = 0;
+};
+
+std::string Encode(const JobRecord&);
+std::string Encode(const WorkerLease&);
+std::string Encode(const CoordinatorLease&);
+std::string Encode(const Term&);
+std::string Encode(const Assignment&);
+std::string Encode(const Command&);
+std::string Encode(const FinalStatus&);
+std::string Encode(const InputFed&);
+absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
+absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view json);
+absl::StatusOr<CoordinatorLease> DecodeCoordinatorLease(std::string_view json);
+absl::StatusOr<Term> DecodeTerm(std::string_view json);
+absl::StatusOr<Assignment> DecodeAssignment(std::string_view json);
+absl::StatusOr<Command> DecodeCommand(std::string_view json);
+absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view json);
+absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
+
+}  // namespace millrace

@@ -1,0 +1,73 @@
+// Flags of an executable or a command, over Boost.Program_options: the command line first, then MILLRACE_* in
+// the environment (--lease-ttl is MILLRACE_LEASE_TTL; NATS_URL also serves --nats), then the file that
+// --config names, then the default.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/log.h"
+
+namespace millrace {
+
+// Not thread-safe. The variables must outlive Parse; what they hold before it is the default that --help
+// shows.
+class Flags {
+ public:
+  // `usage`: "coordinator submit JOB.yaml [--input FILE|-]..."; `what`: a sentence; `example`: a line to
+  // copy.
+  Flags(std::string usage, std::string what, std::string example);
+  ~Flags();
+
+  void Add(const std::string& name, std::string* value, const std::string& metavar, const std::string& help);
+  void Add(const std::string& name, absl::Duration* value, const std::string& help);
+  void Add(const std::string& name, int64_t* value, const std::string& metavar, const std::string& help);
+  void Add(const std::string& name, std::optional<int64_t>* value, const std::string& metavar,
+           const std::string& help);
+  void Add(const std::string& name, std::vector<std::string>* values, const std::string& metavar,
+           const std::string& help);  // repeats
+  void AddSize(const std::string& name, uint64_t* value, const std::string& help);
+  void AddSwitch(const std::string& name, bool* value, const std::string& help);
+  void AddShort(char letter, const std::string& name);  // -o for --output
+  // Arguments without a flag, in order; the last one may take all that are left.
+  void Positional(const std::string& name, std::string* value);  // required
+  void OptionalPositional(const std::string& name, std::string* value);
+  void Positionals(const std::string& name, std::vector<std::string>* values);  // any number
+
+  // What to do after Parse: go on, or leave with `exit_code` (--help and --version have printed already).
+  struct Outcome {
+    bool proceed = true;
+    int exit_code = 0;
+  };
+  // INVALID_ARGUMENT, one line with a near miss where there is one: an unknown flag, a bad value, a missing
+  // argument.
+  absl::StatusOr<Outcome> Parse(const std::vector<std::string>& arguments);
+  std::string Help() const;
+  // For `completion`: every long flag.
+  std::vector<std::string> Names() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The flags that every command has: --nats, --creds, --tls-ca, --tls-cert, --tls-key, --log-level,
+// --log-format.
+struct CommonOptions {
+  std::string nats = "nats://127.0.0.1:4222";
+  std::string creds, tls_ca, tls_cert, tls_key;
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  void AddTo(Flags& flags);
+  // Checks the names of level and format and sets the logging up.
+  absl::Status Apply(std::string_view component) const;
+};
+
+}  // namespace millrace

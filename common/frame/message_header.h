@@ -1,0 +1,47 @@
+// The one NATS header that every message on a stream of ours carries: what rule R3 needs, without opening the
+// frame.
+//
+//   Millrace: 1 <kind> <uid> <writer> <epoch> <prev> <upto> <records>
+//   Millrace: 1 d 9f86d081884c7d65 in 3 0.0 18734.0 128
+//
+// kind: d data, r results, e epoch mark, z end mark, t tick, v verdict.  prev, upto: marks, as offset.index.
+// records: how many records this writer has put on this stream in all its epochs, this message's included;
+// for lag only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "common/frame/frame.h"
+#include "common/ids.h"
+
+namespace millrace {
+
+inline constexpr char kMessageHeaderName[] = "Millrace";
+inline constexpr char kExpectedSequenceHeader[] = "Nats-Expected-Last-Sequence";
+
+// Writers: "in" is the job's ingest, "tick" the owner's ticks, "<segment>.<partition>" the owner of that
+// partition.
+inline constexpr char kIngestWriter[] = "in";
+inline constexpr char kTickWriter[] = "tick";
+std::string OwnerWriter(SegmentId segment, PartitionId partition);
+
+struct MessageHeader {
+  FrameKind kind = FrameKind::kData;
+  std::string uid;  // the job's: 16 hex digits
+  std::string writer;
+  Epoch epoch;
+  Mark prev;  // where this writer's message before this one ended
+  Mark upto;  // where this one ends
+  uint64_t records = 0;
+
+  bool operator==(const MessageHeader&) const = default;
+};
+
+std::string FormatMessageHeader(const MessageHeader& header);
+// INVALID_ARGUMENT when malformed. Fields behind the known ones are ignored.
+absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text);
+
+}  // namespace millrace

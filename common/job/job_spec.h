@@ -1,0 +1,140 @@
+// A job as its file describes it: checked, with every default filled in. Made by job_parser.h; read by all
+// the rest.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace millrace {
+
+enum class Format { kJsonLines, kCsv, kRaw };
+
+struct SourceSpec {
+  Format format = Format::kJsonLines;
+  std::map<std::string, std::string>
+      types;  // csv: column -> "string" | "number"; others are guessed from the value
+  uint64_t max_record_bytes = 1 << 20;  // `max_record`: a longer line is a dead letter
+};
+
+// How the key of a record is found.
+struct KeySpec {
+  enum class Kind { kField, kFields, kLua, kWhole };  // kWhole: no `key:` with format raw; the value itself
+  Kind kind = Kind::kField;
+  std::vector<std::string> paths;  // kField: one; kFields: several
+  std::string lua;                 // kLua: an expression over `r`
+};
+
+struct TimeSpec {
+  std::string field;
+  std::string format;  // strftime-like; empty: RFC 3339, epoch seconds or milliseconds
+};
+
+struct BackoffSpec {
+  absl::Duration initial = absl::Milliseconds(100);
+  absl::Duration maximum = absl::Seconds(10);
+};
+
+struct RetrySpec {
+  int attempts = 1;  // in all, the first included
+  BackoffSpec backoff;
+};
+
+enum class OnError { kDeadLetter, kSkip, kFail, kRetry };  // kRetry: retry, then dead letter
+
+struct ErrorPolicy {
+  OnError on_error = OnError::kDeadLetter;
+  RetrySpec retry;
+};
+
+// Settings of a stage that runs user code.
+struct CodeSettings {
+  std::string name;  // for messages and metrics; default: the stage's kind and position
+  absl::Duration timeout = absl::Seconds(2);
+  std::optional<ErrorPolicy> errors;  // overrides the job's
+};
+
+struct FilterStage {
+  std::string expression;
+};
+struct MapStage {
+  std::string expression;                                   // used when fields is empty
+  std::vector<std::pair<std::string, std::string>> fields;  // name -> expression, in the file's order
+};
+struct FlatMapStage {
+  std::string expression;
+};
+struct InspectStage {
+  std::string expression;
+};
+
+enum class AggregateFunction { kCount, kSum, kMin, kMax, kAvg, kFirst, kLast, kDistinct };
+struct AggregateColumn {
+  std::string name;
+  AggregateFunction function = AggregateFunction::kCount;
+  std::string path;  // empty for kCount
+};
+struct EmitSpec {
+  enum class Mode { kEach, kChanges, kFinal, kEvery };
+  Mode mode = Mode::kEach;
+  absl::Duration every;  // kEvery, in log time
+};
+struct AggregateStage {
+  std::vector<AggregateColumn> columns;
+  EmitSpec emit;
+};
+struct KeyedStage {
+  std::string lua;
+};
+
+struct StageSpec {
+  std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage> what;
+  CodeSettings code;
+  int line = 0;  // in the file, for messages
+};
+
+struct SinkSpec {
+  enum class Kind { kResults, kNone };
+  Kind kind = Kind::kResults;
+};
+
+// One of the file's own tests: records in, results expected.
+struct TestSpec {
+  std::string name;
+  std::vector<std::string> input;   // each a record in the source's format (JSON for a mapping in the file)
+  std::vector<std::string> expect;  // each a JSON object {"key":…, "value":…}, in order for each key
+  std::vector<std::string> dead_letters;  // each a substring of the error expected
+  int line = 0;
+};
+
+struct JobSpec {
+  std::string name;
+  SourceSpec source;
+  KeySpec key;
+  std::optional<TimeSpec> time;
+  uint32_t partitions = 16;
+  std::vector<StageSpec> stages;
+  SinkSpec sink;
+  ErrorPolicy errors;
+  absl::Duration commit_interval = absl::Seconds(1);
+  absl::Duration ttl = absl::InfiniteDuration();
+  std::vector<TestSpec> tests;
+
+  std::string text;  // the file, as it was read (after --set): what is stored and compared
+};
+
+inline constexpr uint32_t kMaxPartitions = 4096;
+inline constexpr size_t kMaxJobFileBytes = 1 << 20;
+inline constexpr size_t kMaxStages = 64;
+
+// Whether any stage runs user code, and so whether it may give verdicts.
+bool RunsUserCode(const JobSpec& spec);
+
+}  // namespace millrace

@@ -1,0 +1,33 @@
+// Names of streams, subjects, buckets and keys.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/ids.h"
+
+namespace millrace {
+
+inline constexpr char kJobsBucket[] = "mr-jobs";
+inline constexpr char kWorkersBucket[] = "mr-workers";
+inline constexpr char kAssignmentsBucket[] = "mr-assignments";
+inline constexpr char kEpochsBucket[] = "mr-epochs";
+
+std::string InputStream(std::string_view job, SegmentId s, PartitionId p);        // mr-j-s-p
+std::string InputSubject(std::string_view job, SegmentId s, PartitionId p);       // mr.j.s.p
+std::string ResultStream(std::string_view job, PartitionId p);                    // mr-j-out-p
+std::string ResultSubject(std::string_view job, PartitionId p);                   // mr.j.out.p
+std::string VerdictStream(std::string_view job, SegmentId s, PartitionId p);      // mr-j-s-p-v
+std::string VerdictSubject(std::string_view job, SegmentId s, PartitionId p);     // mr.j.s.p.v
+std::string DeadLetterStream(std::string_view job);                               // mr-j-dead
+std::string DeadLetterSubject(std::string_view job, SegmentId s, PartitionId p);  // mr.j.dead.s.p
+std::string DeadLetterSubjects(std::string_view job);                             // mr.j.dead.>
+std::string EpochKey(std::string_view uid, std::string_view writer,
+                     Epoch epoch);                        // uid.writer.epoch; writer "in" or "s.p"
+std::string StreamDescription(std::string_view uid);      // "millrace <uid>"
+std::string WorkerSubject(std::string_view incarnation);  // mr.rpc.<incarnation>: state and the like
+
+// [A-Za-z0-9_-]{1,64}: what a job or a worker may be called.
+bool IsValidName(std::string_view name);
+
+}  // namespace millrace

@@ -1,0 +1,135 @@
+// The pure heart: a partition is a deterministic state machine over its log,
+//
+//     Step(state, frame) -> (state, outputs)
+//
+// with no NATS, no RocksDB, no threads and no clock in it. The worker runs it; `try`, `test` and `verify` run
+// the same code.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/frame/frame.h"
+#include "common/ids.h"
+#include "common/job/job_spec.h"
+#include "common/pipeline/state.h"
+
+namespace millrace {
+
+// One message of the partition's log, as the Step takes it. Whoever calls has judged it under R3 already.
+struct StepInput {
+  Offset offset;
+  int64_t broker_time_ms = 0;
+  // A frame of ours (data, end, tick, epoch), or, when `stranger` is set, any client's message: one record
+  // whose payload is in the source's format.
+  const FrameView* frame = nullptr;
+  bool stranger = false;
+  std::string_view payload;  // stranger's
+  // Whether every writer has ended with this message (kEnd frames): timers then fire in order of their due
+  // time, `final` is emitted.
+  bool ends_input = false;
+  // Where to go on in this frame: 0, or what a Step before answered in `resume_record`.
+  uint32_t first_record = 0;
+  // How often a record of this partition took its process down or overran its time: from the verdict stream.
+  // Key: (offset, record's position in the frame).
+  const absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>* attempts = nullptr;
+};
+
+struct StepResult {
+  bool done = true;
+  // When not done: the record failed, and its retry is due after `retry_after`; call again with first_record
+  // = resume_record. All records before it took effect; this one had none.
+  uint32_t resume_record = 0;
+  absl::Duration retry_after;
+};
+
+// A record that could not be handled.
+struct DeadLetter {
+  uint32_t record = 0;  // its position in the frame
+  std::string_view key;
+  std::string_view value;  // as it was on the wire: see shape
+  uint32_t shape = kRawShape;
+  const FieldNames* fields = nullptr;
+  int64_t time_ms = kNoTime;
+  std::string stage;  // which stage: its name; empty when it never reached one
+  std::string error;  // one line
+  int attempts = 1;
+};
+
+// Where outputs go. Outputs of one Step come with rising `index` from 0 and the frame's offset.
+class StepSink {
+ public:
+  virtual ~StepSink() = default;
+  // The row's field names, when record.shape >= kFirstRowShape, are in record.fields; the number itself means
+  // nothing here.
+  virtual void Emit(const RecordView& record) = 0;
+  virtual void Reject(const DeadLetter& letter) = 0;
+};
+
+// Told what user code is about to run, so that a watchdog can end a call that overruns its time. Called on
+// the Step's thread, around each record that enters user code. Must be cheap.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  virtual void Enter(Offset offset, uint32_t record, absl::Duration timeout, const std::string& stage) = 0;
+  virtual void Leave() = 0;
+};
+
+struct PipelineOptions {
+  size_t lua_memory_bytes = 64 << 20;  // of one pipeline's Lua state; exceeding it is the record's error
+  CallObserver* observer = nullptr;    // not owned; may be null
+};
+
+// A job's stages, compiled, with the scratch memory (and Lua state) to run them. One for each partition or
+// lane; not thread-safe.
+class Pipeline {
+ public:
+  // INVALID_ARGUMENT with the stage's line when an expression does not compile.
+  static absl::StatusOr<std::unique_ptr<Pipeline>> Create(const JobSpec& spec,
+                                                          const PipelineOptions& options);
+  virtual ~Pipeline() = default;
+
+  // Applies one message. Errors: ABORTED, the job is to fail (on_error: fail) with what happened in the
+  // message; anything else comes from `state` (the disk), and the partition must stop. Records that fail
+  // otherwise go to sink.Reject.
+  virtual absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink) = 0;
+
+  // When something is due without input, in ms of log time: the earliest timer, or `emit: every`. kEndOfTime:
+  // nothing.
+  virtual int64_t NextDueMs(State& state) const = 0;
+
+  // `state get`, `state scan`: the key's state as JSON, and the table it is looked up in (the last stage that
+  // keeps any). NOT_FOUND when the job keeps no state, or none for this key.
+  virtual absl::StatusOr<std::string> StateJson(State& state, std::string_view key) = 0;
+  virtual absl::Status ScanStateJson(
+      State& state, std::string_view prefix, size_t limit,
+      const std::function<bool(std::string_view key, std::string json)>& visit) = 0;
+  // Counts of `inspect` stages, by stage name.
+  virtual std::vector<std::pair<std::string, uint64_t>> InspectCounts() const = 0;
+};
+
+// Takes a record's key as the job says. Used by ingest, and by the Step for strangers. Not thread-safe.
+class KeyExtractor {
+ public:
+  static absl::StatusOr<std::unique_ptr<KeyExtractor>> Create(const JobSpec& spec);
+  virtual ~KeyExtractor() = default;
+  // A line of the source, decoded: its value, key and event time, as views valid until the next call.
+  // INVALID_ARGUMENT, one line, when it is no record: not JSON, no key, a time that does not parse. For csv,
+  // SetCsvHeader comes first.
+  struct Decoded {
+    RecordView record;  // shape: kRawShape, kPackedShape, or kFirstRowShape with `fields` set
+  };
+  virtual absl::Status SetCsvHeader(std::string_view line) = 0;
+  virtual absl::StatusOr<Decoded> Decode(std::string_view line) = 0;
+};
+
+}  // namespace millrace

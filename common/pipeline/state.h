@@ -1,0 +1,92 @@
+// What a Step sees of a partition's state. The worker's StateStore (map in memory, RocksDB below) and the
+// MemoryState of `try`, `test` and `verify` keep the same contract.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+
+namespace millrace {
+
+// A stage's table of values by key. Stage numbers are the position in the job file, below 64.
+using TableId = uint8_t;
+
+// The place of one key's value. Valid until the next call of Find, Scan, or Commit on its State. Cheap to
+// copy.
+class StateSlot {
+ public:
+  virtual ~StateSlot() = default;
+  virtual bool exists() const = 0;
+  virtual std::string_view value() const = 0;  // empty when it does not exist
+  // Makes the value `size` bytes long (keeping what fits; new bytes are zero), marks it dirty, and gives its
+  // place for writing. The pointer holds until the next call on this State.
+  virtual char* Mutable(size_t size) = 0;
+  virtual void Erase() = 0;
+};
+
+// An ordered set of small byte strings: timers by due time, keys that wait to be emitted. Held in memory,
+// committed with the rest. Bounded by kMaxOrderedSet entries (Insert then answers RESOURCE_EXHAUSTED).
+inline constexpr size_t kMaxOrderedSet = 4'000'000;
+class OrderedSet {
+ public:
+  virtual ~OrderedSet() = default;
+  virtual absl::Status Insert(std::string_view item) = 0;
+  virtual void Erase(std::string_view item) = 0;
+  virtual bool Contains(std::string_view item) const = 0;
+  virtual size_t size() const = 0;
+  virtual std::string_view First() const = 0;  // REQUIRES: size() > 0; valid until the next change
+};
+
+// Numbers of a partition that are a function of its log; part of the state, committed with it.
+struct Progress {
+  int64_t log_time_ms = kNoTime;    // the greatest broker time so far
+  int64_t watermark_ms = kNoTime;   // kEndOfTime behind the end mark
+  bool ended = false;               // every writer's end mark was seen
+  int64_t next_every_ms = kNoTime;  // `emit: every`: when it is due next
+  uint64_t records_in = 0;
+  uint64_t records_out = 0;
+  uint64_t dead_letters = 0;
+  uint64_t skipped = 0;  // on_error: skip
+  uint64_t retries = 0;
+
+  bool operator==(const Progress&) const = default;
+};
+
+// Not thread-safe: one thread owns a partition and its State.
+class State {
+ public:
+  virtual ~State() = default;
+
+  // The slot of `key`, whether it exists or not. Errors are the disk's. The slot is owned by the State.
+  virtual absl::StatusOr<StateSlot*> Find(TableId table, std::string_view key) = 0;
+  // A hint that `key` is looked up soon.
+  virtual void Prefetch(TableId /*table*/, std::string_view /*key*/) {}
+  virtual OrderedSet& Ordered(TableId table) = 0;
+
+  // Calls `visit` for every key of the table that starts with `prefix`, in byte order of the key, until it
+  // returns false. `visit` must not touch this table (it may touch the others).
+  virtual absl::Status Scan(
+      TableId table, std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+
+  // A record's changes are all or nothing. Between BeginRecord and EndRecord the old values are kept;
+  // RollbackRecord puts them back (slots, ordered sets and progress()). Without BeginRecord changes are final
+  // at once.
+  virtual void BeginRecord() = 0;
+  virtual void EndRecord() = 0;
+  virtual void RollbackRecord() = 0;
+
+  Progress& progress() { return progress_; }
+  const Progress& progress() const { return progress_; }
+
+ protected:
+  Progress progress_;
+};
+
+}  // namespace millrace
