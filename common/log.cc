@@ -49,15 +49,15 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
   if (!logger->should_log(ToSpdlog(level))) return;
   std::string line;
   if (g_format == LogFormat::kJson) {
-    absl::StrAppend(&line, "\"message\":", Quoted(message));
+    StrAppend(&line, "\"message\":", Quoted(message));
     for (const LogField& f : fields) {
-      absl::StrAppend(&line, ",", Quoted(f.key), ":", f.numeric ? f.value : Quoted(f.value));
+      StrAppend(&line, ",", Quoted(f.key), ":", f.numeric ? f.value : Quoted(f.value));
     }
   } else {
-    absl::StrAppend(&line, message);
+    StrAppend(&line, message);
     for (const LogField& f : fields) {
       const bool plain = f.numeric || f.value.find_first_of(" \t\n\"") == std::string::npos;
-      absl::StrAppend(&line, " ", f.key, "=", plain ? f.value : Quoted(f.value));
+      StrAppend(&line, " ", f.key, "=", plain ? f.value : Quoted(f.value));
     }
   }
   logger->log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));

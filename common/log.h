@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "absl/strings/str_cat.h"
+#include "common/strings.h"
 
 namespace millrace {
 
@@ -20,7 +20,7 @@ struct LogField {
   LogField(std::string_view k, const std::string& v) : key(k), value(v) {}
   template <typename T>
     requires std::is_arithmetic_v<T>
-  LogField(std::string_view k, T v) : key(k), value(absl::StrCat(v)), numeric(true) {}
+  LogField(std::string_view k, T v) : key(k), value(StrCat(v)), numeric(true) {}
 
   std::string_view key;
   std::string value;

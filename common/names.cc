@@ -3,38 +3,38 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
+#include "common/strings.h"
 
 namespace millrace {
 
 std::string InputStream(std::string_view job, SegmentId s, PartitionId p) {
-  return absl::StrCat("mr-", job, "-", s.value(), "-", p.value());
+  return StrCat("mr-", job, "-", s.value(), "-", p.value());
 }
 std::string InputSubject(std::string_view job, SegmentId s, PartitionId p) {
-  return absl::StrCat("mr.", job, ".", s.value(), ".", p.value());
+  return StrCat("mr.", job, ".", s.value(), ".", p.value());
 }
 std::string ResultStream(std::string_view job, PartitionId p) {
-  return absl::StrCat("mr-", job, "-out-", p.value());
+  return StrCat("mr-", job, "-out-", p.value());
 }
 std::string ResultSubject(std::string_view job, PartitionId p) {
-  return absl::StrCat("mr.", job, ".out.", p.value());
+  return StrCat("mr.", job, ".out.", p.value());
 }
 std::string VerdictStream(std::string_view job, SegmentId s, PartitionId p) {
-  return absl::StrCat(InputStream(job, s, p), "-v");
+  return StrCat(InputStream(job, s, p), "-v");
 }
 std::string VerdictSubject(std::string_view job, SegmentId s, PartitionId p) {
-  return absl::StrCat(InputSubject(job, s, p), ".v");
+  return StrCat(InputSubject(job, s, p), ".v");
 }
-std::string DeadLetterStream(std::string_view job) { return absl::StrCat("mr-", job, "-dead"); }
+std::string DeadLetterStream(std::string_view job) { return StrCat("mr-", job, "-dead"); }
 std::string DeadLetterSubject(std::string_view job, SegmentId s, PartitionId p) {
-  return absl::StrCat("mr.", job, ".dead.", s.value(), ".", p.value());
+  return StrCat("mr.", job, ".dead.", s.value(), ".", p.value());
 }
-std::string DeadLetterSubjects(std::string_view job) { return absl::StrCat("mr.", job, ".dead.>"); }
+std::string DeadLetterSubjects(std::string_view job) { return StrCat("mr.", job, ".dead.>"); }
 std::string EpochKey(std::string_view uid, std::string_view writer, Epoch epoch) {
-  return absl::StrCat(uid, ".", writer, ".", epoch.value());
+  return StrCat(uid, ".", writer, ".", epoch.value());
 }
-std::string StreamDescription(std::string_view uid) { return absl::StrCat("millrace ", uid); }
-std::string WorkerSubject(std::string_view incarnation) { return absl::StrCat("mr.rpc.", incarnation); }
+std::string StreamDescription(std::string_view uid) { return StrCat("millrace ", uid); }
+std::string WorkerSubject(std::string_view incarnation) { return StrCat("mr.rpc.", incarnation); }
 
 bool IsValidName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
