@@ -15,8 +15,10 @@ namespace millrace {
 absl::StatusOr<absl::Duration> ParseDuration(std::string_view text);
 // Units B KB MB GB TB (powers of 1000) and KiB MiB GiB TiB; none is bytes.
 absl::StatusOr<uint64_t> ParseSize(std::string_view text);
-std::string FormatDuration(absl::Duration duration);  // shortest form that reads back the same
-std::string FormatSize(uint64_t bytes);               // for people: "1.5 MiB"
+// The shortest form that reads back the same. Call it with its namespace: abseil has one of that name, which
+// lookup finds too.
+std::string FormatDuration(absl::Duration duration);
+std::string FormatSize(uint64_t bytes);  // for people: "1.5 MiB"
 
 // The candidate nearest to `word`, if near enough (at most a third of its letters changed) to be meant; else
 // empty.
