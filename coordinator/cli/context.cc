@@ -1,0 +1,122 @@
+#include "coordinator/cli/context.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/bus/nats_bus.h"
+#include "common/clock.h"
+#include "common/signals.h"
+
+namespace millrace {
+
+Command::Command(const std::string& usage, const std::string& what, const std::string& example)
+    : flags_(usage, what, example) {}
+
+void Command::AddOutput(std::vector<std::string> choices) {
+  output_choices_ = std::move(choices);
+  output_ = output_choices_.front();
+  flags_.Add("output", &output_, absl::StrJoin(output_choices_, "|"), "how to print");
+  flags_.AddShort('o', "output");
+}
+
+void Command::AddConnection() {
+  connects_ = true;
+  common_.log_level = "warn";
+  common_.AddTo(flags_);
+}
+
+std::optional<int> Command::Parse(const std::vector<std::string>& arguments) {
+  const auto outcome = flags_.Parse(arguments);
+  if (!outcome.ok()) return Fail(outcome.status());
+  if (!outcome->proceed) return outcome->exit_code;
+  if (!output_choices_.empty() &&
+      std::find(output_choices_.begin(), output_choices_.end(), output_) == output_choices_.end()) {
+    return Fail(absl::InvalidArgumentError(absl::StrCat("--output ", output_, " — no such form — try one of ",
+                                                        absl::StrJoin(output_choices_, ", "))));
+  }
+  if (connects_) {
+    if (const absl::Status status = common_.Apply("coordinator"); !status.ok()) return Fail(status);
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::unique_ptr<Bus>> Command::Connect() const {
+  NatsOptions options;
+  options.url = common_.nats;
+  options.creds = common_.creds;
+  options.tls_ca = common_.tls_ca;
+  options.tls_cert = common_.tls_cert;
+  options.tls_key = common_.tls_key;
+  options.client_name = "millrace-coordinator-cli";
+  return ConnectNats(options, SystemClock());
+}
+
+int ExitCodeOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return kExitDone;
+    case absl::StatusCode::kInvalidArgument:
+      return kExitUsage;
+    case absl::StatusCode::kNotFound:
+      return kExitNoSuchThing;
+    case absl::StatusCode::kDeadlineExceeded:
+      return kExitTimedOut;
+    case absl::StatusCode::kUnavailable:
+      return kExitCannotConnect;
+    case absl::StatusCode::kCancelled:
+      return kExitInterrupted;
+    default:
+      return kExitFailed;
+  }
+}
+
+int Fail(const absl::Status& status) {
+  // A pipe whose reader left (`… | head`) and Ctrl-C need no words.
+  if (!absl::IsCancelled(status)) Say(status.message());
+  return ExitCodeOf(status);
+}
+
+void Say(std::string_view line) {
+  const std::string text =
+      absl::StrCat("coordinator: ", absl::StrReplaceAll(line, {{"\n", " "}, {"\r", " "}}), "\n");
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+absl::Status CheckInterrupted() {
+  if (StopSignals() > 0) return absl::CancelledError("interrupted");
+  return absl::OkStatus();
+}
+
+bool StdoutIsTerminal() { return isatty(STDOUT_FILENO) == 1; }
+
+bool UseColor() {
+  const char* no_color = std::getenv("NO_COLOR");
+  return StdoutIsTerminal() && (no_color == nullptr || *no_color == '\0');
+}
+
+absl::Status WriteOut(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    if (written > 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (written < 0 && errno == EINTR) {
+      if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
+    } else if (written < 0 && errno == EPIPE) {
+      return absl::CancelledError("standard output was closed");
+    } else {
+      return absl::InternalError(
+          absl::StrCat("cannot write to standard output — ", std::strerror(errno), " — is its disk full?"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace millrace

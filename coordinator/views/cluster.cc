@@ -1,0 +1,136 @@
+#include "coordinator/views/cluster.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/cluster/key_view.h"
+#include "common/names.h"
+#include "common/units.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kDefaultLeaseTtlMs = 15'000;
+constexpr int64_t kNsPerMs = 1'000'000;
+
+void DecodeLease(const KeyValue& entry, Cluster* cluster) {
+  cluster->newest_lease_ns = std::max(cluster->newest_lease_ns, entry.time_ns);
+  if (entry.deleted) return;
+  if (entry.key.starts_with("w.")) {
+    if (auto lease = DecodeWorkerLease(entry.value); lease.ok()) {
+      const std::string name = lease->name;
+      cluster->workers[name] = {*std::move(lease), entry.time_ns};
+    }
+  } else if (entry.key.starts_with("c.")) {
+    if (auto lease = DecodeCoordinatorLease(entry.value); lease.ok()) {
+      cluster->coordinators.push_back(*std::move(lease));
+    }
+  }
+}
+
+void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
+  if (entry.deleted) return;
+  const std::vector<std::string> parts = absl::StrSplit(entry.key, absl::MaxSplits('.', 2));
+  if (parts.size() < 2) return;
+  if (parts[0] == "term") {
+    auto term = DecodeTerm(entry.value);
+    if (term.ok() && (!cluster->term || term->term > cluster->term->term)) cluster->term = *std::move(term);
+  } else if (parts[0] == "assign") {
+    auto next = DecodeAssignment(entry.value);
+    if (!next.ok()) return;
+    const auto rank = [](const Assignment& a) { return std::pair(a.term, a.number); };
+    if (!cluster->assignment || rank(*next) > rank(*cluster->assignment)) {
+      cluster->assignment = *std::move(next);
+    }
+  } else if (parts[0] == "final") {
+    if (auto final_status = DecodeFinalStatus(entry.value); final_status.ok()) {
+      cluster->finals[parts[1]] = *std::move(final_status);
+    }
+  } else if (parts[0] == "fed") {
+    if (auto fed = DecodeInputFed(entry.value); fed.ok()) cluster->fed[parts[1]] = *std::move(fed);
+  } else if (parts[0] == "cmd" && parts.size() == 3) {
+    uint64_t number = 0;
+    if (absl::SimpleAtoi(parts[2], &number)) {
+      uint64_t& greatest = cluster->commands[parts[1]];
+      greatest = std::max(greatest, number);
+    }
+  }
+}
+
+absl::StatusOr<BucketEntries> ReadBucketOrEmpty(Bus& bus, const std::string& bucket) {
+  auto entries = ReadBucket(bus, bucket);
+  if (absl::IsNotFound(entries.status())) return BucketEntries();
+  return entries;
+}
+
+}  // namespace
+
+const JobRecord* Cluster::FindJob(std::string_view name) const {
+  const auto found = jobs.find(std::string(name));
+  return found == jobs.end() ? nullptr : &found->second;
+}
+
+const FinalStatus* Cluster::FindFinal(const std::string& uid) const {
+  const auto found = finals.find(uid);
+  return found == finals.end() ? nullptr : &found->second;
+}
+
+const JobAssignment* Cluster::FindAssigned(const std::string& uid) const {
+  if (!assignment) return nullptr;
+  const auto found = std::find_if(assignment->jobs.begin(), assignment->jobs.end(),
+                                  [&](const JobAssignment& job) { return job.uid == uid; });
+  return found == assignment->jobs.end() ? nullptr : &*found;
+}
+
+int64_t Cluster::lease_ttl_ms() const { return term ? term->lease_ttl_ms : kDefaultLeaseTtlMs; }
+
+int64_t Cluster::LeaseMsLeft(const WorkerSeen& worker) const {
+  const int64_t age_ms = (newest_lease_ns - worker.renewed_ns) / kNsPerMs;
+  return std::max<int64_t>(0, lease_ttl_ms() - age_ms);
+}
+
+bool Cluster::IsLost(const WorkerSeen& worker) const {
+  return worker.lease.state != "stopped" && LeaseMsLeft(worker) == 0;
+}
+
+Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
+                      const BucketEntries& assignments) {
+  Cluster cluster;
+  for (const auto& [key, entry] : jobs) {
+    if (entry.deleted || !key.starts_with("job.")) continue;
+    if (auto job = DecodeJobRecord(entry.value); job.ok()) {
+      const std::string name = job->name;
+      cluster.jobs[name] = *std::move(job);
+    }
+  }
+  for (const auto& [key, entry] : workers) DecodeLease(entry, &cluster);
+  for (const auto& [key, entry] : assignments) DecodeAssignmentKey(entry, &cluster);
+  return cluster;
+}
+
+absl::StatusOr<Cluster> ReadCluster(Bus& bus) {
+  const auto jobs = ReadBucketOrEmpty(bus, kJobsBucket);
+  if (!jobs.ok()) return jobs.status();
+  const auto workers = ReadBucketOrEmpty(bus, kWorkersBucket);
+  if (!workers.ok()) return workers.status();
+  const auto assignments = ReadBucketOrEmpty(bus, kAssignmentsBucket);
+  if (!assignments.ok()) return assignments.status();
+  return DecodeCluster(*jobs, *workers, *assignments);
+}
+
+absl::StatusOr<JobRecord> RequireJob(const Cluster& cluster, std::string_view name) {
+  if (const JobRecord* job = cluster.FindJob(name)) return *job;
+  std::vector<std::string> names;
+  for (const auto& [job_name, record] : cluster.jobs) names.push_back(job_name);
+  const std::string near = NearMiss(name, names);
+  return absl::NotFoundError(absl::StrCat(
+      "no job `", name, "` — ",
+      near.empty() ? "nothing of that name was submitted here" : absl::StrCat("did you mean `", near, "`?"),
+      " — try `coordinator jobs`"));
+}
+
+}  // namespace millrace

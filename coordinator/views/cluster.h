@@ -1,0 +1,57 @@
+// The cluster's documents, decoded and put together: what every view is computed from.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/bus/bus.h"
+#include "common/cluster/documents.h"
+
+namespace millrace {
+
+using BucketEntries = std::map<std::string, KeyValue, std::less<>>;
+
+struct WorkerSeen {
+  WorkerLease lease;
+  int64_t renewed_ns = 0;  // when the broker took it
+};
+
+struct Cluster {
+  std::map<std::string, JobRecord> jobs;      // by name
+  std::map<std::string, WorkerSeen> workers;  // by name
+  std::vector<CoordinatorLease> coordinators;
+  std::optional<Term> term;              // the greatest
+  std::optional<Assignment> assignment;  // the one in force: the greatest (term, number)
+  std::map<std::string, FinalStatus> finals;  // by uid
+  std::map<std::string, InputFed> fed;        // by uid
+  std::map<std::string, uint64_t> commands;   // by uid: the greatest number used
+  // Broker time of the newest lease (a worker's or a coordinator's): the cluster's "now" where leases are
+  // judged, so that a skewed clock on the reader's machine loses no worker. When nobody renews any more it
+  // stands still, and the last ones alive do not turn into lost ones.
+  int64_t newest_lease_ns = 0;
+
+  const JobRecord* FindJob(std::string_view name) const;
+  const FinalStatus* FindFinal(const std::string& uid) const;
+  // The job in the assignment in force, nullptr when it is not there.
+  const JobAssignment* FindAssigned(const std::string& uid) const;
+  int64_t lease_ttl_ms() const;
+  int64_t LeaseMsLeft(const WorkerSeen& worker) const;  // 0: ran out
+  // Not renewed within the lease's time, and not stopped in order.
+  bool IsLost(const WorkerSeen& worker) const;
+};
+
+// Pure. Documents that do not decode are passed over: a newer version may have written them.
+Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
+                      const BucketEntries& assignments);
+
+// Reads the buckets. Uses the bus's Poll: for the thread that owns it. A bucket that does not exist is empty.
+absl::StatusOr<Cluster> ReadCluster(Bus& bus);
+
+// NOT_FOUND with the near miss and the command that lists them.
+absl::StatusOr<JobRecord> RequireJob(const Cluster& cluster, std::string_view name);
+
+}  // namespace millrace

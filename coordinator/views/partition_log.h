@@ -1,0 +1,32 @@
+// What a partition's input stream says of itself: the facts that lag and age are computed from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "coordinator/views/cluster.h"
+
+namespace millrace {
+
+struct PartitionLog {
+  uint64_t end = 0;  // the last sequence; 0: empty
+  // How many records the ingest has put there, by the header of its last message; nullopt when the stream's
+  // last messages are not the ingest's (strangers').
+  std::optional<uint64_t> records;
+  // Broker time of the oldest message that the partition has not applied; nullopt: it has applied all.
+  std::optional<int64_t> oldest_ms;
+};
+
+// What the owners last said of each partition of the job: the report of the greatest epoch, then offset. The
+// leases of workers that are gone count too: theirs is the best that is known until the next owner speaks.
+std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job);
+
+// Asks the broker about each input stream, one after the other. Control plane only: any thread.
+absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Cluster& cluster,
+                                                            const JobRecord& job);
+
+}  // namespace millrace

@@ -1,0 +1,211 @@
+#include "coordinator/views/views.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace millrace {
+namespace {
+
+struct Totals {
+  uint64_t records_in = 0;
+  uint64_t records_out = 0;
+  uint64_t dead_letters = 0;
+};
+
+Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
+  if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
+    return {final_status->records_in, final_status->records_out, final_status->dead_letters};
+  }
+  Totals totals;
+  for (const auto& report : NewestReports(cluster, job)) {
+    if (!report) continue;
+    totals.records_in += report->records_in;
+    totals.records_out += report->records_out;
+    totals.dead_letters += report->dead_letters;
+  }
+  return totals;
+}
+
+ViewJson TimeJson(int64_t ms) {
+  if (ms == 0) return nullptr;
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(ms), absl::UTCTimeZone());
+}
+
+bool IsCompleted(const Cluster& cluster, const JobRecord& job) {
+  const FinalStatus* final_status = cluster.FindFinal(job.uid);
+  return final_status != nullptr && final_status->state == "completed";
+}
+
+// Records that wait: what the ingest counted less what was taken; without its count, messages.
+uint64_t LagOf(const PartitionLog& log, uint64_t offset, uint64_t records_in) {
+  if (offset >= log.end) return 0;
+  if (!log.records) return log.end - offset;
+  return *log.records > records_in ? *log.records - records_in : 0;
+}
+
+int64_t AgeMs(int64_t now_ms, int64_t then_ms) { return std::max<int64_t>(0, now_ms - then_ms); }
+
+std::string PartitionStateOf(const Cluster& cluster, const JobRecord& job, const std::string& owner,
+                             const std::optional<PartitionReport>& report) {
+  if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) return final_status->state;
+  if (const JobAssignment* assigned = cluster.FindAssigned(job.uid); assigned != nullptr && assigned->paused) {
+    return "paused";
+  }
+  if (owner.empty()) return "unassigned";
+  return report ? report->state : "starting";
+}
+
+ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t partition, const PartitionLog& log,
+                      const std::optional<PartitionReport>& report, int64_t now_ms) {
+  const JobAssignment* assigned = cluster.FindAssigned(job.uid);
+  const std::string owner =
+      assigned != nullptr && partition < assigned->owners.size() ? assigned->owners[partition] : "";
+  const PartitionReport known = report.value_or(PartitionReport());
+  const uint64_t offset = IsCompleted(cluster, job) ? log.end : known.offset;
+  ViewJson row;
+  row["segment"] = 0;
+  row["partition"] = partition;
+  row["owner"] = owner;
+  row["epoch"] = known.epoch;
+  row["offset"] = offset;
+  row["end"] = log.end;
+  row["lag_records"] = LagOf(log, offset, known.records_in);
+  row["oldest_ms"] = offset < log.end && log.oldest_ms ? AgeMs(now_ms, *log.oldest_ms) : 0;
+  row["committed_ms_ago"] =
+      known.committed_at_ms > 0 ? ViewJson(AgeMs(now_ms, known.committed_at_ms)) : ViewJson(nullptr);
+  row["committed_offset"] = known.committed_offset;
+  row["checkpoint_offset"] = 0;  // none: this version keeps state on the worker's disk only
+  row["state_keys"] = known.state_keys;
+  row["state_bytes"] = known.state_bytes;
+  row["state"] = PartitionStateOf(cluster, job, owner, report);
+  row["reason"] = known.reason;
+  row["records_in"] = known.records_in;
+  row["records_out"] = known.records_out;
+  row["dead_letters"] = known.dead_letters;
+  row["retries"] = known.retries;
+  return row;
+}
+
+ViewJson SegmentJson(const ViewJson& partitions) {
+  ViewJson segment;
+  uint64_t lag_records = 0, state_keys = 0, state_bytes = 0;
+  int64_t oldest_ms = 0;
+  for (const auto& row : partitions) {
+    lag_records += row["lag_records"].get<uint64_t>();
+    oldest_ms = std::max(oldest_ms, row["oldest_ms"].get<int64_t>());
+    state_keys += row["state_keys"].get<uint64_t>();
+    state_bytes += row["state_bytes"].get<uint64_t>();
+  }
+  segment["segment"] = 0;
+  segment["partitions"] = partitions.size();
+  segment["owned"] = std::count_if(partitions.begin(), partitions.end(),
+                                   [](const auto& row) { return !row["owner"].template get_ref<const std::string&>().empty(); });
+  segment["lag_records"] = lag_records;
+  segment["oldest_ms"] = oldest_ms;
+  segment["state_keys"] = state_keys;
+  segment["state_bytes"] = state_bytes;
+  return segment;
+}
+
+}  // namespace
+
+JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
+  if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
+    return {final_status->state, final_status->reason};
+  }
+  const JobAssignment* assigned = cluster.FindAssigned(job.uid);
+  if (assigned != nullptr && assigned->paused) return {"paused", ""};
+  for (const auto& report : NewestReports(cluster, job)) {
+    if (report && (report->state == "stopped" || report->state == "failed")) {
+      return {"running", absl::StrCat("partition ", report->partition, " ", report->state, ": ", report->reason)};
+    }
+  }
+  if (assigned == nullptr) return {"running", "waiting for a coordinator to assign it"};
+  const auto unowned = std::count(assigned->owners.begin(), assigned->owners.end(), "");
+  if (unowned > 0) return {"running", absl::StrCat(unowned, " partitions wait for a worker")};
+  return {"running", ""};
+}
+
+ViewJson JobsView(const Cluster& cluster) {
+  ViewJson rows = ViewJson::array();
+  for (const auto& [name, job] : cluster.jobs) {
+    const JobState state = JobStateOf(cluster, job);
+    const Totals totals = TotalsOf(cluster, job);
+    const FinalStatus* final_status = cluster.FindFinal(job.uid);
+    ViewJson row;
+    row["job"] = name;
+    row["uid"] = job.uid;
+    row["state"] = state.state;
+    row["reason"] = state.reason;
+    row["partitions"] = job.partitions;
+    row["records_in"] = totals.records_in;
+    row["records_out"] = totals.records_out;
+    row["dead_letters"] = totals.dead_letters;
+    row["started"] = TimeJson(job.created_ms);
+    row["ended"] = TimeJson(final_status != nullptr ? final_status->ended_ms : 0);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vector<PartitionLog>& logs,
+                    int64_t now_ms) {
+  const JobState state = JobStateOf(cluster, job);
+  const Totals totals = TotalsOf(cluster, job);
+  const FinalStatus* final_status = cluster.FindFinal(job.uid);
+  const ViewJson segment = SegmentJson(PartitionsView(cluster, job, logs, now_ms));
+  ViewJson view;
+  view["job"] = job.name;
+  view["uid"] = job.uid;
+  view["state"] = state.state;
+  view["reason"] = state.reason;
+  view["records_in"] = totals.records_in;
+  view["records_out"] = totals.records_out;
+  view["dead_letters"] = totals.dead_letters;
+  view["lag_records"] = segment["lag_records"];
+  view["oldest_ms"] = segment["oldest_ms"];
+  view["started"] = TimeJson(job.created_ms);
+  view["ended"] = TimeJson(final_status != nullptr ? final_status->ended_ms : 0);
+  const auto fed = cluster.fed.find(job.uid);
+  view["input_records"] = fed != cluster.fed.end() ? ViewJson(fed->second.records) : ViewJson(nullptr);
+  view["input_rejected"] = fed != cluster.fed.end() ? ViewJson(fed->second.rejected) : ViewJson(nullptr);
+  view["segments"] = ViewJson::array({segment});
+  return view;
+}
+
+ViewJson PartitionsView(const Cluster& cluster, const JobRecord& job, const std::vector<PartitionLog>& logs,
+                        int64_t now_ms) {
+  ViewJson rows = ViewJson::array();
+  const auto reports = NewestReports(cluster, job);
+  for (uint32_t p = 0; p < job.partitions; ++p) {
+    const PartitionLog log = p < logs.size() ? logs[p] : PartitionLog();
+    rows.push_back(PartitionRow(cluster, job, p, log, reports[p], now_ms));
+  }
+  return rows;
+}
+
+ViewJson WorkersView(const Cluster& cluster) {
+  ViewJson rows = ViewJson::array();
+  for (const auto& [name, worker] : cluster.workers) {
+    const WorkerLease& lease = worker.lease;
+    ViewJson row;
+    row["name"] = name;
+    row["incarnation"] = lease.incarnation;
+    row["pid"] = lease.pid;
+    row["host"] = lease.host;
+    row["lanes"] = lease.lanes;
+    row["partitions"] = lease.partitions.size();
+    row["state"] = cluster.IsLost(worker) ? "lost" : lease.state;
+    row["cpu"] = lease.cpu;
+    row["memory_bytes"] = lease.memory_bytes;
+    row["lease_ms_left"] = cluster.LeaseMsLeft(worker);
+    row["version"] = lease.version;
+    row["http"] = lease.http;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace millrace
