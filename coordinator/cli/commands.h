@@ -1,5 +1,6 @@
 // The coordinator's commands: each parses its own arguments (those behind its name), does its work and gives
-// the exit code (common/exit_codes.h). Called once in a process, on the main thread, after signals are caught.
+// the exit code (common/exit_codes.h). Called once in a process, on the main thread, after signals are
+// caught.
 #pragma once
 
 #include <string>

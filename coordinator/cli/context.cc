@@ -8,12 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/bus/nats_bus.h"
 #include "common/clock.h"
 #include "common/signals.h"
+#include "common/strings.h"
 
 namespace millrace {
 
@@ -39,8 +39,8 @@ std::optional<int> Command::Parse(const std::vector<std::string>& arguments) {
   if (!outcome->proceed) return outcome->exit_code;
   if (!output_choices_.empty() &&
       std::find(output_choices_.begin(), output_choices_.end(), output_) == output_choices_.end()) {
-    return Fail(absl::InvalidArgumentError(absl::StrCat("--output ", output_, " — no such form — try one of ",
-                                                        absl::StrJoin(output_choices_, ", "))));
+    return Fail(absl::InvalidArgumentError(
+        StrCat("--output ", output_, " — no such form — try one of ", absl::StrJoin(output_choices_, ", "))));
   }
   if (connects_) {
     if (const absl::Status status = common_.Apply("coordinator"); !status.ok()) return Fail(status);
@@ -80,13 +80,13 @@ int ExitCodeOf(const absl::Status& status) {
 
 int Fail(const absl::Status& status) {
   // A pipe whose reader left (`… | head`) and Ctrl-C need no words.
-  if (!absl::IsCancelled(status)) Say(status.message());
+  if (!absl::IsCancelled(status)) Say(ToStd(status.message()));
   return ExitCodeOf(status);
 }
 
 void Say(std::string_view line) {
   const std::string text =
-      absl::StrCat("coordinator: ", absl::StrReplaceAll(line, {{"\n", " "}, {"\r", " "}}), "\n");
+      StrCat("coordinator: ", absl::StrReplaceAll(ToAbsl(line), {{"\n", " "}, {"\r", " "}}), "\n");
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
@@ -113,7 +113,7 @@ absl::Status WriteOut(std::string_view text) {
       return absl::CancelledError("standard output was closed");
     } else {
       return absl::InternalError(
-          absl::StrCat("cannot write to standard output — ", std::strerror(errno), " — is its disk full?"));
+          StrCat("cannot write to standard output — ", std::strerror(errno), " — is its disk full?"));
     }
   }
   return absl::OkStatus();

@@ -1,5 +1,5 @@
-// What the commands share: their flags, the connection, how a Status becomes a line and an exit code, and how a
-// terminal is told from a pipe.
+// What the commands share: their flags, the connection, how a Status becomes a line and an exit code, and how
+// a terminal is told from a pipe.
 #pragma once
 
 #include <memory>

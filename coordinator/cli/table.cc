@@ -12,8 +12,8 @@ struct Cell {
 
 // Columns, not bytes: continuation bytes of UTF-8 take no room of their own.
 size_t Width(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(),
+                                           [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
 }
 
 Cell CellOf(const nlohmann::ordered_json& row, const std::string& field) {

@@ -4,11 +4,10 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "common/cluster/key_view.h"
 #include "common/names.h"
+#include "common/strings.h"
 #include "common/units.h"
 
 namespace millrace {
@@ -127,10 +126,10 @@ absl::StatusOr<JobRecord> RequireJob(const Cluster& cluster, std::string_view na
   std::vector<std::string> names;
   for (const auto& [job_name, record] : cluster.jobs) names.push_back(job_name);
   const std::string near = NearMiss(name, names);
-  return absl::NotFoundError(absl::StrCat(
-      "no job `", name, "` — ",
-      near.empty() ? "nothing of that name was submitted here" : absl::StrCat("did you mean `", near, "`?"),
-      " — try `coordinator jobs`"));
+  return absl::NotFoundError(
+      StrCat("no job `", name, "` — ",
+             near.empty() ? "nothing of that name was submitted here" : StrCat("did you mean `", near, "`?"),
+             " — try `coordinator jobs`"));
 }
 
 }  // namespace millrace

@@ -24,8 +24,8 @@ struct Cluster {
   std::map<std::string, JobRecord> jobs;      // by name
   std::map<std::string, WorkerSeen> workers;  // by name
   std::vector<CoordinatorLease> coordinators;
-  std::optional<Term> term;              // the greatest
-  std::optional<Assignment> assignment;  // the one in force: the greatest (term, number)
+  std::optional<Term> term;                   // the greatest
+  std::optional<Assignment> assignment;       // the one in force: the greatest (term, number)
   std::map<std::string, FinalStatus> finals;  // by uid
   std::map<std::string, InputFed> fed;        // by uid
   std::map<std::string, uint64_t> commands;   // by uid: the greatest number used

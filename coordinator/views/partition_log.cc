@@ -13,8 +13,8 @@ constexpr SegmentId kOnlySegment{0};
 constexpr uint64_t kLookBackMessages = 4;
 constexpr int64_t kNsPerMs = 1'000'000;
 
-absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::string& stream, const JobRecord& job,
-                                                        const StreamInfo& info) {
+absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::string& stream,
+                                                        const JobRecord& job, const StreamInfo& info) {
   for (uint64_t back = 0; back < kLookBackMessages && back < info.last_sequence; ++back) {
     const uint64_t sequence = info.last_sequence - back;
     if (sequence < info.first_sequence) break;

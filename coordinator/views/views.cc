@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/strings.h"
 
 namespace millrace {
 namespace {
@@ -50,15 +50,16 @@ int64_t AgeMs(int64_t now_ms, int64_t then_ms) { return std::max<int64_t>(0, now
 std::string PartitionStateOf(const Cluster& cluster, const JobRecord& job, const std::string& owner,
                              const std::optional<PartitionReport>& report) {
   if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) return final_status->state;
-  if (const JobAssignment* assigned = cluster.FindAssigned(job.uid); assigned != nullptr && assigned->paused) {
+  if (const JobAssignment* assigned = cluster.FindAssigned(job.uid);
+      assigned != nullptr && assigned->paused) {
     return "paused";
   }
   if (owner.empty()) return "unassigned";
   return report ? report->state : "starting";
 }
 
-ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t partition, const PartitionLog& log,
-                      const std::optional<PartitionReport>& report, int64_t now_ms) {
+ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t partition,
+                      const PartitionLog& log, const std::optional<PartitionReport>& report, int64_t now_ms) {
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
   const std::string owner =
       assigned != nullptr && partition < assigned->owners.size() ? assigned->owners[partition] : "";
@@ -100,8 +101,9 @@ ViewJson SegmentJson(const ViewJson& partitions) {
   }
   segment["segment"] = 0;
   segment["partitions"] = partitions.size();
-  segment["owned"] = std::count_if(partitions.begin(), partitions.end(),
-                                   [](const auto& row) { return !row["owner"].template get_ref<const std::string&>().empty(); });
+  segment["owned"] = std::count_if(partitions.begin(), partitions.end(), [](const auto& row) {
+    return !row["owner"].template get_ref<const std::string&>().empty();
+  });
   segment["lag_records"] = lag_records;
   segment["oldest_ms"] = oldest_ms;
   segment["state_keys"] = state_keys;
@@ -119,12 +121,12 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   if (assigned != nullptr && assigned->paused) return {"paused", ""};
   for (const auto& report : NewestReports(cluster, job)) {
     if (report && (report->state == "stopped" || report->state == "failed")) {
-      return {"running", absl::StrCat("partition ", report->partition, " ", report->state, ": ", report->reason)};
+      return {"running", StrCat("partition ", report->partition, " ", report->state, ": ", report->reason)};
     }
   }
   if (assigned == nullptr) return {"running", "waiting for a coordinator to assign it"};
   const auto unowned = std::count(assigned->owners.begin(), assigned->owners.end(), "");
-  if (unowned > 0) return {"running", absl::StrCat(unowned, " partitions wait for a worker")};
+  if (unowned > 0) return {"running", StrCat(unowned, " partitions wait for a worker")};
   return {"running", ""};
 }
 

@@ -1,5 +1,5 @@
-// The cluster as JSON: what `-o json` prints and what HTTP serves are these documents, the same for both. Pure
-// functions: the fields and their order are the interface, and a golden test holds them.
+// The cluster as JSON: what `-o json` prints and what HTTP serves are these documents, the same for both.
+// Pure functions: the fields and their order are the interface, and a golden test holds them.
 #pragma once
 
 #include <cstdint>
