@@ -33,6 +33,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,7 +55,7 @@ inline constexpr uint32_t kRawShape = 0;
 inline constexpr uint32_t kPackedShape = 1;
 inline constexpr uint32_t kFirstRowShape = 2;
 inline constexpr size_t kFrameHeaderBytes = 48;
-inline constexpr size_t kMaxShapes = 1024;       // in one frame
+inline constexpr size_t kMaxShapes = 1 << 16;    // in one frame: more than any frame of 1 MiB has room for
 inline constexpr size_t kMaxShapeFields = 4096;  // in one shape
 
 // The field names of a row.
@@ -84,6 +85,7 @@ class FrameBuilder {
   void SetWatermark(int64_t watermark_ms) { watermark_ms_ = watermark_ms; }
 
   // The number of a row shape in this frame. Cheap when asked for the same shape again and again.
+  // REQUIRES: at most kMaxShapeFields fields; at most kMaxShapes different shapes before the next Reset.
   uint32_t InternShape(absl::Span<const std::string_view> fields);
 
   // Copies the record in. `record.shape` must be kRawShape, kPackedShape or a number that InternShape gave
@@ -95,17 +97,23 @@ class FrameBuilder {
   uint32_t record_count() const { return count_; }
   bool empty() const { return count_ == 0; }
   // Bytes so far, shape table included.
-  size_t size() const { return buffer_.size() + shape_bytes_; }
+  size_t size() const { return used_ + table_.size() + ShapeCountBytes(); }
 
   // Completes the frame. The view is valid until the next Reset; nothing may be added after it.
   std::string_view Finish();
 
  private:
-  std::string buffer_;
+  bool IsShape(uint32_t shape, absl::Span<const std::string_view> fields) const;
+  size_t ShapeCountBytes() const;
+  char* Reserve(size_t bytes);
+
+  std::string buffer_;  // [0, used_) is the frame; the rest is room to write into
+  size_t used_ = 0;
+  std::string table_;                 // the shape table without its count
+  std::vector<size_t> shape_starts_;  // in table_, of each shape
+  absl::flat_hash_map<size_t, uint32_t> shape_by_hash_;
+  uint32_t last_shape_ = kRawShape;
   std::string next_headers_;
-  std::vector<std::vector<std::string>> shapes_;
-  size_t shape_bytes_ = 0;
-  uint32_t last_shape_ = 0;
   FrameKind kind_ = FrameKind::kData;
   uint32_t count_ = 0;
   int64_t watermark_ms_ = kNoTime;
@@ -113,6 +121,7 @@ class FrameBuilder {
   int64_t last_time_ms_ = 0;
   uint64_t base_offset_ = 0;
   uint64_t last_offset_ = 0;
+  uint32_t last_index_ = 0;
 };
 
 // Reads a frame where it lies. Nothing in the bytes is trusted: every length is checked against what is
@@ -123,6 +132,9 @@ class FrameView {
   // Checks magic, version, length, checksum and shape table. DATA_LOSS when any of them is wrong, with what
   // and where.
   static absl::StatusOr<FrameView> Parse(std::string_view bytes);
+  // The same into this view, whose memory is used again: for a reader of many frames. On an error the view is
+  // an empty frame. RecordViews and cursors of the frame before end here.
+  absl::Status ParseInto(std::string_view bytes);
   // Whether the bytes start like a frame: tells a frame from a stranger's message.
   static bool LooksLikeFrame(std::string_view bytes);
 
@@ -139,18 +151,24 @@ class FrameView {
 
    private:
     friend class FrameView;
+    bool Fail(std::string_view what);
+
     const FrameView* frame_ = nullptr;
     const char* at_ = nullptr;
     const char* end_ = nullptr;
     uint32_t left_ = 0;
     int64_t time_ms_ = 0;
     uint64_t offset_ = 0;
+    uint32_t index_ = 0;
     absl::Status status_;
   };
   // The cursor points into this FrameView, which must stay where it is meanwhile.
   Cursor records() const;
 
  private:
+  absl::Status ParseHeader(std::string_view bytes);
+  absl::Status ParseShapes();
+
   std::string_view bytes_;
   FrameKind kind_ = FrameKind::kData;
   uint32_t count_ = 0;
@@ -158,7 +176,8 @@ class FrameView {
   int64_t base_time_ms_ = 0;
   uint64_t base_offset_ = 0;
   uint32_t shapes_at_ = kFrameHeaderBytes;
-  std::vector<FieldNames> shapes_;
+  size_t shape_count_ = 0;          // shapes_ may be longer: left over from a frame before
+  std::vector<FieldNames> shapes_;  // not touched between two parses: records point at the elements
 };
 
 // Decodes RecordView::raw_headers. DATA_LOSS when malformed.

@@ -26,6 +26,9 @@ class PackWriter {
   void Map(uint32_t pairs);
 
  private:
+  void WideInt(int64_t value);
+  void LongString(std::string_view value);
+
   std::string* out_;
 };
 
@@ -46,7 +49,8 @@ inline constexpr int kMaxPackDepth = 64;
 class PackReader {
  public:
   explicit PackReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
-  // False at the end or when malformed; failed() tells which. A container's items follow as further tokens.
+  // False at the end or when malformed; failed() tells which. A container's items follow as further tokens;
+  // its count is never more than there are bytes left for.
   bool Next(PackToken* token);
   // Passes over one whole value, containers with their contents, to kMaxPackDepth.
   bool Skip();
@@ -55,9 +59,73 @@ class PackReader {
   const char* position() const { return at_; }
 
  private:
+  bool NextWide(PackToken* token);
+  bool SkipWide();
+  bool NextText(PackToken* token, PackToken::Type type, uint64_t size);
+  bool NextContainer(PackToken* token, PackToken::Type type, uint64_t count);
+  template <typename T>
+  bool Load(T* value);
+  bool Fail();
+
   const char* at_;
   const char* end_;
   bool failed_ = false;
 };
+
+// The short forms, which are nearly all of them, inline.
+
+inline void PackWriter::Int(int64_t value) {
+  if (value >= -32 && value <= 127) {
+    out_->push_back(static_cast<char>(value));
+  } else {
+    WideInt(value);
+  }
+}
+
+inline void PackWriter::String(std::string_view value) {
+  if (value.size() < 32) {
+    out_->push_back(static_cast<char>(0xa0 | value.size()));
+    out_->append(value);
+  } else {
+    LongString(value);
+  }
+}
+
+inline bool PackReader::Next(PackToken* token) {
+  if (at_ == end_) return false;
+  const auto lead = static_cast<uint8_t>(*at_);
+  if (lead < 0x80 || lead >= 0xe0) {
+    ++at_;
+    token->type = PackToken::Type::kInt;
+    token->integer = static_cast<int8_t>(lead);
+    return true;
+  }
+  if ((lead & 0xe0) == 0xa0 && (lead & 0x1f) < end_ - at_) {
+    token->type = PackToken::Type::kString;
+    token->text = std::string_view(at_ + 1, lead & 0x1f);
+    at_ += 1 + (lead & 0x1f);
+    return true;
+  }
+  return NextWide(token);
+}
+
+inline bool PackReader::Skip() {
+  if (at_ == end_) return Fail();
+  const auto lead = static_cast<uint8_t>(*at_);
+  if (lead < 0x80 || lead >= 0xe0) {
+    ++at_;
+    return true;
+  }
+  if ((lead & 0xe0) == 0xa0 && (lead & 0x1f) < end_ - at_) {
+    at_ += 1 + (lead & 0x1f);
+    return true;
+  }
+  return SkipWide();
+}
+
+inline bool PackReader::Fail() {
+  failed_ = true;
+  return false;
+}
 
 }  // namespace millrace

@@ -1,0 +1,11 @@
+// The checksum of frames: CRC-32 (IEEE 802.3), as zlib's crc32 computes it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace millrace {
+
+uint32_t Crc32(std::string_view bytes);
+
+}  // namespace millrace
