@@ -1,0 +1,80 @@
+#include "coordinator/leader/assignment_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/failpoint.h"
+#include "common/log.h"
+#include "common/names.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kAssignPrefix[] = "assign.";
+constexpr size_t kKeptAssignments = 8;
+constexpr size_t kMostDroppedAtOnce = 8;
+
+using KeyedEntry = std::pair<NumberedKey, const KeyValue*>;
+
+std::vector<KeyedEntry> AssignmentsIn(const Entries& entries) {
+  std::vector<KeyedEntry> found;
+  for (auto it = entries.lower_bound(kAssignPrefix);
+       it != entries.end() && absl::StartsWith(it->first, kAssignPrefix); ++it) {
+    const auto key = ParseNumberedKey(it->first, kAssignPrefix, 2);
+    if (key.has_value() && !it->second.deleted) found.emplace_back(*key, &it->second);
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return found;
+}
+
+}  // namespace
+
+void AssignmentLog::Observe(const Entries& assignments) {
+  const std::vector<KeyedEntry> found = AssignmentsIn(assignments);
+  if (found.empty() || found.back().first <= NumberedKey{in_force_.term, in_force_.number}) return;
+  const auto& [key, entry] = found.back();
+  absl::StatusOr<Assignment> assignment = DecodeAssignment(entry->value);
+  if (!assignment.ok()) {
+    LogError("an assignment cannot be read; the partitions are dealt out anew",
+             {{"key", entry->key}, {"error", assignment.status().message()}});
+    assignment = Assignment{};
+  }
+  in_force_ = *std::move(assignment);
+  in_force_.term = key.first;
+  in_force_.number = key.second;
+}
+
+absl::Status AssignmentLog::Write(uint64_t term, std::vector<JobAssignment> jobs) {
+  Assignment next{term, in_force_.term == term ? in_force_.number + 1 : 1, std::move(jobs)};
+  MILLRACE_FAILPOINT("leader_before_assign");
+  const auto made = bus_.CreateKey(kAssignmentsBucket,
+                                   absl::StrCat(kAssignPrefix, next.term, ".", next.number), Encode(next));
+  if (!made.ok()) return made.status();
+  in_force_ = std::move(next);
+  return absl::OkStatus();
+}
+
+void AssignmentLog::DropOld(const Entries& assignments) {
+  const std::vector<KeyedEntry> found = AssignmentsIn(assignments);
+  const size_t too_many = found.size() > kKeptAssignments ? found.size() - kKeptAssignments : 0;
+  for (size_t i = 0; i < std::min(too_many, kMostDroppedAtOnce); ++i) {
+    const absl::Status dropped = bus_.DeleteKey(kAssignmentsBucket, found[i].second->key);
+    if (!dropped.ok()) LogDebug("an old assignment stays for now", {{"error", dropped.message()}});
+  }
+}
+
+Owners OwnersOf(const std::vector<JobAssignment>& jobs) {
+  Owners owners;
+  for (const JobAssignment& job : jobs) owners[job.uid] = job.owners;
+  return owners;
+}
+
+bool SameJobs(const std::vector<JobAssignment>& a, const std::vector<JobAssignment>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return x.uid == y.uid && x.job == y.job && x.paused == y.paused && x.owners == y.owners;
+  });
+}
+
+}  // namespace millrace

@@ -1,0 +1,53 @@
+// The three buckets that say how the cluster stands, followed together.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/bus/bus.h"
+#include "common/cluster/key_view.h"
+
+namespace millrace {
+
+using Entries = std::map<std::string, KeyValue, std::less<>>;
+
+// Not thread-safe: belongs to whoever polls the bus.
+class ClusterView {
+ public:
+  explicit ClusterView(Bus& bus);
+
+  // True when the event belonged to one of the views.
+  bool Handle(const BusEvent& event);
+
+  const KeyView& jobs() const { return jobs_; }
+  const KeyView& workers() const { return workers_; }
+  const KeyView& assignments() const { return assignments_; }
+
+ private:
+  KeyView jobs_;
+  KeyView workers_;
+  KeyView assignments_;
+};
+
+// A bucket's entries as they stood at one moment, for other threads.
+struct ClusterSnapshot {
+  Entries jobs;
+  Entries workers;
+  Entries assignments;
+};
+
+// The entry, unless it is absent or deleted.
+const KeyValue* FindEntry(const Entries& entries, std::string_view key);
+
+// "assign.3.7" with prefix "assign." -> {3, 7}; nullopt for anything else. For "term.3", `second` stays 0.
+struct NumberedKey {
+  uint64_t first = 0;
+  uint64_t second = 0;
+  auto operator<=>(const NumberedKey&) const = default;
+};
+std::optional<NumberedKey> ParseNumberedKey(std::string_view key, std::string_view prefix, int numbers);
+
+}  // namespace millrace

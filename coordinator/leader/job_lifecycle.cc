@@ -1,0 +1,50 @@
+#include "coordinator/leader/job_lifecycle.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace millrace {
+namespace {
+
+FinalStatus Final(std::string state, std::string reason, const JobFacts& facts) {
+  FinalStatus final;
+  final.state = std::move(state);
+  final.reason = std::move(reason);
+  for (const PartitionReport* report : facts.reports) {
+    if (report == nullptr) continue;
+    final.records_in += report->records_in;
+    final.records_out += report->records_out;
+    final.dead_letters += report->dead_letters;
+  }
+  return final;
+}
+
+}  // namespace
+
+JobDecision Next(const JobFacts& facts) {
+  JobDecision decision;
+  for (const std::string& verb : facts.verbs) {
+    if (verb == "pause") decision.paused = true;
+    if (verb == "resume") decision.paused = false;
+    if (verb == "cancel") {
+      decision.final = Final("cancelled", "", facts);
+      return decision;
+    }
+  }
+  for (const PartitionReport* report : facts.reports) {
+    if (report != nullptr && report->state == "failed") {
+      decision.final =
+          Final("failed", absl::StrCat("partition ", report->partition, ": ", report->reason), facts);
+      return decision;
+    }
+  }
+  const bool completed = !facts.reports.empty() &&
+                         std::all_of(facts.reports.begin(), facts.reports.end(), [](const auto* report) {
+                           return report != nullptr && report->state == "completed";
+                         });
+  if (completed) decision.final = Final("completed", "", facts);
+  return decision;
+}
+
+}  // namespace millrace

@@ -1,0 +1,63 @@
+#include "coordinator/leader/job_table.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/job/job_spec.h"
+#include "common/log.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kJobPrefix[] = "job.";
+
+std::vector<std::string> VerbsOf(const Entries& assignments, const std::string& uid) {
+  const std::string prefix = absl::StrCat("cmd.", uid, ".");
+  std::vector<const KeyValue*> commands;
+  for (auto it = assignments.lower_bound(prefix);
+       it != assignments.end() && absl::StartsWith(it->first, prefix); ++it) {
+    if (!it->second.deleted) commands.push_back(&it->second);
+  }
+  std::sort(commands.begin(), commands.end(), [](auto* a, auto* b) { return a->revision < b->revision; });
+  std::vector<std::string> verbs;
+  for (const KeyValue* entry : commands) {
+    const auto command = DecodeCommand(entry->value);
+    if (command.ok()) verbs.push_back(command->verb);
+  }
+  return verbs;
+}
+
+}  // namespace
+
+void JobTable::Observe(const Entries& jobs) {
+  std::erase_if(rows_, [&](const auto& row) { return FindEntry(jobs, row.first) == nullptr; });
+  for (auto it = jobs.lower_bound(kJobPrefix); it != jobs.end() && absl::StartsWith(it->first, kJobPrefix);
+       ++it) {
+    if (it->second.deleted) continue;
+    Row& row = rows_[it->first];
+    if (row.revision == it->second.revision) continue;
+    row.revision = it->second.revision;
+    absl::StatusOr<JobRecord> record = DecodeJobRecord(it->second.value);
+    if (record.ok() && record->partitions <= kMaxPartitions) {
+      row.record = *std::move(record);
+      continue;
+    }
+    row.record = JobRecord{};
+    LogError(
+        "a job's record cannot be read; it is left alone",
+        {{"key", it->first}, {"error", record.ok() ? "too many partitions" : record.status().message()}});
+  }
+}
+
+std::vector<OpenJob> JobTable::Open(const Entries& assignments) const {
+  std::vector<OpenJob> open;
+  for (const auto& [key, row] : rows_) {
+    if (row.record.partitions == 0) continue;
+    if (FindEntry(assignments, absl::StrCat("final.", row.record.uid)) != nullptr) continue;
+    open.push_back({&row.record, VerbsOf(assignments, row.record.uid)});
+  }
+  return open;
+}
+
+}  // namespace millrace

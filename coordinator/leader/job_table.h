@@ -1,0 +1,35 @@
+// The jobs that are not over, with the commands given for them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/cluster/documents.h"
+#include "coordinator/leader/cluster_view.h"
+
+namespace millrace {
+
+struct OpenJob {
+  const JobRecord* record;         // valid until the next Observe
+  std::vector<std::string> verbs;  // of its commands, in order of revision
+};
+
+// Not thread-safe. Keeps what it decoded: a record holds a whole job file, and is looked at in every step.
+class JobTable {
+ public:
+  // Takes in what is new in mr-jobs.
+  void Observe(const Entries& jobs);
+  // In order of name: jobs with a record and without `final.<uid>`.
+  std::vector<OpenJob> Open(const Entries& assignments) const;
+
+ private:
+  struct Row {
+    uint64_t revision = 0;
+    JobRecord record;  // partitions == 0: cannot be read, and is left alone
+  };
+  std::map<std::string, Row> rows_;  // by key
+};
+
+}  // namespace millrace

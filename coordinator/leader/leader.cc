@@ -1,0 +1,184 @@
+#include "coordinator/leader/leader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/failpoint.h"
+#include "common/log.h"
+#include "common/names.h"
+
+namespace millrace {
+namespace {
+
+// A leader, and a cluster whose first worker has come, wait so long for more workers before they plan: those
+// that start together then share at once, and nothing moves a moment later.
+constexpr absl::Duration kMostCollecting = absl::Seconds(1);
+constexpr int kCollectingPerLease = 3;
+// Who looked away for longer than this part of a lease has missed beats, and judges nobody by them.
+constexpr int kBlindPerLease = 2;
+
+}  // namespace
+
+Leader::Leader(Leadership::Options options, Bus& bus, Clock& clock)
+    : bus_(bus),
+      clock_(clock),
+      collect_for_(std::min(options.lease_ttl / kCollectingPerLease, kMostCollecting)),
+      view_(bus),
+      leadership_(std::move(options), bus, clock),
+      assignments_(bus) {}
+
+void Leader::HandleEvent(const BusEvent& event) {
+  if (event.type == BusEvent::Type::kDisconnected) connected_ = false;
+  if (event.type == BusEvent::Type::kReconnected) {
+    connected_ = true;
+    stepped_at_.reset();
+  }
+  view_.Handle(event);
+}
+
+WorkerTable::Counts Leader::CountWorkers() const {
+  return workers_.Count(clock_.Monotonic(), leadership_.lease_ttl());
+}
+
+void Leader::Step() {
+  if (!connected_) return;  // whatever is asked of the bus now would only block
+  Observe();
+  leadership_.Step(view_.workers().entries(), view_.assignments().entries());
+  if (!leadership_.Leads()) return;
+  if (reign_.term != leadership_.term()) BeginReign();
+  if (!HasReadEverything()) return;
+
+  const Owners owners = OwnersOf(assignments_.in_force().jobs);
+  std::vector<JobAssignment> running;
+  for (const OpenJob& job : jobs_.Open(view_.assignments().entries())) {
+    JobDecision decision = Next(FactsOf(job, owners));
+    if (decision.final.has_value() && EndJob(*job.record, *std::move(decision.final))) continue;
+    running.push_back({job.record->name, job.record->uid, decision.paused,
+                       std::vector<std::string>(job.record->partitions)});
+  }
+  Assign(std::move(running));
+}
+
+void Leader::Observe() {
+  const absl::Duration now = clock_.Monotonic();
+  workers_.Observe(view_.workers().entries(), now);
+  jobs_.Observe(view_.jobs().entries());
+  assignments_.Observe(view_.assignments().entries());
+  if (!stepped_at_.has_value() || now - *stepped_at_ > leadership_.lease_ttl() / kBlindPerLease) {
+    workers_.ExcuseAll(now);
+    leadership_.Excuse();
+  }
+  stepped_at_ = now;
+}
+
+void Leader::BeginReign() {
+  reign_ = Reign{};
+  reign_.term = leadership_.term();
+  reign_.plan_not_before = clock_.Monotonic() + collect_for_;
+}
+
+bool Leader::HasReadEverything() {
+  const auto knows_end_of = [&](const char* bucket, std::optional<uint64_t>& revision) {
+    if (revision.has_value()) return true;
+    const auto info = bus_.GetStream(absl::StrCat("KV_", bucket));
+    if (info.ok()) revision = info->last_sequence;
+    return info.ok();
+  };
+  return knows_end_of(kJobsBucket, reign_.jobs_revision) &&
+         knows_end_of(kAssignmentsBucket, reign_.assignments_revision) &&
+         view_.jobs().revision() >= *reign_.jobs_revision &&
+         view_.assignments().revision() >= *reign_.assignments_revision;
+}
+
+// What counts of a partition is what its owner says while it is alive; anybody else may be a memory.
+JobFacts Leader::FactsOf(const OpenJob& job, const Owners& owners) const {
+  JobFacts facts{job.verbs, std::vector<const PartitionReport*>(job.record->partitions, nullptr)};
+  const auto owned = owners.find(job.record->uid);
+  if (owned == owners.end()) return facts;
+  const absl::Duration now = clock_.Monotonic();
+  for (size_t p = 0; p < std::min(owned->second.size(), facts.reports.size()); ++p) {
+    const WorkerLease* lease = workers_.Live(owned->second[p], now, leadership_.lease_ttl());
+    if (lease == nullptr) continue;
+    for (const PartitionReport& report : lease->partitions) {
+      if (report.uid == job.record->uid && report.partition == p) facts.reports[p] = &report;
+    }
+  }
+  return facts;
+}
+
+// True when the job has ended, this way or another.
+bool Leader::EndJob(const JobRecord& record, FinalStatus final) {
+  final.term = reign_.term;
+  final.ended_ms = absl::ToUnixMillis(clock_.Now());
+  MILLRACE_FAILPOINT("leader_before_final");
+  const auto made = bus_.CreateKey(kAssignmentsBucket, absl::StrCat("final.", record.uid), Encode(final));
+  if (made.ok()) {
+    ++totals_.finals;
+    LogInfo("job ended", {{"job", record.name}, {"state", final.state}, {"reason", final.reason}});
+    return true;
+  }
+  if (absl::IsAlreadyExists(made.status())) return true;
+  LogWarning("how a job ended could not be written; it is tried again",
+             {{"job", record.name}, {"error", made.status().message()}});
+  return false;
+}
+
+void Leader::RememberOwners(const std::vector<JobAssignment>& running) {
+  Owners last;
+  const Owners owners = OwnersOf(assignments_.in_force().jobs);
+  for (const JobAssignment& job : running) {
+    std::vector<std::string>& names = last[job.uid];
+    if (const auto known = last_owners_.find(job.uid); known != last_owners_.end()) names = known->second;
+    names.resize(job.owners.size());
+    const auto now = owners.find(job.uid);
+    for (size_t p = 0; now != owners.end() && p < std::min(names.size(), now->second.size()); ++p) {
+      if (!now->second[p].empty()) names[p] = now->second[p];
+    }
+  }
+  last_owners_ = std::move(last);
+}
+
+bool Leader::MayPlan(const std::vector<std::string>& workers) {
+  if (!workers.empty() && !reign_.had_workers) {
+    reign_.plan_not_before = std::max(reign_.plan_not_before, clock_.Monotonic() + collect_for_);
+  }
+  reign_.had_workers = !workers.empty();
+  return clock_.Monotonic() >= reign_.plan_not_before;
+}
+
+void Leader::Assign(std::vector<JobAssignment> running) {
+  const std::vector<std::string> workers = workers_.Available(clock_.Monotonic(), leadership_.lease_ttl());
+  if (!MayPlan(workers)) return;
+  const bool waiting = workers.empty() && !running.empty();
+  if (waiting && !reign_.said_no_workers) {
+    LogWarning("no worker is ready; the jobs wait for one", {{"jobs", running.size()}});
+  }
+  reign_.said_no_workers = waiting;
+
+  RememberOwners(running);
+  std::vector<PlanJob> to_plan;
+  for (const JobAssignment& job : running) {
+    to_plan.push_back({job.uid, static_cast<uint32_t>(job.owners.size())});
+  }
+  Owners planned = Plan(workers, std::move(to_plan), last_owners_);
+  for (JobAssignment& job : running) job.owners = std::move(planned[job.uid]);
+  if (reign_.wrote_assignment && SameJobs(running, assignments_.in_force().jobs)) return;
+
+  const size_t moves = CountMoves(last_owners_, OwnersOf(running));
+  const absl::Status written = assignments_.Write(reign_.term, std::move(running));
+  if (!written.ok()) {
+    LogWarning("an assignment could not be written; it is tried again", {{"error", written.message()}});
+    return;
+  }
+  reign_.wrote_assignment = true;
+  ++totals_.assignments;
+  totals_.moves += moves;
+  LogInfo("assignment written", {{"term", reign_.term},
+                                 {"number", assignments_.in_force().number},
+                                 {"workers", workers.size()},
+                                 {"moves", moves}});
+  assignments_.DropOld(view_.assignments().entries());
+}
+
+}  // namespace millrace

@@ -1,0 +1,88 @@
+// The leader's loop, one step at a time: reads the cluster's documents, asks the pure decisions (Plan, Next),
+// and writes what they answer as keys made once.
+//
+// It keeps nothing that it could not read again: a leader that dies between any two lines leaves a cluster in
+// which the next one comes to the same decisions. Its first assignment in a term is always written, changed
+// or not: from then on nothing that the leader of an older term still adds can be the greatest (term,
+// number).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/cluster/documents.h"
+#include "coordinator/leader/assignment_log.h"
+#include "coordinator/leader/cluster_view.h"
+#include "coordinator/leader/job_lifecycle.h"
+#include "coordinator/leader/job_table.h"
+#include "coordinator/leader/leadership.h"
+#include "coordinator/leader/plan.h"
+#include "coordinator/leader/worker_table.h"
+
+namespace millrace {
+
+// Not thread-safe: one thread polls the bus, feeds events and steps. Step blocks on the bus, each call at
+// most for its control deadline.
+class Leader {
+ public:
+  Leader(Leadership::Options options, Bus& bus, Clock& clock);
+
+  void HandleEvent(const BusEvent& event);
+  // To be called after every poll, and at least a few times in a third of a lease.
+  void Step();
+  void Resign() { leadership_.Resign(); }
+
+  const Leadership& leadership() const { return leadership_; }
+  const ClusterView& view() const { return view_; }
+  bool connected() const { return connected_; }
+
+  struct Totals {
+    uint64_t assignments = 0;  // written by this process
+    uint64_t moves = 0;        // partitions that they took from one worker to another
+    uint64_t finals = 0;
+  };
+  const Totals& totals() const { return totals_; }
+  WorkerTable::Counts CountWorkers() const;
+
+ private:
+  // What a leader must know of its own term before it decides.
+  struct Reign {
+    uint64_t term = 0;
+    absl::Duration plan_not_before;
+    // Up to where the views must have come to hold all that older leaders wrote.
+    std::optional<uint64_t> jobs_revision, assignments_revision;
+    bool had_workers = false;
+    bool said_no_workers = false;
+    bool wrote_assignment = false;
+  };
+  void Observe();
+  void BeginReign();
+  bool HasReadEverything();
+  JobFacts FactsOf(const OpenJob& job, const Owners& owners) const;
+  bool EndJob(const JobRecord& record, FinalStatus final);
+  void RememberOwners(const std::vector<JobAssignment>& running);
+  bool MayPlan(const std::vector<std::string>& workers);
+  void Assign(std::vector<JobAssignment> running);
+
+  Bus& bus_;
+  Clock& clock_;
+  const absl::Duration collect_for_;
+  ClusterView view_;
+  Leadership leadership_;
+  WorkerTable workers_;
+  JobTable jobs_;
+  AssignmentLog assignments_;
+  bool connected_ = true;
+  std::optional<absl::Duration> stepped_at_;
+  Reign reign_;
+  // The last owner of each partition that had one, even while nobody has it: its state is there.
+  Owners last_owners_;
+  Totals totals_;
+};
+
+}  // namespace millrace
