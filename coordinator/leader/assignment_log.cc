@@ -38,7 +38,7 @@ void AssignmentLog::Observe(const Entries& assignments) {
   absl::StatusOr<Assignment> assignment = DecodeAssignment(entry->value);
   if (!assignment.ok()) {
     LogError("an assignment cannot be read; the partitions are dealt out anew",
-             {{"key", entry->key}, {"error", assignment.status().message()}});
+             {{"key", entry->key}, {"error", ToStd(assignment.status().message())}});
     assignment = Assignment{};
   }
   in_force_ = *std::move(assignment);
@@ -61,7 +61,7 @@ void AssignmentLog::DropOld(const Entries& assignments) {
   const size_t too_many = found.size() > kKeptAssignments ? found.size() - kKeptAssignments : 0;
   for (size_t i = 0; i < std::min(too_many, kMostDroppedAtOnce); ++i) {
     const absl::Status dropped = bus_.DeleteKey(kAssignmentsBucket, found[i].second->key);
-    if (!dropped.ok()) LogDebug("an old assignment stays for now", {{"error", dropped.message()}});
+    if (!dropped.ok()) LogDebug("an old assignment stays for now", {{"error", ToStd(dropped.message())}});
   }
 }
 

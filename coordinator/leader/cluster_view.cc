@@ -2,8 +2,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "common/names.h"
+#include "common/strings.h"
 
 namespace millrace {
 
@@ -20,8 +20,8 @@ const KeyValue* FindEntry(const Entries& entries, std::string_view key) {
 }
 
 std::optional<NumberedKey> ParseNumberedKey(std::string_view key, std::string_view prefix, int numbers) {
-  if (!absl::ConsumePrefix(&key, prefix)) return std::nullopt;
-  const std::vector<std::string_view> parts = absl::StrSplit(key, '.');
+  if (!key.starts_with(prefix)) return std::nullopt;
+  const std::vector<std::string> parts = absl::StrSplit(ToAbsl(key.substr(prefix.size())), '.');
   NumberedKey parsed;
   if (static_cast<int>(parts.size()) != numbers) return std::nullopt;
   if (!absl::SimpleAtoi(parts[0], &parsed.first)) return std::nullopt;

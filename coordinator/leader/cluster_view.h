@@ -12,7 +12,7 @@
 
 namespace millrace {
 
-using Entries = std::map<std::string, KeyValue, std::less<>>;
+using Entries = std::map<std::string, KeyValue, std::less<>>;  // a bucket, as KeyView holds it
 
 // Not thread-safe: belongs to whoever polls the bus.
 class ClusterView {

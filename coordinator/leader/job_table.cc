@@ -44,9 +44,9 @@ void JobTable::Observe(const Entries& jobs) {
       continue;
     }
     row.record = JobRecord{};
-    LogError(
-        "a job's record cannot be read; it is left alone",
-        {{"key", it->first}, {"error", record.ok() ? "too many partitions" : record.status().message()}});
+    LogError("a job's record cannot be read; it is left alone",
+             {{"key", it->first},
+              {"error", record.ok() ? "too many partitions" : ToStd(record.status().message())}});
   }
 }
 

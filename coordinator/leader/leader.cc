@@ -120,7 +120,7 @@ bool Leader::EndJob(const JobRecord& record, FinalStatus final) {
   }
   if (absl::IsAlreadyExists(made.status())) return true;
   LogWarning("how a job ended could not be written; it is tried again",
-             {{"job", record.name}, {"error", made.status().message()}});
+             {{"job", record.name}, {"error", ToStd(made.status().message())}});
   return false;
 }
 
@@ -168,7 +168,8 @@ void Leader::Assign(std::vector<JobAssignment> running) {
   const size_t moves = CountMoves(last_owners_, OwnersOf(running));
   const absl::Status written = assignments_.Write(reign_.term, std::move(running));
   if (!written.ok()) {
-    LogWarning("an assignment could not be written; it is tried again", {{"error", written.message()}});
+    LogWarning("an assignment could not be written; it is tried again",
+               {{"error", ToStd(written.message())}});
     return;
   }
   reign_.wrote_assignment = true;

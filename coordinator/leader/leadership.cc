@@ -60,7 +60,7 @@ void Leadership::LookAtTerms(const Entries& assignments) {
   absl::StatusOr<Term> term = DecodeTerm(newest->value);
   if (!term.ok()) {
     // It is a term all the same: the number is taken. With an unknown leader it ends after a lease.
-    LogError("a term cannot be read", {{"key", newest->key}, {"error", term.status().message()}});
+    LogError("a term cannot be read", {{"key", newest->key}, {"error", ToStd(term.status().message())}});
     term = Term{};
     term->lease_ttl_ms = absl::ToInt64Milliseconds(options_.lease_ttl);
   }
@@ -90,7 +90,7 @@ void Leadership::Beat() {
   if (stored.ok()) {
     renewed_at_ = now;
   } else {
-    LogWarning("the coordinator's lease could not be renewed", {{"error", stored.status().message()}});
+    LogWarning("the coordinator's lease could not be renewed", {{"error", ToStd(stored.status().message())}});
   }
 }
 
@@ -134,7 +134,7 @@ void Leadership::Stand() {
 
 void Leadership::Resign() {
   const absl::Status gone = bus_.DeleteKey(kWorkersBucket, absl::StrCat("c.", options_.self.id));
-  if (!gone.ok()) LogWarning("could not resign; the lease will run out", {{"error", gone.message()}});
+  if (!gone.ok()) LogWarning("could not resign; the lease will run out", {{"error", ToStd(gone.message())}});
   renewed_at_.reset();
 }
 

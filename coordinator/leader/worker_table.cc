@@ -23,7 +23,7 @@ void WorkerTable::Observe(const Entries& workers, absl::Duration now) {
     absl::StatusOr<WorkerLease> lease = DecodeWorkerLease(it->second.value);
     if (!lease.ok()) {
       LogWarning("a worker's lease cannot be read; it is given nothing",
-                 {{"worker", name}, {"error", lease.status().message()}});
+                 {{"worker", name}, {"error", ToStd(lease.status().message())}});
       row.lease = WorkerLease{};
       row.lease.state = "stopped";
     } else {
