@@ -125,7 +125,7 @@ FrameView::Cursor FrameView::records() const {
 bool FrameView::Cursor::Fail(std::string_view what) {
   const auto record = frame_->count_ - left_;
   status_ = Corrupt(frame_->bytes_,
-                    StrCat(what, " in record ", record, ", before byte ", at_ - frame_->bytes_.data()));
+                    StrCat(what, " in record ", record, ", which begins at byte ", at_ - frame_->bytes_.data()));
   left_ = 0;
   at_ = end_;
   return false;
