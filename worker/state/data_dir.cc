@@ -1,0 +1,126 @@
+#include "worker/state/data_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
+#include "absl/cleanup/cleanup.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::Status DiskError(int error, std::string_view doing, std::string_view path) {
+  const std::string text = StrCat("cannot ", doing, " ", path, ": ", std::strerror(error));
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return absl::ResourceExhaustedError(
+          StrCat(text, "; make room there, or give --data-dir another folder"));
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::PermissionDeniedError(
+          StrCat(text, "; give --data-dir a folder that this user may write to"));
+    default:
+      return absl::UnavailableError(text);
+  }
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  return error ? DiskError(error.value(), "make the folder", path) : absl::OkStatus();
+}
+
+std::string HolderOf(int lock_fd) {
+  char pid[32];
+  const ssize_t size = ::pread(lock_fd, pid, sizeof(pid), 0);
+  const std::string_view text(pid, size > 0 ? static_cast<size_t>(size) : 0);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+// Also the proof that the folder can be written to.
+absl::Status WritePid(int lock_fd, const std::string& path) {
+  const std::string pid = StrCat(::getpid(), "\n");
+  if (::ftruncate(lock_fd, 0) != 0) return DiskError(errno, "write", path);
+  const ssize_t written = ::pwrite(lock_fd, pid.data(), pid.size(), 0);
+  if (written < 0) return DiskError(errno, "write", path);
+  return static_cast<size_t>(written) == pid.size() ? absl::OkStatus() : DiskError(ENOSPC, "write", path);
+}
+
+std::optional<uint32_t> ParseNumber(std::string_view text) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
+  if (absl::Status status = MakeFolder(dir); !status.ok()) return status;
+  const std::string path = dir + "/LOCK";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return DiskError(errno, "write", path);
+  absl::Cleanup close = [fd] { ::close(fd); };
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return DiskError(errno, "lock", path);
+    return absl::FailedPreconditionError(StrCat("the data folder ", dir, " is in use by process ",
+                                                HolderOf(fd),
+                                                "; stop that worker, or give this one another --data-dir"));
+  }
+  if (absl::Status status = WritePid(fd, path); !status.ok()) return status;
+  std::move(close).Cancel();
+  return std::unique_ptr<DataDir>(new DataDir(dir, fd));
+}
+
+DataDir::~DataDir() { ::close(lock_fd_); }
+
+absl::StatusOr<std::string> DataDir::PartitionFolder(const Partition& partition) const {
+  const std::string job = StrCat(dir_, "/", partition.uid);
+  if (absl::Status status = MakeFolder(job); !status.ok()) return status;
+  return StrCat(job, "/", partition.segment.value(), "-", partition.partition.value());
+}
+
+absl::Status DataDir::Remove(const Partition& partition) const {
+  const std::string job = StrCat(dir_, "/", partition.uid);
+  const std::string folder = StrCat(job, "/", partition.segment.value(), "-", partition.partition.value());
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) return DiskError(error.value(), "remove", folder);
+  fs::remove(job, error);  // the job's folder goes with its last partition; it is not empty before
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DataDir::Partition>> DataDir::List() const {
+  std::vector<Partition> found;
+  std::error_code error;
+  for (const auto& job : fs::directory_iterator(dir_, error)) {
+    if (!job.is_directory(error)) continue;
+    for (const auto& entry : fs::directory_iterator(job.path(), error)) {
+      const std::string name = entry.path().filename();
+      const size_t dash = name.find('-');
+      if (dash == std::string::npos) continue;
+      const auto segment = ParseNumber(std::string_view(name).substr(0, dash));
+      const auto partition = ParseNumber(std::string_view(name).substr(dash + 1));
+      if (!segment.has_value() || !partition.has_value()) continue;
+      found.push_back({job.path().filename(), SegmentId(*segment), PartitionId(*partition)});
+    }
+  }
+  if (error) return DiskError(error.value(), "list", dir_);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace millrace

@@ -1,0 +1,51 @@
+// The worker's data folder:
+//
+//     DIR/LOCK                          held while the worker runs; has its pid
+//     DIR/<uid>/<segment>-<partition>/  the database of a partition
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/ids.h"
+
+namespace millrace {
+
+// Holds the folder's lock as long as it lives. Thread-safe: it keeps no state but the lock.
+class DataDir {
+ public:
+  struct Partition {
+    std::string uid;
+    SegmentId segment;
+    PartitionId partition;
+    auto operator<=>(const Partition&) const = default;
+  };
+
+  // Makes the folder where it is missing. FAILED_PRECONDITION, naming the pid, when another process holds it;
+  // PERMISSION_DENIED when it cannot be written; RESOURCE_EXHAUSTED when the disk is full.
+  static absl::StatusOr<std::unique_ptr<DataDir>> Open(const std::string& dir);
+  ~DataDir();
+  DataDir(const DataDir&) = delete;
+  DataDir& operator=(const DataDir&) = delete;
+
+  // The folder of a partition's database, with its parent made.
+  absl::StatusOr<std::string> PartitionFolder(const Partition& partition) const;
+  // OK too when it is not there. REQUIRES: its database is not open.
+  absl::Status Remove(const Partition& partition) const;
+  // What is there, sorted. Files and folders with other names are left alone.
+  absl::StatusOr<std::vector<Partition>> List() const;
+
+  const std::string& path() const { return dir_; }
+
+ private:
+  DataDir(std::string dir, int lock_fd) : dir_(std::move(dir)), lock_fd_(lock_fd) {}
+
+  const std::string dir_;
+  const int lock_fd_;
+};
+
+}  // namespace millrace
