@@ -101,8 +101,7 @@ CommitRow DecodeFields(Reader& reader) {
   row.input_cursors = reader.Bytes();
   row.result_created_ns = reader.Signed();
   row.result_sequence = reader.Number();
-  row.result_mark.offset = reader.Number();
-  row.result_mark.index = static_cast<uint32_t>(reader.Number());
+  row.result_cursors = reader.Bytes();
   row.progress = DecodeProgress(reader);
   row.state_keys = reader.Number();
   row.state_bytes = reader.Number();
@@ -123,8 +122,7 @@ std::string EncodeCommitRow(const CommitRow& row) {
   writer.Bytes(row.input_cursors);
   writer.Signed(row.result_created_ns);
   writer.Number(row.result_sequence);
-  writer.Number(row.result_mark.offset);
-  writer.Number(row.result_mark.index);
+  writer.Bytes(row.result_cursors);
   Encode(row.progress, writer);
   writer.Number(row.state_keys);
   writer.Number(row.state_bytes);

@@ -23,7 +23,8 @@ struct CommitRow {
   std::string input_cursors;      // WriterCursors::Encode
   int64_t result_created_ns = 0;  // the result stream's identity; 0: the job has none
   uint64_t result_sequence = 0;   // everything up to it was judged when the commit was made
-  Mark result_mark;               // outputs before it were acknowledged (R2)
+  std::string result_cursors;     // WriterCursors::Encode at result_sequence: outputs before its mark were
+                                  // acknowledged (R2)
   Progress progress;
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;
