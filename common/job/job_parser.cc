@@ -1,0 +1,213 @@
+#include "common/job/job_parser.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "common/job/aggregate_parser.h"
+#include "common/job/error_policy_parser.h"
+#include "common/job/stage_parser.h"
+#include "common/job/test_parser.h"
+#include "common/job/yaml_reader.h"
+#include "common/job/yaml_sets.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kMaxRecordBytes = 64 << 20;  // what a NATS server can be configured to take
+constexpr size_t kMaxKeyFields = 16;
+constexpr absl::Duration kMinCommitInterval = absl::Milliseconds(10);
+constexpr absl::Duration kMaxCommitInterval = absl::Hours(1);
+
+SourceSpec ParseSource(const YamlNode& value, YamlReader* reader) {
+  SourceSpec source;
+  if (!reader->Mapping(value, "source", "source: { format: jsonl }")) return source;
+  reader->CheckKeys(
+      value, "`source`", {"format", "types", "max_record"},
+      {{"subject", "feed a file or a pipe: `nats sub --raw SUBJECT | coordinator submit JOB.yaml --input -`"},
+       {"stream", "feed a file or a pipe: `coordinator submit JOB.yaml --input -`"}});
+  if (const YamlNode* format = value.Find("format")) {
+    source.format = reader->Choice<Format>(
+        *format, "format", {{"jsonl", Format::kJsonLines}, {"csv", Format::kCsv}, {"raw", Format::kRaw}});
+  }
+  if (const YamlNode* max_record = value.Find("max_record")) {
+    source.max_record_bytes = reader->Size(*max_record, "max_record", 1, kMaxRecordBytes, "max_record: 1MiB");
+  }
+  const YamlNode* types = value.Find("types");
+  if (types == nullptr || !reader->Mapping(*types, "types", "types: { zip: string }")) return source;
+  if (source.format != Format::kCsv) {
+    reader->Fail(*types, "`types` without csv", "only csv values have no type of their own", "leave it out");
+  }
+  for (const YamlEntry& column : types->entries) {
+    source.types[column.key.text] = reader->Choice<std::string>(column.value, column.key.text,
+                                                                {{"string", "string"}, {"number", "number"}});
+  }
+  return source;
+}
+
+std::string ParsePath(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kExample = "key: origin";
+  const std::string path =
+      reader->Text(value, "key", "a field, a path such as a.b, a list, or { lua: … }", kExample);
+  if (!path.empty() && !IsPath(path))
+    reader->FailValue(value, "key", "a field or a path such as a.b", kExample);
+  return path;
+}
+
+KeySpec LuaKey(const YamlNode& value, std::string_view expression, YamlReader* reader) {
+  KeySpec key;
+  key.kind = KeySpec::Kind::kLua;
+  key.lua = std::string(absl::StripAsciiWhitespace(ToAbsl(expression)));
+  if (key.lua.empty())
+    reader->FailValue(value, "key", "an expression behind `lua:`", "key: { lua: r.origin }");
+  return key;
+}
+
+KeySpec ParseKey(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kLuaPrefix = "lua:";
+  KeySpec key;
+  if (value.IsScalar() && absl::StartsWith(value.text, ToAbsl(kLuaPrefix))) {
+    return LuaKey(value, std::string_view(value.text).substr(kLuaPrefix.size()), reader);
+  }
+  if (value.IsMapping()) {
+    reader->CheckKeys(value, "`key`", {"lua"});
+    const YamlNode* lua = reader->Required(value, "lua", "`key`", "key: { lua: r.origin }");
+    if (lua == nullptr || !lua->IsScalar()) {
+      reader->FailValue(value, "key", "an expression at `lua`", "key: { lua: r.origin }");
+      return key;
+    }
+    return LuaKey(*lua, lua->text, reader);
+  }
+  if (value.IsSequence()) {
+    key.kind = KeySpec::Kind::kFields;
+    if (value.items.empty() || value.items.size() > kMaxKeyFields) {
+      reader->Fail(value, StrCat("`key` is a list of ", value.items.size()),
+                   StrCat("it takes 1 to ", kMaxKeyFields, " fields"), "try `key: [ origin, destination ]`");
+    }
+    for (const YamlNode& item : value.items) key.paths.push_back(ParsePath(item, reader));
+    return key;
+  }
+  key.paths.push_back(ParsePath(value, reader));
+  return key;
+}
+
+TimeSpec ParseTime(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kExample = "time: { field: date, format: '%Y/%m/%d %H:%M' }";
+  TimeSpec time;
+  if (!reader->Mapping(value, "time", kExample)) return time;
+  reader->CheckKeys(value, "`time`", {"field", "format"});
+  if (const YamlNode* field = reader->Required(value, "field", "`time`", kExample)) {
+    time.field = reader->Text(*field, "field", "a field or a path such as a.b", kExample);
+    if (!time.field.empty() && !IsPath(time.field)) {
+      reader->FailValue(*field, "field", "a field or a path such as a.b", kExample);
+    }
+  }
+  if (const YamlNode* format = value.Find("format")) {
+    time.format = reader->Text(*format, "format", "a strptime format", kExample);
+    if (!time.format.empty() && (time.format.find('%') == std::string::npos || time.format.back() == '%')) {
+      reader->FailValue(*format, "format", "a strptime format with %Y %m %d …", kExample);
+    }
+  }
+  return time;
+}
+
+void ParseSink(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
+  constexpr std::string_view kInstead =
+      "use `sink: results`, and read them with `coordinator results JOB --follow`";
+  for (const std::string_view kind : {"subject", "stream", "file", "http"}) {
+    const bool inline_form = value.IsScalar() && absl::StartsWith(value.text, StrCat(kind, ":"));
+    if (inline_form || value.Find(kind) != nullptr)
+      reader->FailAbsent(value, StrCat("sink: ", kind), kInstead);
+  }
+  sink->kind = reader->Choice<SinkSpec::Kind>(
+      value, "sink", {{"results", SinkSpec::Kind::kResults}, {"none", SinkSpec::Kind::kNone}});
+}
+
+void ParseCommit(const YamlNode& value, JobSpec* spec, YamlReader* reader) {
+  if (!reader->Mapping(value, "commit", "commit: { interval: 1s }")) return;
+  reader->CheckKeys(value, "`commit`", {"interval"});
+  if (const YamlNode* interval =
+          reader->Required(value, "interval", "`commit`", "commit: { interval: 1s }")) {
+    spec->commit_interval = reader->Duration(*interval, "interval", kMinCommitInterval, kMaxCommitInterval,
+                                             "commit: { interval: 1s }");
+  }
+}
+
+void ParseRetain(const YamlNode& value, YamlReader* reader) {
+  if (value.text == "results" || value.text == "none") {
+    reader->FailAbsent(value, StrCat("retain: ", value.text),
+                       "use `retain: all`, and delete the job when it is done");
+  }
+  reader->Choice<int>(value, "retain", {{"all", 0}});
+}
+
+void ParseName(const YamlNode& root, JobSpec* spec, YamlReader* reader) {
+  const YamlNode* name = reader->Required(root, "name", "a job", "name: delays");
+  if (name == nullptr) return;
+  spec->name = name->text;
+  if (!name->IsScalar() || !IsPlainName(spec->name)) {
+    reader->FailValue(*name, "name", "1 to 64 letters, digits, _ and -", "name: delays");
+  }
+}
+
+JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
+  JobSpec spec;
+  if (!root.IsMapping()) {
+    reader->Fail(root, "no job", "a job file is a mapping with `name`, `source`, `key` and `stages`",
+                 "try `coordinator check --help` for an example");
+    return spec;
+  }
+  reader->CheckKeys(root, "a job",
+                    {"name", "source", "key", "time", "partitions", "stages", "sink", "on_error", "retry",
+                     "commit", "retain", "tests"},
+                    {{"ttl", "use `keyed` with timer(delay), and set `state = nil` in on_timer"},
+                     {"standby", "leave it out: a partition moves when its worker is lost"}});
+  ParseName(root, &spec, reader);
+  if (const YamlNode* source = root.Find("source")) spec.source = ParseSource(*source, reader);
+  if (const YamlNode* key = root.Find("key")) {
+    spec.key = ParseKey(*key, reader);
+  } else if (spec.source.format == Format::kRaw) {
+    spec.key.kind = KeySpec::Kind::kWhole;
+  } else {
+    reader->Required(root, "key", "a job whose source is not raw", "key: origin");
+  }
+  if (const YamlNode* time = root.Find("time")) spec.time = ParseTime(*time, reader);
+  if (const YamlNode* partitions = root.Find("partitions")) {
+    spec.partitions = static_cast<uint32_t>(
+        reader->Integer(*partitions, "partitions", 1, kMaxPartitions, "partitions: 16"));
+  }
+  if (const YamlNode* stages =
+          reader->Required(root, "stages", "a job", "stages: [ { filter: r.delay > 0 } ]")) {
+    spec.stages = ParseStages(*stages, reader);
+  }
+  if (const YamlNode* sink = root.Find("sink")) ParseSink(*sink, &spec.sink, reader);
+  spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
+  if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);
+  if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, reader);
+  if (const YamlNode* tests = root.Find("tests")) spec.tests = ParseTests(*tests, spec.source.format, reader);
+  return spec;
+}
+
+}  // namespace
+
+absl::StatusOr<JobSpec> ParseJob(std::string_view file_name, std::string_view text,
+                                 const std::vector<std::string>& sets) {
+  absl::StatusOr<YamlNode> root = ParseYaml(file_name, text, kMaxJobFileBytes);
+  if (!root.ok()) return root.status();
+  for (const std::string& set : sets) {
+    if (absl::Status status = ApplySet(set, &*root); !status.ok()) return status;
+  }
+  YamlReader reader{std::string(file_name)};
+  JobSpec spec = ParseRoot(*root, &reader);
+  if (!reader.ok()) return reader.status();
+  spec.text = sets.empty() ? std::string(text) : EmitYaml(*root);
+  if (!sets.empty()) {
+    // What is stored must be readable by whoever takes the job from the store.
+    if (absl::Status stored = ParseYaml(file_name, spec.text, kMaxJobFileBytes).status(); !stored.ok())
+      return stored;
+  }
+  return spec;
+}
+
+}  // namespace millrace

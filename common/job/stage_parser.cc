@@ -1,0 +1,163 @@
+#include "common/job/stage_parser.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "common/job/aggregate_parser.h"
+#include "common/job/error_policy_parser.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+constexpr absl::Duration kMinTimeout = absl::Milliseconds(1);
+constexpr absl::Duration kMaxTimeout = absl::Hours(1);
+
+const std::vector<std::string>& StageKinds() {
+  static const auto& kinds =
+      *new std::vector<std::string>{"filter", "map", "flat_map", "aggregate", "keyed", "inspect"};
+  return kinds;
+}
+
+const std::vector<AbsentKey>& AbsentStages() {
+  static const auto& absent = *new std::vector<AbsentKey>{
+      {"window", "use `keyed` with timer_at(time)"},
+      {"dedupe", "use `keyed`, and emit only where `state` is empty"},
+      {"key_by", "set the job's `key`, or submit the results of this job to a second one"},
+      {"partition", "use `filter` in a job for each branch"},
+      {"balance", "raise `partitions`"},
+      {"broadcast", "submit a job for each branch"},
+      {"rate_limit", "limit the rate before the input is submitted"},
+      {"call", "call the service from a reader of the results"}};
+  return absent;
+}
+
+std::string Expression(const YamlNode& value, std::string_view kind, std::string_view example,
+                       YamlReader* reader) {
+  return reader->Text(value, kind, "a Lua expression over `r`", example);
+}
+
+MapStage ParseMap(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kExample = "map: { late: r.delay > 15 }";
+  MapStage map;
+  if (!value.IsMapping()) {
+    map.expression = reader->Text(value, "map", "a Lua expression, or a mapping of them", kExample);
+    return map;
+  }
+  if (value.entries.empty()) reader->FailValue(value, "map", "at least one field", kExample);
+  for (const YamlEntry& entry : value.entries) {
+    map.fields.emplace_back(entry.key.text, Expression(entry.value, entry.key.text, kExample, reader));
+  }
+  return map;
+}
+
+KeyedStage ParseKeyed(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kExample = "keyed: { lua: 'state.n = (state.n or 0) + 1; emit(state.n)' }";
+  KeyedStage keyed;
+  if (!reader->Mapping(value, "keyed", kExample)) return keyed;
+  reader->CheckKeys(
+      value, "`keyed`", {"lua"},
+      {{"plugin", "write it as `keyed: { lua: … }`"}, {"remote", "write it as `keyed: { lua: … }`"}});
+  if (const YamlNode* lua = reader->Required(value, "lua", "`keyed`", kExample)) {
+    keyed.lua = reader->Text(*lua, "lua", "Lua code", kExample);
+  }
+  return keyed;
+}
+
+// The key of `stage` that says what it does; empty after a failure.
+std::string KindOf(const YamlNode& stage, YamlReader* reader) {
+  std::string kind;
+  for (const YamlEntry& entry : stage.entries) {
+    if (std::find(StageKinds().begin(), StageKinds().end(), entry.key.text) == StageKinds().end()) continue;
+    if (!kind.empty()) {
+      reader->Fail(entry.key, StrCat("`", entry.key.text, "` and `", kind, "` in one stage"),
+                   "a stage does one thing", "begin the second with a `-` of its own");
+    }
+    kind = entry.key.text;
+  }
+  return kind;
+}
+
+void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* reader) {
+  if (kind.empty()) {
+    reader->CheckKeys(stage, "a stage", StageKinds(), AbsentStages());
+    reader->Fail(stage, "a stage that does nothing", "it has no kind", "try `- filter: r.delay > 0`");
+    return;
+  }
+  std::vector<std::string> known = {kind, "name"};
+  if (kind == "aggregate") {
+    known.push_back("emit");
+  } else {
+    known.insert(known.end(), {"timeout", "on_error", "retry", "concurrency", "ordered"});
+  }
+  reader->CheckKeys(stage, StrCat("`", kind, "`"), known, AbsentStages());
+}
+
+// What is written for pools: accepted where it says what happens anyway, with one record at a time.
+void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
+  if (const YamlNode* concurrency = stage.Find("concurrency")) {
+    if (reader->Integer(*concurrency, "concurrency", 1, 1'000'000, "concurrency: 1") > 1) {
+      reader->FailAbsent(*concurrency, "concurrency: " + concurrency->text,
+                         "leave it out, and raise `partitions`");
+    }
+  }
+  if (const YamlNode* ordered = stage.Find("ordered")) {
+    if (ordered->text == "none") {
+      reader->FailAbsent(*ordered, "ordered: none", "use `ordered: key`, or leave it out");
+    }
+    reader->Choice<int>(*ordered, "ordered", {{"key", 0}, {"partition", 0}});
+  }
+}
+
+StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader) {
+  StageSpec spec;
+  spec.line = stage.line;
+  if (!reader->Mapping(stage, "stages", "- filter: r.delay > 0")) return spec;
+  const std::string kind = KindOf(stage, reader);
+  CheckStageKeys(stage, kind, reader);
+  if (!reader->ok()) return spec;
+
+  const YamlNode& value = *stage.Find(kind);
+  if (kind == "filter") spec.what = FilterStage{Expression(value, kind, "filter: r.delay > 0", reader)};
+  if (kind == "map") spec.what = ParseMap(value, reader);
+  if (kind == "flat_map") spec.what = FlatMapStage{Expression(value, kind, "flat_map: r.items", reader)};
+  if (kind == "aggregate") spec.what = ParseAggregate(stage, reader);
+  if (kind == "keyed") spec.what = ParseKeyed(value, reader);
+  if (kind == "inspect") spec.what = InspectStage{Expression(value, kind, "inspect: r.delay > 60", reader)};
+
+  spec.code.name = StrCat(kind, "-", position);
+  if (const YamlNode* name = stage.Find("name")) {
+    spec.code.name = reader->Text(*name, "name", "letters, digits, _ and -", "name: late-only");
+    if (!IsPlainName(spec.code.name)) {
+      reader->FailValue(*name, "name", "1 to 64 letters, digits, _ and -", "name: late-only");
+    }
+  }
+  if (const YamlNode* timeout = stage.Find("timeout")) {
+    spec.code.timeout = reader->Duration(*timeout, "timeout", kMinTimeout, kMaxTimeout, "timeout: 2s");
+  }
+  spec.code.errors = ParseErrorPolicy(stage, reader);
+  CheckPoolSettings(stage, reader);
+  return spec;
+}
+
+}  // namespace
+
+std::vector<StageSpec> ParseStages(const YamlNode& stages, YamlReader* reader) {
+  std::vector<StageSpec> specs;
+  if (!reader->Sequence(stages, "stages", "stages: [ { filter: r.delay > 0 } ]")) return specs;
+  if (stages.items.empty() || stages.items.size() > kMaxStages) {
+    reader->Fail(stages, StrCat("`stages` has ", stages.items.size(), " of them"),
+                 StrCat("a job has 1 to ", kMaxStages), "try `stages: [ { filter: r.delay > 0 } ]`");
+  }
+  absl::flat_hash_set<std::string> names;
+  for (size_t i = 0; i < stages.items.size() && reader->ok(); ++i) {
+    specs.push_back(ParseStage(stages.items[i], i, reader));
+    if (!names.insert(specs.back().code.name).second) {
+      reader->Fail(stages.items[i], StrCat("a second stage with the name ", Quoted(specs.back().code.name)),
+                   "metrics and messages tell stages apart by it", "give it another `name`");
+    }
+  }
+  return specs;
+}
+
+}  // namespace millrace

@@ -1,0 +1,13 @@
+// The `stages:` of a job file.
+#pragma once
+
+#include <vector>
+
+#include "common/job/job_spec.h"
+#include "common/job/yaml_reader.h"
+
+namespace millrace {
+
+std::vector<StageSpec> ParseStages(const YamlNode& stages, YamlReader* reader);
+
+}  // namespace millrace

@@ -1,0 +1,218 @@
+#include "common/job/job_parser.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+constexpr std::string_view kSmall = "name: small\nkey: origin\nstages:\n  - filter: r.delay > 0\n";
+
+JobSpec Parsed(std::string_view text, const std::vector<std::string>& sets = {}) {
+  const absl::StatusOr<JobSpec> spec = ParseJob("job.yaml", text, sets);
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return spec.ok() ? *spec : JobSpec{};
+}
+
+std::string ErrorOf(std::string_view text, const std::vector<std::string>& sets = {}) {
+  const absl::StatusOr<JobSpec> spec = ParseJob("job.yaml", text, sets);
+  EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(ToStd(spec.status().message()));
+}
+
+TEST(JobParser, FillsInEveryDefault) {
+  const JobSpec spec = Parsed(kSmall);
+  EXPECT_EQ(spec.name, "small");
+  EXPECT_EQ(spec.source.format, Format::kJsonLines);
+  EXPECT_EQ(spec.source.max_record_bytes, 1u << 20);
+  EXPECT_EQ(spec.key.kind, KeySpec::Kind::kField);
+  EXPECT_THAT(spec.key.paths, ElementsAre("origin"));
+  EXPECT_FALSE(spec.time.has_value());
+  EXPECT_EQ(spec.partitions, 16u);
+  EXPECT_EQ(spec.sink.kind, SinkSpec::Kind::kResults);
+  EXPECT_EQ(spec.errors.on_error, OnError::kDeadLetter);
+  EXPECT_EQ(spec.errors.retry.attempts, 1);
+  EXPECT_EQ(spec.commit_interval, absl::Seconds(1));
+  EXPECT_EQ(spec.ttl, absl::InfiniteDuration());
+  EXPECT_TRUE(spec.tests.empty());
+  EXPECT_EQ(spec.text, kSmall);
+  ASSERT_EQ(spec.stages.size(), 1u);
+  EXPECT_EQ(std::get<FilterStage>(spec.stages[0].what).expression, "r.delay > 0");
+  EXPECT_EQ(spec.stages[0].code.name, "filter-0");
+  EXPECT_EQ(spec.stages[0].code.timeout, absl::Seconds(2));
+  EXPECT_FALSE(spec.stages[0].code.errors.has_value());
+  EXPECT_EQ(spec.stages[0].line, 4);
+}
+
+TEST(JobParser, ReadsEveryField) {
+  const JobSpec spec = Parsed(R"(
+name: delays
+source: { format: csv, types: { zip: string, n: number }, max_record: 64KiB }
+key: [origin, carrier.code]
+time: { field: date, format: '%Y/%m/%d %H:%M' }
+partitions: 8
+stages:
+  - filter: r.delay ~= nil
+    name: known-delay
+    timeout: 250ms
+    on_error: skip
+    concurrency: 1
+    ordered: partition
+  - map: { route: 'r.origin .. "-" .. r.destination', delay: r.delay }
+    retry: { attempts: 5, backoff: 1s }
+  - map: r
+  - flat_map: '{r, r}'
+  - keyed:
+      lua: |
+        state.n = (state.n or 0) + 1
+        emit(state.n)
+  - inspect: r.delay > 60
+  - aggregate: { n: count(), total: sum(delay), least: min(delay), worst: max(delay), mean: avg(a.b), first: first(x), last: last( x ), all: distinct(x) }
+    emit: every 5s
+    name: totals
+sink: none
+on_error: retry
+retry: { attempts: 4, backoff: 50ms..2s }
+commit: { interval: 250ms }
+retain: all
+)");
+  EXPECT_EQ(spec.name, "delays");
+  EXPECT_EQ(spec.source.format, Format::kCsv);
+  EXPECT_THAT(spec.source.types, ElementsAre(Pair("n", "number"), Pair("zip", "string")));
+  EXPECT_EQ(spec.source.max_record_bytes, 65536u);
+  EXPECT_EQ(spec.key.kind, KeySpec::Kind::kFields);
+  EXPECT_THAT(spec.key.paths, ElementsAre("origin", "carrier.code"));
+  EXPECT_EQ(spec.time->field, "date");
+  EXPECT_EQ(spec.time->format, "%Y/%m/%d %H:%M");
+  EXPECT_EQ(spec.partitions, 8u);
+  EXPECT_EQ(spec.sink.kind, SinkSpec::Kind::kNone);
+  EXPECT_EQ(spec.errors.on_error, OnError::kRetry);
+  EXPECT_EQ(spec.errors.retry.attempts, 4);
+  EXPECT_EQ(spec.errors.retry.backoff.initial, absl::Milliseconds(50));
+  EXPECT_EQ(spec.errors.retry.backoff.maximum, absl::Seconds(2));
+  EXPECT_EQ(spec.commit_interval, absl::Milliseconds(250));
+
+  ASSERT_EQ(spec.stages.size(), 7u);
+  const CodeSettings& filter = spec.stages[0].code;
+  EXPECT_EQ(filter.name, "known-delay");
+  EXPECT_EQ(filter.timeout, absl::Milliseconds(250));
+  EXPECT_EQ(filter.errors->on_error, OnError::kSkip);
+  EXPECT_THAT(std::get<MapStage>(spec.stages[1].what).fields,
+              ElementsAre(Pair("route", "r.origin .. \"-\" .. r.destination"), Pair("delay", "r.delay")));
+  EXPECT_EQ(spec.stages[1].code.errors->on_error, OnError::kRetry);
+  EXPECT_EQ(spec.stages[1].code.errors->retry.attempts, 5);
+  EXPECT_EQ(spec.stages[1].code.errors->retry.backoff.maximum, absl::Seconds(1));
+  EXPECT_EQ(std::get<MapStage>(spec.stages[2].what).expression, "r");
+  EXPECT_EQ(std::get<FlatMapStage>(spec.stages[3].what).expression, "{r, r}");
+  EXPECT_EQ(std::get<KeyedStage>(spec.stages[4].what).lua, "state.n = (state.n or 0) + 1\nemit(state.n)\n");
+  EXPECT_EQ(std::get<InspectStage>(spec.stages[5].what).expression, "r.delay > 60");
+  const auto& totals = std::get<AggregateStage>(spec.stages[6].what);
+  std::vector<std::pair<AggregateFunction, std::string>> columns;
+  for (const AggregateColumn& column : totals.columns) columns.emplace_back(column.function, column.path);
+  using enum AggregateFunction;
+  EXPECT_THAT(columns,
+              ElementsAre(Pair(kCount, ""), Pair(kSum, "delay"), Pair(kMin, "delay"), Pair(kMax, "delay"),
+                          Pair(kAvg, "a.b"), Pair(kFirst, "x"), Pair(kLast, "x"), Pair(kDistinct, "x")));
+  EXPECT_EQ(totals.columns[1].name, "total");
+  EXPECT_EQ(totals.emit.mode, EmitSpec::Mode::kEvery);
+  EXPECT_EQ(totals.emit.every, absl::Seconds(5));
+}
+
+TEST(JobParser, ReadsEachFormOfKey) {
+  const std::string rest = "\nstages: [ { map: r } ]\n";
+  EXPECT_EQ(Parsed("name: a\nkey: a.b" + rest).key.paths, std::vector<std::string>{"a.b"});
+  for (const char* key :
+       {"'lua: r.origin .. r.carrier'", "{ lua: r.origin .. r.carrier }", "\n  lua: r.origin .. r.carrier"}) {
+    const JobSpec spec = Parsed(StrCat("name: a\nkey: ", key, rest));
+    EXPECT_EQ(spec.key.kind, KeySpec::Kind::kLua) << key;
+    EXPECT_EQ(spec.key.lua, "r.origin .. r.carrier") << key;
+  }
+  EXPECT_EQ(Parsed("name: a\nsource: { format: raw }" + rest).key.kind, KeySpec::Kind::kWhole);
+}
+
+TEST(JobParser, ReadsEachWayToEmit) {
+  const auto emit = [](std::string_view how) {
+    const JobSpec spec =
+        Parsed(StrCat("name: a\nkey: k\nstages:\n  - aggregate: { n: count() }\n    emit: ", how, "\n"));
+    return std::get<AggregateStage>(spec.stages.at(0).what).emit.mode;
+  };
+  EXPECT_EQ(emit("each"), EmitSpec::Mode::kEach);
+  EXPECT_EQ(emit("changes"), EmitSpec::Mode::kChanges);
+  EXPECT_EQ(emit("final"), EmitSpec::Mode::kFinal);
+  EXPECT_EQ(emit("every 1m30s"), EmitSpec::Mode::kEvery);
+}
+
+TEST(JobParser, TurnsTestsIntoJson) {
+  const JobSpec spec = Parsed(StrCat(kSmall, R"(
+tests:
+  - name: typed scalars
+    input:
+      - { z: 1, a: -2.50, s: '3', t: true, n: null, e: , words: two words, l: [1, x], m: { k: 012 } }
+      - '{"as":"it is"}'
+    expect:
+      - { key: 7, value: { big: 18446744073709551615, tiny: 1e-7 } }
+      - { key: [ATL, 5], value: "a \"b\"\n" }
+    dead_letters: [no key]
+  - { name: nothing comes, input: [], expect: [] }
+)"));
+  ASSERT_EQ(spec.tests.size(), 2u);
+  EXPECT_EQ(spec.tests[0].name, "typed scalars");
+  EXPECT_EQ(spec.tests[0].line, 7);
+  EXPECT_THAT(
+      spec.tests[0].input,
+      ElementsAre(
+          R"({"z":1,"a":-2.50,"s":"3","t":true,"n":null,"e":null,"words":"two words","l":[1,"x"],"m":{"k":"012"}})",
+          R"({"as":"it is"})"));
+  EXPECT_THAT(spec.tests[0].expect,
+              ElementsAre(R"({"key":"7","value":{"big":18446744073709551615,"tiny":1e-7}})",
+                          R"({"key":"[\"ATL\",5]","value":"a \"b\"\n"})"));
+  EXPECT_THAT(spec.tests[0].dead_letters, ElementsAre("no key"));
+  EXPECT_TRUE(spec.tests[1].input.empty());
+}
+
+TEST(JobParser, AppliesSetsAndStoresATextThatReadsBackTheSame) {
+  const std::string text = StrCat(kSmall, "  - aggregate: { n: count(), s: '7' }\n");
+  const JobSpec spec =
+      Parsed(text, {"partitions=4", "stages.1.emit=final", "source.format=csv", "stages.1.aggregate.s=sum(x)",
+                    "key=[a, b]", "name=other", "stages.0={keyed: {lua: \"x = 1\\ny = '#'\"}}"});
+  EXPECT_EQ(spec.partitions, 4u);
+  EXPECT_EQ(spec.name, "other");
+  EXPECT_EQ(spec.source.format, Format::kCsv);
+  EXPECT_THAT(spec.key.paths, ElementsAre("a", "b"));
+  EXPECT_EQ(std::get<AggregateStage>(spec.stages.at(1).what).emit.mode, EmitSpec::Mode::kFinal);
+  EXPECT_EQ(std::get<KeyedStage>(spec.stages.at(0).what).lua, "x = 1\ny = '#'");
+  const JobSpec again = Parsed(spec.text);
+  EXPECT_EQ(again.partitions, 4u);
+  EXPECT_EQ(std::get<KeyedStage>(again.stages.at(0).what).lua, "x = 1\ny = '#'");
+  EXPECT_EQ(Parsed(spec.text, {"partitions=4"}).text, spec.text);
+}
+
+TEST(JobParser, SaysWhichSetCannotBeApplied) {
+  EXPECT_EQ(ErrorOf(kSmall, {"partitions"}),
+            "--set `partitions`: cannot be applied — it is PATH=VALUE — try --set partitions=4");
+  EXPECT_EQ(
+      ErrorOf(kSmall, {"stages.3.name=x"}),
+      "--set `stages.3.name=x`: cannot be applied — `3` is no position in a list of 1, counted from 0 — "
+      "try --set stages.0.name=first");
+  EXPECT_THAT(ErrorOf(kSmall, {"name.x=y"}), HasSubstr("there is a plain value where `x` would be"));
+  EXPECT_THAT(ErrorOf(kSmall, {"a..b=y"}), HasSubstr("the path has an empty part"));
+  EXPECT_EQ(ErrorOf(kSmall, {"partitions=*x"}).rfind("--set partitions:1:1: ", 0), 0u);
+  EXPECT_EQ(
+      ErrorOf(kSmall, {"partitons=4"}),
+      "job.yaml:--set: `partitons`: did you mean `partitions`? — a job has no such key — use one of name, "
+      "source, key, time, partitions, stages, sink, on_error, retry, commit, retain, tests");
+}
+
+TEST(JobParser, KnowsWhichJobsRunUserCode) {
+  EXPECT_TRUE(RunsUserCode(Parsed(kSmall)));
+  EXPECT_FALSE(RunsUserCode(Parsed("name: a\nkey: k\nstages: [ { aggregate: { n: count() } } ]\n")));
+}
+
+}  // namespace
+}  // namespace millrace
