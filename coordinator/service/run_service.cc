@@ -1,0 +1,94 @@
+#include "coordinator/service/run_service.h"
+
+#include <unistd.h>
+
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "common/bus/nats_bus.h"
+#include "common/http/http_server.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/names.h"
+#include "common/signals.h"
+#include "common/strings.h"
+#include "common/units.h"
+#include "coordinator/service/api.h"
+#include "coordinator/service/board.h"
+#include "coordinator/service/service.h"
+
+namespace millrace {
+namespace {
+
+constexpr absl::Duration kConnectTry = absl::Seconds(2);
+constexpr absl::Duration kBetweenTries = absl::Milliseconds(500);
+
+CoordinatorLease Self(uint64_t random_id, const std::string& http) {
+  CoordinatorLease self;
+  self.id = absl::StrFormat("%016x", random_id);
+  char host[256] = {};
+  if (gethostname(host, sizeof(host) - 1) == 0) self.host = host;
+  self.pid = getpid();
+  self.http = http;
+  return self;
+}
+
+// Connects and makes the buckets, trying for ever. Null: a stop signal came first.
+std::unique_ptr<Bus> ConnectAndPrepare(const CommonOptions& common, Clock& clock) {
+  NatsOptions options;
+  options.url = common.nats;
+  options.creds = common.creds;
+  options.tls_ca = common.tls_ca;
+  options.tls_cert = common.tls_cert;
+  options.tls_key = common.tls_key;
+  options.client_name = "millrace-coordinator";
+  options.connect_deadline = kConnectTry;
+  std::string said;
+  std::unique_ptr<Bus> bus;
+  while (StopSignals() == 0) {
+    absl::Status status;
+    if (bus == nullptr) {
+      auto connected = ConnectNats(options, clock);
+      status = connected.status();
+      if (connected.ok()) bus = *std::move(connected);
+    }
+    for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
+      if (status.ok()) status = bus->CreateBucket(bucket);
+    }
+    if (status.ok()) return bus;
+    if (said != status.message()) {
+      LogWarning("waiting for NATS", {{"nats", common.nats}, {"error", ToStd(status.message())}});
+      said = std::string(status.message());
+    }
+    clock.Sleep(kBetweenTries);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::Status RunService(const ServiceOptions& options, Clock& clock) {
+  Metrics metrics;
+  Board board;
+  const Api api(board, metrics, clock);
+  std::unique_ptr<Bus> bus;  // outlives the server, whose handlers ask it
+  const auto server = HttpServer::Start(options.http, [&api](const HttpRequest& r) { return api.Answer(r); });
+  if (!server.ok()) return server.status();
+  const std::string url = StrCat("http://", (*server)->address());
+  LogInfo("serving", {{"http", url}});
+
+  bus = ConnectAndPrepare(options.connection, clock);
+  if (bus == nullptr) return absl::OkStatus();
+  LogInfo("connected",
+          {{"nats", options.connection.nats}, {"lease_ttl", millrace::FormatDuration(options.lease_ttl)}});
+  std::random_device entropy;
+  const uint64_t random_id = (uint64_t{entropy()} << 32) | entropy();
+  Service service({Self(random_id, url), options.lease_ttl, random_id}, *bus, clock, board, metrics);
+  while (StopSignals() == 0) service.Turn();
+  LogInfo("stopping", {});
+  service.Resign();
+  return absl::OkStatus();
+}
+
+}  // namespace millrace
