@@ -51,6 +51,7 @@ struct Message {
   std::string subject;
   std::string header;  // the value of our header (see message_header.h), empty for a stranger's message
   std::string payload;
+  bool tombstone = false;  // in a bucket: the key was deleted by this message
 };
 
 // --- control plane: keys
@@ -72,6 +73,7 @@ struct ReaderOptions {
   uint64_t start_sequence = 1;
   bool headers_only = false;  // payloads stay empty
   bool allow_gaps = false;    // for buckets, where superseded revisions are gone
+  bool await_stream = false;  // a stream that is not there is waited for instead of NOT_FOUND
   std::string name_hint;      // goes into the consumer's name, with an attempt number; never reused
   // Flow control: what may be requested and not yet granted back.
   uint32_t window_messages = 1024;
@@ -127,7 +129,7 @@ class Bus {
   // Appends and waits for the ack. After an ambiguous outcome the caller reads the tail back.
   virtual absl::StatusOr<uint64_t> AppendAndWait(const AppendRequest& request) = 0;
 
-  virtual absl::Status CreateBucket(const std::string& bucket) = 0;  // exists: OK
+  virtual absl::Status CreateBucket(const std::string& bucket, int replicas = 1) = 0;  // exists: OK
   // Made once: ALREADY_EXISTS when the key was ever made and not deleted. After an ambiguous answer it reads
   // the key back: OK only when the key holds `value`, which the caller makes unique.
   virtual absl::StatusOr<uint64_t> CreateKey(const std::string& bucket, const std::string& key,
@@ -155,9 +157,10 @@ class Bus {
   // --- data plane (never blocks; thread-safe, but Poll belongs to one thread)
   virtual ReaderId OpenReader(const ReaderOptions& options) = 0;
   virtual void CloseReader(ReaderId reader) = 0;
-  // Gives back part of a reader's window: `messages` with `bytes` were dealt with.
+  // Gives back part of a reader's window: `messages` with `bytes` (of their payloads) were dealt with.
   virtual void Grant(ReaderId reader, uint32_t messages, uint64_t bytes) = 0;
   // OK: sent, the outcome will come from Poll or never. UNAVAILABLE: not sent (disconnected, buffer full).
+  // INVALID_ARGUMENT: larger than the server takes.
   virtual absl::Status Append(const AppendRequest& request) = 0;
   // Flushes what Append buffered.
   virtual void Flush() = 0;

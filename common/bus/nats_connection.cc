@@ -1,0 +1,169 @@
+#include "common/bus/nats_connection.h"
+
+#include <algorithm>
+#include <random>
+
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+constexpr int64_t kPingIntervalMs = 5'000;
+constexpr int kMaxPingsOut = 2;
+constexpr int64_t kConnectTimeoutMs = 2'000;
+constexpr int64_t kWriteDeadlineMs = 10'000;
+constexpr int64_t kMinReconnectDelayMs = 50;
+constexpr int64_t kMaxReconnectDelayMs = 2'000;
+constexpr int kIoBufferBytes = 256 << 10;
+// While there is no connection nothing is kept for it: an append that waited there would be sent long after
+// its writer gave it up.
+constexpr int kReconnectBufferBytes = 1;
+// Never reached: the readers' windows and the appends' own bounds lie far below. At these limits the client
+// would drop messages.
+constexpr int kPendingMessagesLimit = 4 << 20;
+
+absl::Status Try(natsStatus status, std::string_view what) {
+  return status == NATS_OK ? absl::OkStatus() : NatsError(status, what);
+}
+
+}  // namespace
+
+absl::Status NatsError(natsStatus status, std::string_view what) {
+  const std::string message = StrCat(what, ": ", natsStatus_GetText(status));
+  switch (status) {
+    case NATS_OK:
+      return absl::OkStatus();
+    case NATS_TIMEOUT:
+      return absl::DeadlineExceededError(message);
+    case NATS_MAX_PAYLOAD:
+    case NATS_INVALID_ARG:
+    case NATS_INVALID_SUBJECT:
+      return absl::InvalidArgumentError(message);
+    case NATS_NOT_PERMITTED:
+    case NATS_NO_SERVER_SUPPORT:
+      return absl::FailedPreconditionError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+NatsConnection::NatsConnection(ConnectionListener& listener, uint64_t seed)
+    : listener_(listener), random_(seed != 0 ? seed : std::random_device{}()) {}
+
+NatsConnection::~NatsConnection() {
+  if (connection_ != nullptr) {
+    natsConnection_Close(connection_);
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&closed_));
+  }
+  natsConnection_Destroy(connection_);
+  natsOptions_Destroy(options_);
+}
+
+absl::StatusOr<std::unique_ptr<NatsConnection>> NatsConnection::Connect(const NatsOptions& options,
+                                                                        Clock& clock,
+                                                                        ConnectionListener& listener) {
+  std::unique_ptr<NatsConnection> connection(new NatsConnection(listener, options.seed));
+  if (absl::Status status = connection->Configure(options); !status.ok()) return status;
+  if (absl::Status status = connection->ConnectUntil(options.connect_deadline, options.url, clock);
+      !status.ok()) {
+    return status;
+  }
+  return connection;
+}
+
+absl::Status NatsConnection::Configure(const NatsOptions& options) {
+  natsStatus s = natsOptions_Create(&options_);
+  const auto then = [&s](natsStatus next) {
+    if (s == NATS_OK) s = next;
+  };
+  if (s != NATS_OK) return NatsError(s, "cannot set up the NATS client");
+  then(natsOptions_SetURL(options_, options.url.c_str()));
+  then(natsOptions_SetName(options_, options.client_name.c_str()));
+  then(natsOptions_SetTimeout(options_, kConnectTimeoutMs));
+  then(natsOptions_SetPingInterval(options_, kPingIntervalMs));
+  then(natsOptions_SetMaxPingsOut(options_, kMaxPingsOut));
+  then(natsOptions_SetWriteDeadline(options_, kWriteDeadlineMs));
+  then(natsOptions_SetIOBufSize(options_, kIoBufferBytes));
+  then(natsOptions_SetReconnectBufSize(options_, kReconnectBufferBytes));
+  then(natsOptions_SetMaxPendingMsgs(options_, kPendingMessagesLimit));
+  then(natsOptions_SetMaxReconnect(options_, -1));
+  then(natsOptions_SetFailRequestsOnDisconnect(options_, true));
+  then(natsOptions_UseGlobalMessageDelivery(options_, true));
+  then(natsOptions_SetCustomReconnectDelay(
+      options_,
+      [](natsConnection*, int attempts, void* self) {
+        return static_cast<NatsConnection*>(self)->ReconnectDelayMs(attempts);
+      },
+      this));
+  then(natsOptions_SetDisconnectedCB(
+      options_,
+      [](natsConnection*, void* self) { static_cast<NatsConnection*>(self)->listener_.OnDisconnected(); },
+      this));
+  then(natsOptions_SetReconnectedCB(
+      options_,
+      [](natsConnection*, void* self) { static_cast<NatsConnection*>(self)->listener_.OnReconnected(); },
+      this));
+  then(natsOptions_SetClosedCB(
+      options_,
+      [](natsConnection*, void* closure) {
+        auto* self = static_cast<NatsConnection*>(closure);
+        absl::MutexLock lock(&self->mutex_);
+        self->closed_ = true;
+      },
+      this));
+  // The default handler prints to stderr; what matters of asynchronous errors comes as a lost connection.
+  then(natsOptions_SetErrorHandler(
+      options_, [](natsConnection*, natsSubscription*, natsStatus, void*) {}, nullptr));
+  if (s != NATS_OK) return NatsError(s, StrCat("NATS address ", options.url, " is not usable"));
+
+  if (!options.creds.empty()) {
+    then(natsOptions_SetUserCredentialsFromFiles(options_, options.creds.c_str(), nullptr));
+    if (s != NATS_OK) return NatsError(s, StrCat("cannot read the credentials in ", options.creds));
+  }
+  if (!options.tls_ca.empty() || !options.tls_cert.empty()) then(natsOptions_SetSecure(options_, true));
+  if (!options.tls_ca.empty()) {
+    then(natsOptions_LoadCATrustedCertificates(options_, options.tls_ca.c_str()));
+    if (s != NATS_OK) return NatsError(s, StrCat("cannot read the CA file ", options.tls_ca));
+  }
+  if (!options.tls_cert.empty()) {
+    then(natsOptions_LoadCertificatesChain(options_, options.tls_cert.c_str(), options.tls_key.c_str()));
+    if (s != NATS_OK) return NatsError(s, StrCat("cannot read the certificate ", options.tls_cert));
+  }
+  return Try(s, "cannot set up the NATS client");
+}
+
+absl::Status NatsConnection::ConnectUntil(absl::Duration deadline, const std::string& url, Clock& clock) {
+  const absl::Duration end = clock.Monotonic() + deadline;
+  for (int attempt = 1;; ++attempt) {
+    const natsStatus s = natsConnection_Connect(&connection_, options_);
+    if (s == NATS_OK) return absl::OkStatus();
+    connection_ = nullptr;
+    if (s == NATS_CONNECTION_AUTH_FAILED || s == NATS_NOT_PERMITTED) {
+      return absl::UnavailableError(StrCat("cannot connect to ", url,
+                                           " — the server refuses these credentials — try --creds FILE"
+                                           " or user:password@ in the URL"));
+    }
+    const absl::Duration delay = absl::Milliseconds(ReconnectDelayMs(attempt));
+    if (clock.Monotonic() + delay >= end) {
+      return absl::UnavailableError(StrCat("cannot connect to ", url, " — ", natsStatus_GetText(s),
+                                           " — is nats-server running there? try --nats URL"));
+    }
+    clock.Sleep(delay);
+  }
+}
+
+int64_t NatsConnection::ReconnectDelayMs(int attempts) {
+  const int64_t ceiling =
+      std::min<int64_t>(kMaxReconnectDelayMs, kMinReconnectDelayMs << std::min(attempts, 10));
+  absl::MutexLock lock(&mutex_);
+  return std::uniform_int_distribution<int64_t>(kMinReconnectDelayMs, ceiling)(random_);
+}
+
+std::string NatsConnection::Url() const {
+  char url[512] = "";
+  return natsConnection_GetConnectedUrl(connection_, url, sizeof url) == NATS_OK ? std::string(url)
+                                                                                 : std::string();
+}
+
+}  // namespace millrace

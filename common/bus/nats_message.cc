@@ -1,0 +1,70 @@
+#include "common/bus/nats_message.h"
+
+#include "common/frame/message_header.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kMessageIdHeader[] = "Nats-Msg-Id";
+
+}  // namespace
+
+absl::StatusOr<NatsMsgPtr> MakeMessage(const std::string& subject, const std::string& reply_to,
+                                       std::string_view payload) {
+  natsMsg* msg = nullptr;
+  const natsStatus s = natsMsg_Create(&msg, subject.c_str(), reply_to.empty() ? nullptr : reply_to.c_str(),
+                                      payload.data(), static_cast<int>(payload.size()));
+  if (s != NATS_OK) return NatsError(s, StrCat("message to ", subject));
+  return NatsMsgPtr(msg);
+}
+
+absl::Status SetHeader(natsMsg* msg, const char* name, const std::string& value) {
+  const natsStatus s = natsMsgHeader_Set(msg, name, value.c_str());
+  return s == NATS_OK ? absl::OkStatus() : NatsError(s, StrCat("header ", name));
+}
+
+absl::StatusOr<NatsMsgPtr> MakeAppend(const AppendRequest& request, const std::string& reply_to) {
+  absl::StatusOr<NatsMsgPtr> msg = MakeMessage(std::string(request.subject), reply_to, request.payload);
+  if (!msg.ok()) return msg;
+  absl::Status status;
+  if (!request.header.empty()) {
+    status.Update(SetHeader(msg->get(), kMessageHeaderName, std::string(request.header)));
+  }
+  if (request.expected_last_sequence.has_value()) {
+    status.Update(SetHeader(msg->get(), kExpectedSequenceHeader, StrCat(*request.expected_last_sequence)));
+  }
+  if (!request.message_id.empty()) {
+    status.Update(SetHeader(msg->get(), kMessageIdHeader, std::string(request.message_id)));
+  }
+  if (!status.ok()) return status;
+  return msg;
+}
+
+std::string_view Payload(const natsMsg* msg) {
+  const int bytes = natsMsg_GetDataLength(msg);
+  return bytes > 0 ? std::string_view(natsMsg_GetData(msg), static_cast<size_t>(bytes)) : std::string_view();
+}
+
+std::string_view Header(natsMsg* msg, const char* name) {
+  const char* value = nullptr;
+  return natsMsgHeader_Get(msg, name, &value) == NATS_OK && value != nullptr ? std::string_view(value)
+                                                                             : std::string_view();
+}
+
+bool IsTombstone(std::string_view operation, std::string_view marker_reason) {
+  return operation == "DEL" || operation == "PURGE" || !marker_reason.empty();
+}
+
+Message ToMessage(natsMsg* msg) {
+  Message message;
+  message.subject = natsMsg_GetSubject(msg);
+  message.header = Header(msg, kMessageHeaderName);
+  message.payload = Payload(msg);
+  if (message.payload.empty()) {
+    message.tombstone = IsTombstone(Header(msg, kKeyOperationHeader), Header(msg, kMarkerReasonHeader));
+  }
+  return message;
+}
+
+}  // namespace millrace
