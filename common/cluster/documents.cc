@@ -1,0 +1,216 @@
+#include "common/cluster/documents.h"
+
+#include <utility>
+
+#include "common/strings.h"
+#include "nlohmann/json.hpp"
+
+namespace millrace {
+namespace {
+
+using nlohmann::json;
+
+// Each document lists its fields once, for both directions: `Fields(codec, document)` calls
+// codec("name", field) for every one. A writer puts the field into the object; a reader takes it out.
+template <typename C, typename D>
+void Fields(C& c, D& d);
+
+class Writer {
+ public:
+  template <typename T>
+  void operator()(const char* name, const T& value) {
+    object_[name] = ToJson(value);
+  }
+  json Take() { return std::move(object_); }
+
+ private:
+  template <typename T>
+  static json ToJson(const T& value) {
+    if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
+      return value;
+    } else {
+      Writer writer;
+      Fields(writer, value);
+      return writer.Take();
+    }
+  }
+  template <typename T>
+  static json ToJson(const std::vector<T>& values) {
+    json list = json::array();
+    for (const T& value : values) list.push_back(ToJson(value));
+    return list;
+  }
+
+  json object_ = json::object();
+};
+
+// Numbers must be whole and fit where they go, as written: -1 is no epoch, and 1.5 no partition.
+template <typename T>
+bool ReadNumber(const json& from, T* value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (!from.is_boolean()) return false;
+    *value = from.get<bool>();
+  } else if constexpr (std::is_floating_point_v<T>) {
+    if (!from.is_number()) return false;
+    *value = from.get<T>();
+  } else if (from.is_number_unsigned()) {
+    const uint64_t number = from.get<uint64_t>();
+    if (!std::in_range<T>(number)) return false;
+    *value = static_cast<T>(number);
+  } else {
+    if (!from.is_number_integer() || !std::in_range<T>(from.get<int64_t>())) return false;
+    *value = static_cast<T>(from.get<int64_t>());
+  }
+  return true;
+}
+
+class Reader {
+ public:
+  explicit Reader(const json& object) : object_(object), ok_(object.is_object()) {}
+
+  template <typename T>
+  void operator()(const char* name, T& value) {
+    if (!ok_) return;
+    const auto it = object_.find(name);
+    if (it == object_.end()) {
+      missing_ = name;
+      ok_ = false;
+    } else if (!FromJson(*it, &value)) {
+      missing_ = name;
+      ok_ = false;
+    }
+  }
+  bool ok() const { return ok_; }
+  const std::string& wrong_field() const { return missing_; }
+
+ private:
+  template <typename T>
+  static bool FromJson(const json& from, T* value) {
+    if constexpr (std::is_arithmetic_v<T>) {
+      return ReadNumber(from, value);
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      if (!from.is_string()) return false;
+      *value = from.get<std::string>();
+      return true;
+    } else {
+      Reader reader(from);
+      Fields(reader, *value);
+      return reader.ok();
+    }
+  }
+  template <typename T>
+  static bool FromJson(const json& from, std::vector<T>* values) {
+    if (!from.is_array()) return false;
+    for (const json& entry : from) {
+      if (!FromJson(entry, &values->emplace_back())) return false;
+    }
+    return true;
+  }
+
+  const json& object_;
+  bool ok_;
+  std::string missing_;
+};
+
+template <typename D>
+std::string EncodeDocument(const D& document) {
+  Writer writer;
+  Fields(writer, document);
+  // A host name may be no UTF-8: better a replaced letter than no lease.
+  return writer.Take().dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+template <typename D>
+absl::StatusOr<D> DecodeDocument(std::string_view text, std::string_view what) {
+  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return absl::InvalidArgumentError(StrCat("not a ", what, ": no JSON object"));
+  D document;
+  Reader reader(object);
+  Fields(reader, document);
+  if (!reader.ok()) {
+    return absl::InvalidArgumentError(
+        StrCat("not a ", what, ": `", reader.wrong_field(), "` is missing or of another kind"));
+  }
+  return document;
+}
+
+// D is one of the documents, const when it is written.
+template <typename D, typename Wanted>
+concept Is = std::is_same_v<std::remove_const_t<D>, Wanted>;
+
+template <typename C, typename D>
+void Fields(C& c, D& d) {
+  if constexpr (Is<D, InputFile>) {
+    c("name", d.name), c("bytes", d.bytes), c("digest", d.digest);
+  } else if constexpr (Is<D, JobRecord>) {
+    c("name", d.name), c("uid", d.uid), c("spec_text", d.spec_text), c("inputs", d.inputs);
+    c("partitions", d.partitions), c("created_ms", d.created_ms);
+  } else if constexpr (Is<D, PartitionReport>) {
+    c("job", d.job), c("uid", d.uid), c("segment", d.segment), c("partition", d.partition);
+    c("epoch", d.epoch), c("offset", d.offset);
+    c("committed_offset", d.committed_offset), c("committed_at_ms", d.committed_at_ms);
+    c("records_in", d.records_in), c("records_out", d.records_out);
+    c("dead_letters", d.dead_letters), c("retries", d.retries);
+    c("state_keys", d.state_keys), c("state_bytes", d.state_bytes);
+    c("last_record_ms", d.last_record_ms), c("state", d.state), c("reason", d.reason);
+  } else if constexpr (Is<D, WorkerLease>) {
+    c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
+    c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);
+    c("memory_bytes", d.memory_bytes), c("version", d.version), c("http", d.http);
+    c("partitions", d.partitions);
+  } else if constexpr (Is<D, CoordinatorLease>) {
+    c("id", d.id), c("term", d.term), c("beat", d.beat), c("host", d.host), c("pid", d.pid),
+        c("http", d.http);
+  } else if constexpr (Is<D, Term>) {
+    c("term", d.term), c("leader", d.leader), c("lease_ttl_ms", d.lease_ttl_ms);
+  } else if constexpr (Is<D, JobAssignment>) {
+    c("job", d.job), c("uid", d.uid), c("paused", d.paused), c("owners", d.owners);
+  } else if constexpr (Is<D, Assignment>) {
+    c("term", d.term), c("number", d.number), c("jobs", d.jobs);
+  } else if constexpr (Is<D, Command>) {
+    c("verb", d.verb), c("id", d.id);
+  } else if constexpr (Is<D, FinalStatus>) {
+    c("state", d.state), c("reason", d.reason), c("ended_ms", d.ended_ms);
+    c("records_in", d.records_in), c("records_out", d.records_out), c("dead_letters", d.dead_letters);
+    c("term", d.term);
+  } else {
+    static_assert(Is<D, InputFed>);
+    c("records", d.records), c("rejected", d.rejected), c("epoch", d.epoch);
+  }
+}
+
+}  // namespace
+
+std::string Encode(const JobRecord& document) { return EncodeDocument(document); }
+std::string Encode(const WorkerLease& document) { return EncodeDocument(document); }
+std::string Encode(const CoordinatorLease& document) { return EncodeDocument(document); }
+std::string Encode(const Term& document) { return EncodeDocument(document); }
+std::string Encode(const Assignment& document) { return EncodeDocument(document); }
+std::string Encode(const Command& document) { return EncodeDocument(document); }
+std::string Encode(const FinalStatus& document) { return EncodeDocument(document); }
+std::string Encode(const InputFed& document) { return EncodeDocument(document); }
+
+absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view text) {
+  return DecodeDocument<JobRecord>(text, "job record");
+}
+absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view text) {
+  return DecodeDocument<WorkerLease>(text, "worker lease");
+}
+absl::StatusOr<CoordinatorLease> DecodeCoordinatorLease(std::string_view text) {
+  return DecodeDocument<CoordinatorLease>(text, "coordinator lease");
+}
+absl::StatusOr<Term> DecodeTerm(std::string_view text) { return DecodeDocument<Term>(text, "term"); }
+absl::StatusOr<Assignment> DecodeAssignment(std::string_view text) {
+  return DecodeDocument<Assignment>(text, "assignment");
+}
+absl::StatusOr<Command> DecodeCommand(std::string_view text) {
+  return DecodeDocument<Command>(text, "command");
+}
+absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view text) {
+  return DecodeDocument<FinalStatus>(text, "final status");
+}
+absl::StatusOr<InputFed> DecodeInputFed(std::string_view text) {
+  return DecodeDocument<InputFed>(text, "record of input fed");
+}
+
+}  // namespace millrace
