@@ -211,6 +211,8 @@ absl::Status NatsBus::Start(const NatsOptions& options) {
   name_suffix_ = inbox_.substr(inbox_.rfind('.') + 1);
   natsStatus s =
       natsConnection_SubscribeSync(&subscription_, connection_->get(), StrCat(inbox_, ".>").c_str());
+  // At a limit the client drops messages. The readers' windows and the appends' own bounds are the limits
+  // here.
   if (s == NATS_OK) s = natsSubscription_SetPendingLimits(subscription_, -1, -1);
   return s == NATS_OK ? absl::OkStatus() : NatsError(s, "inbox");
 }

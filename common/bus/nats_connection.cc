@@ -18,9 +18,6 @@ constexpr int kIoBufferBytes = 256 << 10;
 // While there is no connection nothing is kept for it: an append that waited there would be sent long after
 // its writer gave it up.
 constexpr int kReconnectBufferBytes = 1;
-// Never reached: the readers' windows and the appends' own bounds lie far below. At these limits the client
-// would drop messages.
-constexpr int kPendingMessagesLimit = 4 << 20;
 
 absl::Status Try(natsStatus status, std::string_view what) {
   return status == NATS_OK ? absl::OkStatus() : NatsError(status, what);
@@ -86,7 +83,6 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
   then(natsOptions_SetWriteDeadline(options_, kWriteDeadlineMs));
   then(natsOptions_SetIOBufSize(options_, kIoBufferBytes));
   then(natsOptions_SetReconnectBufSize(options_, kReconnectBufferBytes));
-  then(natsOptions_SetMaxPendingMsgs(options_, kPendingMessagesLimit));
   then(natsOptions_SetMaxReconnect(options_, -1));
   then(natsOptions_SetFailRequestsOnDisconnect(options_, true));
   then(natsOptions_UseGlobalMessageDelivery(options_, true));

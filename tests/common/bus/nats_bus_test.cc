@@ -1,0 +1,168 @@
+// What only a real server can show: its end and its return, its limits, its own partitioner.
+#include "common/bus/nats_bus.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "common/clock.h"
+#include "common/partitioner.h"
+#include "common/strings.h"
+#include "tests/support/bus_events.h"
+#include "tests/support/nats_server.h"
+
+namespace millrace {
+namespace {
+
+class NatsBusTest : public testing::Test {
+ protected:
+  void Start(const NatsServer::Options& options = {}) {
+    server_ = NatsServer::Start(options);
+    ASSERT_NE(server_, nullptr);
+    NatsOptions nats;
+    nats.url = server_->url();
+    auto bus = ConnectNats(nats, SystemClock());
+    ASSERT_TRUE(bus.ok()) << bus.status();
+    bus_ = *std::move(bus);
+  }
+  void MakeStream(std::vector<std::string> subjects = {"s"}) {
+    StreamConfig config;
+    config.name = "S";
+    config.subjects = std::move(subjects);
+    const absl::StatusOr<StreamInfo> made = bus_->CreateStream(config);
+    ASSERT_TRUE(made.ok()) << made.status();
+  }
+  absl::Status Append(uint64_t cookie, std::string_view payload) {
+    AppendRequest request;
+    request.subject = "s";
+    request.payload = payload;
+    request.cookie = cookie;
+    return bus_->Append(request);
+  }
+  ReaderId Read(uint64_t start) {
+    ReaderOptions options;
+    options.stream = "S";
+    options.start_sequence = start;
+    options.name_hint = "test";
+    return bus_->OpenReader(options);
+  }
+
+  std::unique_ptr<NatsServer> server_;
+  std::unique_ptr<Bus> bus_;
+};
+
+TEST_F(NatsBusTest, ReaderGoesOnWithoutGapOrDoubleAfterTheServerIsKilled) {
+  Start();
+  MakeStream();
+  for (uint64_t i = 1; i <= 100; ++i) ASSERT_TRUE(Append(i, StrCat(i)).ok());
+  for (uint64_t i = 1; i <= 100; ++i) ASSERT_TRUE(NextEvent(*bus_, BusEvent::Type::kAppended).status.ok());
+  Read(1);
+  for (uint64_t i = 1; i <= 50; ++i) ASSERT_EQ(NextEvent(*bus_).message.sequence, i);
+  server_->Kill();
+  uint64_t last = 50;
+  for (;;) {  // what was under way may still come
+    const BusEvent event = NextEvent(*bus_);
+    if (event.type == BusEvent::Type::kDisconnected) break;
+    ASSERT_EQ(event.message.sequence, ++last);
+  }
+  EXPECT_TRUE(absl::IsUnavailable(Append(101, "x")));
+  ASSERT_TRUE(server_->Restart());
+  NextEvent(*bus_, BusEvent::Type::kReconnected);
+  while (last < 100) ASSERT_EQ(NextEvent(*bus_, BusEvent::Type::kMessage).message.sequence, ++last);
+  ASSERT_TRUE(Append(101, "101").ok());
+  EXPECT_EQ(NextEvent(*bus_, BusEvent::Type::kMessage).message.payload, "101");
+}
+
+TEST_F(NatsBusTest, ReaderSeesThatItsStreamWasLostWhileTheServerWasAway) {
+  Start();
+  MakeStream();
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(Append(i, "x").ok());
+  Read(1);
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_EQ(NextEvent(*bus_, BusEvent::Type::kMessage).message.sequence, i);
+  server_->Kill();
+  NextEvent(*bus_, BusEvent::Type::kDisconnected);
+  ASSERT_TRUE(server_->LoseStore());
+  ASSERT_TRUE(server_->Restart());
+  NextEvent(*bus_, BusEvent::Type::kReconnected);
+  const BusEvent event = NextEvent(*bus_, BusEvent::Type::kReaderError);
+  EXPECT_TRUE(absl::IsNotFound(event.status)) << event.status;
+}
+
+TEST_F(NatsBusTest, ReaderSeesThatItsStreamWasPurgedBehindIt) {
+  Start();
+  MakeStream();
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(Append(i, "x").ok());
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(NextEvent(*bus_).status.ok());
+  ASSERT_TRUE(bus_->Request("$JS.API.STREAM.PURGE.S", R"({"seq":3})", absl::Seconds(10)).ok());
+  Read(1);
+  EXPECT_TRUE(absl::IsDataLoss(NextEvent(*bus_).status));
+  Read(3);
+  EXPECT_EQ(NextEvent(*bus_).message.sequence, 3u);
+}
+
+TEST_F(NatsBusTest, ManyMessagesComeInOrderThroughASmallWindow) {
+  Start();
+  MakeStream();
+  constexpr uint64_t kMessages = 5000;
+  const std::string payload(1000, 'x');
+  for (uint64_t i = 1; i <= kMessages; ++i) ASSERT_TRUE(Append(i, payload).ok());
+  ReaderOptions options;
+  options.stream = "S";
+  options.window_messages = 50;
+  options.window_bytes = 64 << 10;
+  const ReaderId reader = bus_->OpenReader(options);
+  for (uint64_t i = 1; i <= kMessages; ++i) {
+    ASSERT_EQ(NextEvent(*bus_, BusEvent::Type::kMessage).message.sequence, i);
+    bus_->Grant(reader, 1, payload.size());
+  }
+}
+
+TEST_F(NatsBusTest, NobodyAtTheAddressSaysWhatToTry) {
+  Start();
+  NatsOptions options;
+  options.url = "nats://127.0.0.1:1";
+  options.connect_deadline = absl::Milliseconds(300);
+  const absl::Status status = ConnectNats(options, SystemClock()).status();
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_NE(status.message().find("127.0.0.1:1"), std::string::npos) << status;
+  EXPECT_NE(status.message().find("try --nats"), std::string::npos) << status;
+}
+
+TEST_F(NatsBusTest, ServerWithoutJetStreamIsRefused) {
+  NatsServer::Options options;
+  options.jetstream = false;
+  server_ = NatsServer::Start(options);
+  ASSERT_NE(server_, nullptr);
+  NatsOptions nats;
+  nats.url = server_->url();
+  EXPECT_TRUE(absl::IsFailedPrecondition(ConnectNats(nats, SystemClock()).status()));
+}
+
+TEST_F(NatsBusTest, PartitionerAgreesWithTheServersMapping) {
+  NatsServer::Options options;
+  options.config = R"(mappings { "in.*": "p.{{partition(13,1)}}.{{wildcard(1)}}" })";
+  Start(options);
+  MakeStream({"p.*.*"});
+  constexpr uint64_t kKeys = 1000;
+  std::set<std::string> keys;
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    const std::string key = StrCat("key-", i * 2654435761u % 1'000'003);
+    keys.insert(key);
+    const std::string subject = StrCat("in.", key);
+    AppendRequest request;
+    request.subject = subject;
+    request.cookie = i;
+    ASSERT_TRUE(bus_->Append(request).ok());
+  }
+  ASSERT_EQ(keys.size(), kKeys);
+  const ReaderId reader = Read(1);
+  for (uint64_t i = 0; i < kKeys; ++i) {
+    const std::string subject = NextEvent(*bus_, BusEvent::Type::kMessage).message.subject;
+    const std::string key = subject.substr(subject.rfind('.') + 1);
+    EXPECT_EQ(subject, StrCat("p.", PartitionOf(key, 13).value(), ".", key));
+    bus_->Grant(reader, 1, 0);
+  }
+}
+
+}  // namespace
+}  // namespace millrace

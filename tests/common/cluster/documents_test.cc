@@ -1,0 +1,65 @@
+#include "common/cluster/documents.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace {
+namespace {
+
+TEST(DocumentsTest, WorkerLeaseComesBackWhole) {
+  WorkerLease lease;
+  lease.name = "w1";
+  lease.incarnation = "00ff00ff00ff00ff";
+  lease.pid = 4242;
+  lease.cpu = 1.5;
+  lease.beat = UINT64_MAX;
+  PartitionReport report;
+  report.job = "j";
+  report.partition = 7;
+  report.offset = 9;
+  report.committed_at_ms = -1;
+  report.state = "running";
+  lease.partitions = {report, report};
+  const absl::StatusOr<WorkerLease> back = DecodeWorkerLease(Encode(lease));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(Encode(*back), Encode(lease));
+  EXPECT_EQ(back->beat, UINT64_MAX);
+  ASSERT_EQ(back->partitions.size(), 2u);
+  EXPECT_EQ(back->partitions[1].committed_at_ms, -1);
+}
+
+TEST(DocumentsTest, EveryDocumentComesBackWhole) {
+  JobRecord job{"j", "0123456789abcdef", "name: \"j\"\n", {{"-", 10, "d"}, {"b", 11, "e"}}, 16, 1000};
+  EXPECT_EQ(DecodeJobRecord(Encode(job))->inputs, job.inputs);
+  EXPECT_EQ(DecodeJobRecord(Encode(job))->spec_text, job.spec_text);
+  CoordinatorLease coordinator{"c", 3, 4, "h", 5, "127.0.0.1:1"};
+  EXPECT_EQ(Encode(*DecodeCoordinatorLease(Encode(coordinator))), Encode(coordinator));
+  Term term{4, "c", 15000};
+  EXPECT_EQ(Encode(*DecodeTerm(Encode(term))), Encode(term));
+  Assignment assignment{4, 5, {{"j", "u", true, {"w1", "", "w2"}}}};
+  EXPECT_EQ(DecodeAssignment(Encode(assignment))->jobs[0].owners, assignment.jobs[0].owners);
+  EXPECT_TRUE(DecodeAssignment(Encode(assignment))->jobs[0].paused);
+  Command command{"pause", "x"};
+  EXPECT_EQ(Encode(*DecodeCommand(Encode(command))), Encode(command));
+  FinalStatus final{"failed", "why", 1, 2, 3, 4, 5};
+  EXPECT_EQ(Encode(*DecodeFinalStatus(Encode(final))), Encode(final));
+  InputFed fed{1, 2, 3};
+  EXPECT_EQ(Encode(*DecodeInputFed(Encode(fed))), Encode(fed));
+}
+
+TEST(DocumentsTest, UnknownFieldsAreIgnored) {
+  EXPECT_TRUE(DecodeCommand(R"({"verb":"pause","id":"x","new":{"a":[1]}})").ok());
+}
+
+TEST(DocumentsTest, AnythingElseIsInvalid) {
+  for (const char* text :
+       {"", "null", "[]", "{}", "{\"verb\":1,\"id\":\"x\"}", "{\"verb\":\"x\"}", "{\"verb\"", "17"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(DecodeCommand(text).status())) << text;
+  }
+  for (const char* number : {"-1", "1.5", "\"1\"", "1e30", "true"}) {
+    const std::string text = std::string("{\"records\":1,\"rejected\":2,\"epoch\":") + number + "}";
+    EXPECT_TRUE(absl::IsInvalidArgument(DecodeInputFed(text).status())) << text;
+  }
+}
+
+}  // namespace
+}  // namespace millrace
