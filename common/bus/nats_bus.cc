@@ -1,7 +1,6 @@
 #include "common/bus/nats_bus.h"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <deque>
 #include <random>
@@ -15,17 +14,15 @@
 #include "common/bus/nats_reader.h"
 #include "common/bus/nats_server_info.h"
 #include "common/bus/nats_services.h"
+#include "common/bus/nats_subscription.h"
 #include "common/bus/nats_wire.h"
 #include "common/strings.h"
 
 namespace millrace {
 namespace {
 
-// Poll looks at timers and at the connection this often, and no call of Wake is overlooked longer.
-constexpr absl::Duration kPollSlice = absl::Milliseconds(20);
-constexpr absl::Duration kTickInterval = absl::Milliseconds(50);
+constexpr absl::Duration kTickInterval = absl::Milliseconds(50);  // Poll looks at timers this often
 constexpr absl::Duration kServerInfoTimeout = absl::Seconds(2);
-constexpr size_t kMaxDrainedMessages = 1024;  // taken from the client at a time, handled under one lock
 
 // Takes the number in front of the next dot.
 bool TakeNumber(std::string_view* text, uint64_t* number) {
@@ -63,7 +60,6 @@ PullStatus ToPullStatus(natsMsg* msg, std::string_view code) {
 //   <inbox>.a.<cookie>                        the ack of an append
 //   <inbox>.c.<reader>.<attempt>              an answer of the API to a reader
 //   <inbox>.r.<reader>.<attempt>.<request>    a status of a pull request
-//   <inbox>.w                                 Wake
 // and the messages themselves, which carry their stream's subject and are told by their ack subject.
 class NatsBus final : public Bus, private ConnectionListener, private ReaderPort {
  public:
@@ -133,8 +129,10 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
   void PushConnectionEvent(BusEvent::Type type);
   void Send(const std::string& subject, const std::string& reply_to, const std::string& payload) override;
 
-  bool NextMessage(absl::Duration wait);
-  void Drain(size_t max_messages);
+  void Take(size_t max_messages);
+  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(incoming_mutex_) {
+    return woken_ || !incoming_.empty() || !connection_events_.empty();
+  }
   void HandleDrained() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandleMessage(natsMsg* msg, const AckSubject& ack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandleInbox(natsMsg* msg, std::string_view what) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -145,18 +143,20 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
   NatsReader* FindReader(ReaderId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock& clock_;
-  const int max_queued_events_;
+  const size_t max_queued_events_;
   std::string inbox_;
   std::string name_suffix_;
   uint64_t max_payload_ = 0;
 
-  absl::Mutex connection_mutex_;  // alone in the client's callbacks
-  std::deque<BusEvent::Type> connection_events_ ABSL_GUARDED_BY(connection_mutex_);
+  absl::Mutex incoming_mutex_;  // the client's callbacks take this lock and no other
+  std::deque<NatsMsgPtr> incoming_ ABSL_GUARDED_BY(incoming_mutex_);
+  std::deque<BusEvent::Type> connection_events_ ABSL_GUARDED_BY(incoming_mutex_);
+  bool woken_ ABSL_GUARDED_BY(incoming_mutex_) = false;
 
   std::unique_ptr<NatsConnection> connection_;
   std::unique_ptr<NatsControl> control_;
   std::unique_ptr<NatsServices> services_;
-  natsSubscription* subscription_ = nullptr;
+  std::unique_ptr<NatsSubscription> subscription_;
 
   absl::Mutex mutex_;
   absl::flat_hash_map<ReaderId, std::unique_ptr<NatsReader>> readers_ ABSL_GUARDED_BY(mutex_);
@@ -168,14 +168,11 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
   // Of the thread that polls.
   std::vector<NatsMsgPtr> drained_;
   absl::Duration next_tick_ = absl::ZeroDuration();
-
-  std::atomic<bool> woken_ = false;
-  std::atomic<bool> polling_ = false;
 };
 
 NatsBus::NatsBus(const NatsOptions& options, Clock& clock)
     : clock_(clock),
-      max_queued_events_(static_cast<int>(std::min<size_t>(options.max_queued_events, 1 << 20))),
+      max_queued_events_(options.max_queued_events),
       random_(options.seed != 0 ? options.seed : std::random_device{}()) {}
 
 NatsBus::~NatsBus() {
@@ -184,7 +181,7 @@ NatsBus::~NatsBus() {
     for (auto& [id, reader] : readers_) reader->Close();
   }
   services_.reset();
-  natsSubscription_Destroy(subscription_);
+  subscription_.reset();
   connection_.reset();
 }
 
@@ -209,16 +206,18 @@ absl::Status NatsBus::Start(const NatsOptions& options) {
   inbox_ = inbox;
   natsInbox_Destroy(inbox);
   name_suffix_ = inbox_.substr(inbox_.rfind('.') + 1);
-  natsStatus s =
-      natsConnection_SubscribeSync(&subscription_, connection_->get(), StrCat(inbox_, ".>").c_str());
-  // At a limit the client drops messages. The readers' windows and the appends' own bounds are the limits
-  // here.
-  if (s == NATS_OK) s = natsSubscription_SetPendingLimits(subscription_, -1, -1);
-  return s == NATS_OK ? absl::OkStatus() : NatsError(s, "inbox");
+  absl::StatusOr<std::unique_ptr<NatsSubscription>> subscription =
+      NatsSubscription::Start(connection_->get(), StrCat(inbox_, ".>"), [this](NatsMsgPtr msg) {
+        absl::MutexLock lock(&incoming_mutex_);
+        incoming_.push_back(std::move(msg));
+      });
+  if (!subscription.ok()) return subscription.status();
+  subscription_ = *std::move(subscription);
+  return absl::OkStatus();
 }
 
 void NatsBus::PushConnectionEvent(BusEvent::Type type) {
-  absl::MutexLock lock(&connection_mutex_);
+  absl::MutexLock lock(&incoming_mutex_);
   if (connection_events_.empty() || connection_events_.back() != type) connection_events_.push_back(type);
   // A connection that comes and goes while nobody polls is one that went and came back.
   while (connection_events_.size() > 2) connection_events_.pop_front();
@@ -270,6 +269,7 @@ NatsReader* NatsBus::FindReader(ReaderId id) {
 }
 
 absl::Status NatsBus::Append(const AppendRequest& request) {
+  if (!connection_->connected()) return absl::UnavailableError("not connected");
   absl::StatusOr<NatsMsgPtr> msg = MakeAppend(request, StrCat(inbox_, ".a.", request.cookie));
   if (!msg.ok()) return msg.status();
   const natsStatus s = natsConnection_PublishMsg(connection_->get(), msg->get());
@@ -285,7 +285,7 @@ size_t NatsBus::Poll(absl::Duration wait, size_t max_events, std::vector<BusEven
     {
       absl::MutexLock lock(&mutex_);
       if (ready_.empty()) {
-        Drain(std::min(max_events, kMaxDrainedMessages));
+        Take(max_events);
         HandleDrained();
         HandleConnectionEvents();
         TickReaders();
@@ -293,30 +293,21 @@ size_t NatsBus::Poll(absl::Duration wait, size_t max_events, std::vector<BusEven
       taken = TakeReady(max_events, events);
     }
     const absl::Duration left = end - clock_.Monotonic();
-    if (taken > 0 || woken_.exchange(false) || left <= absl::ZeroDuration()) return taken;
-    polling_ = true;
-    if (!woken_) NextMessage(std::min(left, kPollSlice));
-    polling_ = false;
+    absl::MutexLock lock(&incoming_mutex_);
+    if (taken > 0 || left <= absl::ZeroDuration() || std::exchange(woken_, false)) return taken;
+    incoming_mutex_.AwaitWithTimeout(absl::Condition(this, &NatsBus::HasNews), std::min(left, kTickInterval));
   }
 }
 
 void NatsBus::Wake() {
-  if (woken_.exchange(true) || !polling_) return;
-  (void)natsConnection_Publish(connection_->get(), StrCat(inbox_, ".w").c_str(), "", 0);
+  absl::MutexLock lock(&incoming_mutex_);
+  woken_ = true;
 }
 
-// Takes one message, waiting for it; false when none came.
-bool NatsBus::NextMessage(absl::Duration wait) {
-  natsMsg* msg = nullptr;
-  const int64_t wait_ms =
-      wait <= absl::ZeroDuration() ? 0 : std::max<int64_t>(1, absl::ToInt64Milliseconds(wait));
-  if (natsSubscription_NextMsg(&msg, subscription_, wait_ms) != NATS_OK) return false;
-  drained_.emplace_back(msg);
-  return true;
-}
-
-void NatsBus::Drain(size_t max_messages) {
-  while (drained_.size() < max_messages && NextMessage(absl::ZeroDuration())) {
+void NatsBus::Take(size_t max_messages) {
+  absl::MutexLock lock(&incoming_mutex_);
+  for (; drained_.size() < max_messages && !incoming_.empty(); incoming_.pop_front()) {
+    drained_.push_back(std::move(incoming_.front()));
   }
 }
 
@@ -387,7 +378,7 @@ void NatsBus::HandleAppendAnswer(natsMsg* msg, std::string_view cookie) {
 void NatsBus::HandleConnectionEvents() {
   std::deque<BusEvent::Type> happened;
   {
-    absl::MutexLock lock(&connection_mutex_);
+    absl::MutexLock lock(&incoming_mutex_);
     happened.swap(connection_events_);
   }
   for (const BusEvent::Type type : happened) {
@@ -402,8 +393,11 @@ void NatsBus::TickReaders() {
   const absl::Duration now = clock_.Monotonic();
   if (now < next_tick_) return;
   next_tick_ = now + kTickInterval;
-  int queued = 0;
-  if (natsSubscription_GetPending(subscription_, &queued, nullptr) != NATS_OK) queued = 0;
+  size_t queued = 0;
+  {
+    absl::MutexLock lock(&incoming_mutex_);
+    queued = incoming_.size();
+  }
   for (auto& [id, reader] : readers_) {
     reader->set_may_request(queued < max_queued_events_, now);
     // Silence counts only when nothing that was said is still unheard.
