@@ -39,6 +39,9 @@ struct StepInput {
   bool ends_input = false;
   // Where to go on in this frame: 0, or what a Step before answered in `resume_record`.
   uint32_t first_record = 0;
+  // Whose log this is, for labels and to tell strangers that belong elsewhere; partitions 0: not checked.
+  PartitionId partition;
+  uint32_t partitions = 0;
   // How often a record of this partition took its process down or overran its time: from the verdict stream.
   // Key: (offset, record's position in the frame).
   const absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>* attempts = nullptr;
@@ -98,9 +101,12 @@ class Pipeline {
                                                           const PipelineOptions& options);
   virtual ~Pipeline() = default;
 
-  // Applies one message. Errors: ABORTED, the job is to fail (on_error: fail) with what happened in the
-  // message; anything else comes from `state` (the disk), and the partition must stop. Records that fail
-  // otherwise go to sink.Reject.
+  // Applies one message. In this order: log-time timers and `every` that the frame's broker time makes due,
+  // the frame's records, event-time timers up to the frame's watermark (which tells what these records
+  // complete), and with `ends_input` every timer that is left, then `final`. After the state was put back to
+  // an earlier commit, go on with a new Pipeline. Errors: ABORTED, the job is to fail (on_error: fail) with
+  // what happened in the message; anything else comes from `state` (the disk), and the partition must stop.
+  // Records that fail otherwise go to sink.Reject.
   virtual absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink) = 0;
 
   // When something is due without input, in ms of log time: the earliest timer, or `emit: every`. kEndOfTime:

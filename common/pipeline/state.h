@@ -14,8 +14,10 @@
 
 namespace millrace {
 
-// A stage's table of values by key. Stage numbers are the position in the job file, below 64.
+// A table of values by key. A stage that keeps state has two of them (stage.h), numbered in the job file's
+// order.
 using TableId = uint8_t;
+inline constexpr size_t kMaxStateTables = 64;
 
 // The place of one key's value. Valid until the next call of Find, Scan, or Commit on its State. Cheap to
 // copy.

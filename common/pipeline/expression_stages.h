@@ -1,0 +1,24 @@
+// Stages that are one Lua expression over the record: filter, map, flat_map, inspect.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/pipeline/lua_sandbox.h"
+#include "common/pipeline/stage.h"
+
+namespace millrace {
+
+// What stands before every message about the stage's code.
+std::string CodeTitle(const StageSpec& spec);
+
+// The record as the stage's code sees it. Both must outlive the input.
+LuaInput InputOf(const RecordView& record, const StepContext& context);
+
+// REQUIRES: spec.what is a FilterStage, MapStage, FlatMapStage or InspectStage. `lua` and `context` must
+// outlive the stage. INVALID_ARGUMENT when an expression does not compile.
+absl::StatusOr<std::unique_ptr<Stage>> MakeExpressionStage(const StageSpec& spec,
+                                                           const ErrorPolicy& job_errors, LuaSandbox* lua,
+                                                           StepContext* context);
+
+}  // namespace millrace

@@ -1,0 +1,108 @@
+#include "common/pipeline/keyed_stage.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "common/pipeline/expression_stages.h"
+#include "common/pipeline/header_codec.h"
+#include "common/strings.h"
+#include "common/value/value.h"
+
+namespace millrace {
+
+absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const StageSpec& spec,
+                                                                           TableId table,
+                                                                           const ErrorPolicy& job_errors,
+                                                                           LuaSandbox* lua,
+                                                                           StepContext* context) {
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk =
+      lua->AddKeyed(CodeTitle(spec), std::get<KeyedStage>(spec.what).lua);
+  if (!chunk.ok()) return chunk.status();
+  return std::unique_ptr<KeyedStageRunner>(
+      new KeyedStageRunner(spec, table, job_errors, lua, *chunk, context));
+}
+
+absl::Status KeyedStageRunner::Process(const RecordView& record) {
+  call_.on_timer = false;
+  return Call(InputOf(record, context()), &record);
+}
+
+absl::Status KeyedStageRunner::FireTimer(const Timer& timer) {
+  call_.on_timer = true;
+  const LuaInput input{.record = nullptr,
+                       .key = timer.key,
+                       .time_ms = timer.due_ms,
+                       .partition = context().partition,
+                       .offset = context().offset,
+                       .position = context().record};
+  return Call(input, nullptr);
+}
+
+absl::Status KeyedStageRunner::RefuseTimer() {
+  return Fail(StrCat("a timer was still set again after ", kMaxEndTimerRounds,
+                     " rounds at the end of the input — set none when `ending` is true"));
+}
+
+absl::Status KeyedStageRunner::Call(const LuaInput& input, const RecordView* record) {
+  absl::StatusOr<StateSlot*> slot = state().Find(table_, input.key);
+  if (!slot.ok()) return slot.status();
+  call_.state = (*slot)->value();
+  call_.ending = context().ending;
+  {
+    const ObservedCall observed(context(), timeout(), name());
+    if (absl::Status status = lua_->Run(chunk_, input, &call_); !status.ok()) return Fail(status);
+  }
+  if (call_.new_state.empty()) {
+    (*slot)->Erase();
+  } else if (call_.new_state != call_.state) {
+    std::memcpy((*slot)->Mutable(call_.new_state.size()), call_.new_state.data(), call_.new_state.size());
+  }
+  if (absl::Status status = SetTimers(input.key); !status.ok()) return status;
+  return HandOnEmitted(input, record);
+}
+
+absl::Status KeyedStageRunner::SetTimers(std::string_view key) {
+  if (call_.timers.empty()) return absl::OkStatus();
+  if (!lua_->has_on_timer(chunk_)) {
+    return Fail("a timer was set, but there is no `function on_timer() … end` to run");
+  }
+  const Progress& progress = state().progress();
+  for (const KeyedCall::TimerRequest& request : call_.timers) {
+    const int64_t due = request.event_time
+                            ? ClampDue(request.ms, progress.watermark_ms)
+                            : ClampDue(progress.log_time_ms + request.ms, progress.log_time_ms);
+    OrderedSet& timers = request.event_time ? event_timers() : log_timers();
+    if (absl::Status status = timers.Insert(EncodeTimer({due, key})); !status.ok()) {
+      return Fail(StrCat("the timer cannot be set: ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeyedStageRunner::HandOnEmitted(const LuaInput& input, const RecordView* record) {
+  for (size_t i = 0; i < call_.emitted_count; ++i) {
+    const KeyedCall::Emitted& emitted = call_.emitted[i];
+    RecordView output;
+    output.key = emitted.has_key ? std::string_view(emitted.key) : input.key;
+    output.value = emitted.packed;
+    output.shape = kPackedShape;
+    output.time_ms = input.time_ms;
+    if (record != nullptr) output.raw_headers = record->raw_headers;
+    if (!emitted.headers.empty()) {
+      if (absl::Status status = MergeHeaders(output.raw_headers, emitted.headers, &headers_); !status.ok()) {
+        return Fail(status);
+      }
+      output.raw_headers = headers_;
+    }
+    if (absl::Status status = HandOn(output); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KeyedStageRunner::AppendStateJson(std::string_view value, std::string* out) const {
+  return AppendPackedJson(value, out);
+}
+
+}  // namespace millrace

@@ -1,0 +1,54 @@
+// The `keyed` stage: the user's Lua with a `state` for each key, and its timers.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/pipeline/lua_sandbox.h"
+#include "common/pipeline/stage.h"
+#include "common/pipeline/timers.h"
+
+namespace millrace {
+
+// State lies in table n as packed MessagePack; log-time timers in ordered set n, event-time timers in ordered
+// set n + kSecondTable.
+class KeyedStageRunner final : public Stage {
+ public:
+  // REQUIRES: spec.what is a KeyedStage. `lua` and `context` must outlive the stage. INVALID_ARGUMENT when
+  // the code does not compile.
+  static absl::StatusOr<std::unique_ptr<KeyedStageRunner>> Create(const StageSpec& spec, TableId table,
+                                                                  const ErrorPolicy& job_errors,
+                                                                  LuaSandbox* lua, StepContext* context);
+
+  absl::Status Process(const RecordView& record) override;
+  Traits traits() const override { return {.fans_out = true, .keeps_state = true}; }
+  void Prefetch(std::string_view key) override { state().Prefetch(table_, key); }
+  int64_t NextDueMs(State& state) const override { return FirstDueMs(state.Ordered(table_)); }
+  absl::Status AppendStateJson(std::string_view value, std::string* out) const override;
+
+  // Runs on_timer for `timer`, which the caller has taken out of its set.
+  absl::Status FireTimer(const Timer& timer);
+  // The failure of a timer that keeps setting itself again after the end of the input.
+  absl::Status RefuseTimer();
+  OrderedSet& log_timers() { return state().Ordered(table_); }
+  OrderedSet& event_timers() { return state().Ordered(kSecondTable + table_); }
+
+ private:
+  KeyedStageRunner(const StageSpec& spec, TableId table, const ErrorPolicy& job_errors, LuaSandbox* lua,
+                   LuaSandbox::ChunkId chunk, StepContext* context)
+      : Stage(spec, job_errors, context), table_(table), lua_(lua), chunk_(chunk) {}
+
+  // Runs the code for `key` and keeps what it did. `record` is null for a timer.
+  absl::Status Call(const LuaInput& input, const RecordView* record);
+  absl::Status SetTimers(std::string_view key);
+  absl::Status HandOnEmitted(const LuaInput& input, const RecordView* record);
+
+  const TableId table_;
+  LuaSandbox* const lua_;
+  const LuaSandbox::ChunkId chunk_;
+  KeyedCall call_;
+  std::string state_before_;
+  std::string headers_;  // scratch
+};
+
+}  // namespace millrace

@@ -1,0 +1,47 @@
+#include "common/pipeline/output_stage.h"
+
+namespace millrace {
+
+void OutputStage::Begin(StepSink* sink, uint32_t next_index) {
+  sink_ = sink;
+  next_index_ = next_index;
+  held_count_ = 0;
+}
+
+absl::Status OutputStage::Process(const RecordView& record) {
+  hold_ == Hold::kYes ? Keep(record) : Send(record);
+  return absl::OkStatus();
+}
+
+void OutputStage::Send(RecordView record) {
+  record.offset = context().offset;
+  record.index = next_index_++;
+  if (record.time_ms == kNoTime) record.time_ms = context().broker_time_ms;
+  ++state().progress().records_out;
+  sink_->Emit(record);
+}
+
+void OutputStage::Keep(const RecordView& record) {
+  if (held_count_ == held_.size()) held_.emplace_back();
+  Held& held = held_[held_count_++];
+  held.bytes.assign(record.key);
+  held.bytes.append(record.value);
+  held.bytes.append(record.raw_headers);
+  held.view = record;
+}
+
+void OutputStage::Release() {
+  for (size_t i = 0; i < held_count_; ++i) {
+    Held& held = held_[i];
+    const std::string_view bytes = held.bytes;
+    const size_t key_bytes = held.view.key.size();
+    const size_t value_bytes = held.view.value.size();
+    held.view.key = bytes.substr(0, key_bytes);
+    held.view.value = bytes.substr(key_bytes, value_bytes);
+    held.view.raw_headers = bytes.substr(key_bytes + value_bytes);
+    Send(held.view);
+  }
+  held_count_ = 0;
+}
+
+}  // namespace millrace

@@ -1,0 +1,44 @@
+// The end of the chain: gives each output its label and hands it to the sink.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/pipeline/stage.h"
+
+namespace millrace {
+
+// Holds a record's outputs back until it is known that the record succeeds, where a later stage can still
+// fail. Not thread-safe.
+class OutputStage final : public Stage {
+ public:
+  explicit OutputStage(StepContext* context) : Stage(StageSpec(), ErrorPolicy(), context) {}
+
+  absl::Status Process(const RecordView& record) override;
+  Traits traits() const override { return {.can_fail = false, .runs_code = false}; }
+
+  // Where outputs go from now on, and the index that the next one gets.
+  void Begin(StepSink* sink, uint32_t next_index);
+  uint32_t next_index() const { return next_index_; }
+  enum class Hold { kNo, kYes };
+  void set_hold(Hold hold) { hold_ = hold; }
+
+  void Release();  // the record succeeded: what it put out leaves
+  void Drop() { held_count_ = 0; }
+
+ private:
+  struct Held {
+    RecordView view;  // key, value and headers lie in `bytes`
+    std::string bytes;
+  };
+  void Send(RecordView record);
+  void Keep(const RecordView& record);
+
+  StepSink* sink_ = nullptr;
+  uint32_t next_index_ = 0;
+  Hold hold_ = Hold::kNo;
+  std::vector<Held> held_;  // the first held_count_; the rest is spare memory
+  size_t held_count_ = 0;
+};
+
+}  // namespace millrace

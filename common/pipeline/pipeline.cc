@@ -1,0 +1,166 @@
+// Puts a job's stages together. What a Step does is in step_runner.cc.
+#include "common/pipeline/pipeline.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/pipeline/aggregate_stage.h"
+#include "common/pipeline/expression_stages.h"
+#include "common/pipeline/keyed_stage.h"
+#include "common/pipeline/lua_sandbox.h"
+#include "common/pipeline/output_stage.h"
+#include "common/pipeline/step_runner.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+class PipelineImpl final : public Pipeline {
+ public:
+  explicit PipelineImpl(const PipelineOptions& options) : output_(&context_) {
+    context_.observer = options.observer;
+  }
+
+  absl::Status Build(const JobSpec& spec, const PipelineOptions& options);
+
+  absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink) override {
+    return runner_->Step(input, state, sink);
+  }
+  int64_t NextDueMs(State& state) const override;
+  absl::StatusOr<std::string> StateJson(State& state, std::string_view key) override;
+  absl::Status ScanStateJson(
+      State& state, std::string_view prefix, size_t limit,
+      const std::function<bool(std::string_view key, std::string json)>& visit) override;
+  std::vector<std::pair<std::string, uint64_t>> InspectCounts() const override;
+
+ private:
+  absl::Status AddStage(const StageSpec& spec, const ErrorPolicy& job_errors);
+  absl::Status CheckKeepsState() const;
+
+  StepContext context_;
+  std::unique_ptr<LuaSandbox> lua_;  // null when no stage has code
+  std::unique_ptr<KeyExtractor> keys_;
+  std::vector<std::unique_ptr<Stage>> stages_;
+  std::vector<KeyedStageRunner*> keyed_;
+  std::vector<const Stage*> inspecting_;
+  OutputStage output_;
+  std::unique_ptr<StepRunner> runner_;
+  // The last stage that keeps state: the one that people are shown.
+  const Stage* shown_ = nullptr;
+  TableId shown_table_ = 0;
+  TableId next_table_ = 0;
+};
+
+absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& options) {
+  const bool has_code = std::any_of(spec.stages.begin(), spec.stages.end(), [](const StageSpec& stage) {
+    return !std::holds_alternative<AggregateStage>(stage.what);
+  });
+  if (has_code) {
+    absl::StatusOr<std::unique_ptr<LuaSandbox>> lua = LuaSandbox::Create(options.lua_memory_bytes);
+    if (!lua.ok()) return lua.status();
+    lua_ = *std::move(lua);
+  }
+  absl::StatusOr<std::unique_ptr<KeyExtractor>> keys = KeyExtractor::Create(spec);
+  if (!keys.ok()) return keys.status();
+  keys_ = *std::move(keys);
+  for (const StageSpec& stage : spec.stages) {
+    if (absl::Status status = AddStage(stage, spec.errors); !status.ok()) return status;
+  }
+  StageChain chain;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    stages_[i]->set_next(i + 1 < stages_.size() ? stages_[i + 1].get() : &output_);
+    chain.stages.push_back(stages_[i].get());
+  }
+  chain.keyed = keyed_;
+  chain.output = &output_;
+  chain.context = &context_;
+  chain.keys = keys_.get();
+  chain.job_errors = spec.errors;
+  runner_ = std::make_unique<StepRunner>(std::move(chain));
+  return absl::OkStatus();
+}
+
+absl::Status PipelineImpl::AddStage(const StageSpec& spec, const ErrorPolicy& job_errors) {
+  const TableId table = next_table_;
+  if (std::holds_alternative<AggregateStage>(spec.what)) {
+    stages_.push_back(MakeAggregateStage(spec, table, job_errors, &context_));
+  } else if (std::holds_alternative<KeyedStage>(spec.what)) {
+    absl::StatusOr<std::unique_ptr<KeyedStageRunner>> keyed =
+        KeyedStageRunner::Create(spec, table, job_errors, lua_.get(), &context_);
+    if (!keyed.ok()) return keyed.status();
+    keyed_.push_back(keyed->get());
+    stages_.push_back(*std::move(keyed));
+  } else {
+    absl::StatusOr<std::unique_ptr<Stage>> stage =
+        MakeExpressionStage(spec, job_errors, lua_.get(), &context_);
+    if (!stage.ok()) return stage.status();
+    stages_.push_back(*std::move(stage));
+    if (std::holds_alternative<InspectStage>(spec.what)) inspecting_.push_back(stages_.back().get());
+  }
+  if (stages_.back()->traits().keeps_state) {
+    shown_ = stages_.back().get();
+    shown_table_ = table;
+    if (size_t{table} + kTablesPerStage > kMaxStateTables) {
+      return absl::InvalidArgumentError(StrCat("line ", spec.line, ": a job has at most ",
+                                               kMaxStateTables / kTablesPerStage, " stages that keep state"));
+    }
+    next_table_ = static_cast<TableId>(table + kTablesPerStage);
+  }
+  return absl::OkStatus();
+}
+
+int64_t PipelineImpl::NextDueMs(State& state) const {
+  int64_t due_ms = kEndOfTime;
+  for (const std::unique_ptr<Stage>& stage : stages_) due_ms = std::min(due_ms, stage->NextDueMs(state));
+  return due_ms;
+}
+
+absl::Status PipelineImpl::CheckKeepsState() const {
+  if (shown_ != nullptr) return absl::OkStatus();
+  return absl::NotFoundError("the job keeps no state — none of its stages is an aggregate or keyed");
+}
+
+absl::StatusOr<std::string> PipelineImpl::StateJson(State& state, std::string_view key) {
+  if (absl::Status status = CheckKeepsState(); !status.ok()) return status;
+  const absl::StatusOr<StateSlot*> slot = state.Find(shown_table_, key);
+  if (!slot.ok()) return slot.status();
+  if (!(*slot)->exists()) return absl::NotFoundError("no state for this key");
+  std::string json;
+  if (absl::Status status = shown_->AppendStateJson((*slot)->value(), &json); !status.ok()) return status;
+  return json;
+}
+
+absl::Status PipelineImpl::ScanStateJson(
+    State& state, std::string_view prefix, size_t limit,
+    const std::function<bool(std::string_view key, std::string json)>& visit) {
+  if (absl::Status status = CheckKeepsState(); !status.ok()) return status;
+  if (limit == 0) return absl::OkStatus();
+  absl::Status shown;
+  size_t visited = 0;
+  absl::Status scanned = state.Scan(shown_table_, prefix, [&](std::string_view key, std::string_view value) {
+    std::string json;
+    shown = shown_->AppendStateJson(value, &json);
+    return shown.ok() && visit(key, std::move(json)) && ++visited < limit;
+  });
+  return shown.ok() ? scanned : shown;
+}
+
+std::vector<std::pair<std::string, uint64_t>> PipelineImpl::InspectCounts() const {
+  std::vector<std::pair<std::string, uint64_t>> counts;
+  for (const Stage* const stage : inspecting_) counts.emplace_back(stage->name(), stage->inspected());
+  return counts;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(const JobSpec& spec,
+                                                           const PipelineOptions& options) {
+  auto pipeline = std::make_unique<PipelineImpl>(options);
+  if (absl::Status status = pipeline->Build(spec, options); !status.ok()) return status;
+  return pipeline;
+}
+
+}  // namespace millrace

@@ -1,0 +1,278 @@
+#include "common/pipeline/step_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/partitioner.h"
+#include "common/pipeline/error_policy.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+// Records decoded ahead of the first that runs, so that the state's memory is on its way meanwhile.
+constexpr size_t kPrefetchedRecords = 128;
+
+// Whether a unit can fail after it changed something. A stage checks before it changes anything, so this
+// takes a later stage that can fail, or a second record of the same unit.
+bool NeedsJournal(const std::vector<Stage*>& stages) {
+  bool changed = false;
+  bool fanned_out = false;
+  bool changes_later = false;
+  for (const Stage* stage : stages) changes_later |= stage->traits().keeps_state;
+  for (const Stage* stage : stages) {
+    const Stage::Traits traits = stage->traits();
+    if (traits.can_fail && (changed || (fanned_out && changes_later))) return true;
+    if (traits.keeps_state && traits.runs_code) return true;  // sets timers after its state
+    changed |= traits.keeps_state;
+    fanned_out |= traits.fans_out;
+  }
+  return false;
+}
+
+// Whether a unit can fail after an output of it reached the end of the chain.
+bool NeedsHold(const std::vector<Stage*>& stages) {
+  bool fanned_out = false;
+  for (const Stage* stage : stages) {
+    if (fanned_out && stage->traits().can_fail) return true;
+    fanned_out |= stage->traits().fans_out;
+  }
+  return false;
+}
+
+}  // namespace
+
+StepRunner::StepRunner(StageChain chain)
+    : chain_(std::move(chain)),
+      head_(chain_.stages.empty() ? chain_.output : chain_.stages.front()),
+      needs_journal_(NeedsJournal(chain_.stages)) {
+  chain_.output->set_hold(NeedsHold(chain_.stages) ? OutputStage::Hold::kYes : OutputStage::Hold::kNo);
+  allowed_attempts_ = AllowedAttempts(chain_.job_errors);
+  for (Stage* const stage : chain_.stages) {
+    if (prefetched_ == nullptr && stage->traits().keeps_state) prefetched_ = stage;
+    if (!stage->traits().runs_code) continue;
+    allowed_attempts_ = runs_code_ ? std::max(allowed_attempts_, AllowedAttempts(stage->errors()))
+                                   : AllowedAttempts(stage->errors());
+    runs_code_ = true;
+  }
+  batch_.reserve(kPrefetchedRecords);
+}
+
+absl::StatusOr<StepResult> StepRunner::Step(const StepInput& input, State& state, StepSink& sink) {
+  const bool resumed =
+      resume_.pending && resume_.offset == input.offset && resume_.record == input.first_record;
+  Begin(input, state, sink);
+  Progress& progress = state.progress();
+  if (!resumed) {
+    resume_ = {};
+    const int64_t before_ms = progress.log_time_ms;
+    progress.log_time_ms = std::max(progress.log_time_ms, input.broker_time_ms);
+    if (absl::Status status = PassLogTime(input, before_ms); !status.ok()) return status;
+  }
+  bool stopped = false;
+  absl::Status ran = input.stranger ? RunStranger(input, &stopped) : RunRecords(input, &stopped);
+  if (!ran.ok()) return ran;
+  if (stopped) {
+    resume_.next_index = chain_.output->next_index();
+    resume_.next_unit = next_unit_;
+    return StepResult{.done = false, .resume_record = resume_.record, .retry_after = resume_.retry_after};
+  }
+  resume_ = {};
+  const int64_t watermark_before_ms = progress.watermark_ms;
+  if (input.frame != nullptr) {
+    progress.watermark_ms = std::max(progress.watermark_ms, input.frame->watermark_ms());
+  }
+  if (absl::Status status = PassWatermark(input, watermark_before_ms); !status.ok()) return status;
+  if (input.ends_input) {
+    if (absl::Status status = Finish(input, progress.watermark_ms); !status.ok()) return status;
+  }
+  return StepResult();
+}
+
+void StepRunner::Begin(const StepInput& input, State& state, StepSink& sink) {
+  const bool goes_on = resume_.pending && resume_.offset == input.offset;
+  state_ = &state;
+  sink_ = &sink;
+  next_unit_ = goes_on ? resume_.next_unit : 0;
+  chain_.output->Begin(&sink, goes_on ? resume_.next_index : 0);
+  StepContext& context = *chain_.context;
+  context.state = &state;
+  context.offset = input.offset;
+  context.partition = input.partition;
+  context.broker_time_ms = input.broker_time_ms;
+  context.ending = false;
+  ++context.frame_serial;
+}
+
+absl::Status StepRunner::RunRecords(const StepInput& input, bool* stopped) {
+  if (input.frame == nullptr || input.frame->kind() != FrameKind::kData) return absl::OkStatus();
+  FrameView::Cursor cursor = input.frame->records();
+  uint32_t position = 0;
+  bool more = true;
+  while (more && !*stopped) {
+    batch_.clear();
+    const uint32_t first = std::max(position, input.first_record);
+    while (batch_.size() < kPrefetchedRecords) {
+      RecordView record;
+      if (more = cursor.Next(&record); !more) break;
+      if (position++ < input.first_record) continue;
+      if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
+      batch_.push_back(record);
+      if (prefetched_ != nullptr) prefetched_->Prefetch(record.key);
+    }
+    if (absl::Status status = RunBatch(input, first, stopped); !status.ok()) return status;
+  }
+  return *stopped ? absl::OkStatus() : cursor.status();
+}
+
+absl::Status StepRunner::RunBatch(const StepInput& input, uint32_t first, bool* stopped) {
+  uint32_t position = first;
+  for (const RecordView& record : batch_) {
+    if (absl::Status status = RunRecord(input, position++, record, stopped); !status.ok()) return status;
+    if (*stopped) return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StepRunner::RunRecord(const StepInput& input, uint32_t position, const RecordView& record,
+                                   bool* stopped) {
+  chain_.context->record = position;
+  DeadLetter letter;
+  const int attempts_before = AttemptsBefore(input, position);
+  absl::Status status;
+  if (attempts_before >= allowed_attempts_) {
+    chain_.context->failed_stage = nullptr;
+    status = absl::InvalidArgumentError(
+        StrCat("overran its time or ended its process ", attempts_before, " times"));
+  } else {
+    status = needs_journal_ ? Attempt([&] { return head_->Process(record); }) : head_->Process(record);
+    if (status.ok()) {
+      if (!needs_journal_) chain_.output->Release();
+      ++state_->progress().records_in;
+      return status;
+    }
+    if (!needs_journal_) chain_.output->Drop();
+    if (chain_.context->failed_stage == nullptr) return status;
+  }
+  letter.record = position;
+  letter.key = record.key;
+  letter.value = record.value;
+  letter.shape = record.shape;
+  letter.fields = record.fields;
+  letter.time_ms = record.time_ms;
+  const int tries = resume_.pending && resume_.record == position ? resume_.tries : 0;
+  letter.attempts = attempts_before >= allowed_attempts_ ? attempts_before : attempts_before + tries + 1;
+  status = Settle(status, letter, attempts_before < allowed_attempts_, stopped);
+  if (*stopped) {
+    resume_.pending = true;
+    resume_.offset = input.offset;
+    resume_.record = position;
+    resume_.tries = tries + 1;
+  } else {
+    ++state_->progress().records_in;
+  }
+  return status;
+}
+
+absl::Status StepRunner::Attempt(Body body) {
+  chain_.context->failed_stage = nullptr;
+  state_->BeginRecord();
+  absl::Status status = body();
+  if (status.ok()) {
+    state_->EndRecord();
+    chain_.output->Release();
+  } else {
+    state_->RollbackRecord();
+    chain_.output->Drop();
+  }
+  return status;
+}
+
+// What becomes of a unit that failed and left no effect.
+absl::Status StepRunner::Settle(const absl::Status& failure, const DeadLetter& letter, bool may_retry,
+                                bool* stopped) {
+  const Stage* const stage = chain_.context->failed_stage;
+  const ErrorPolicy& policy = stage == nullptr ? chain_.job_errors : stage->errors();
+  ErrorAction action = DecideOnError(policy, letter.attempts);
+  if (action == ErrorAction::kRetryLater && !may_retry) action = ErrorAction::kReject;
+  switch (action) {
+    case ErrorAction::kSkip:
+      ++state_->progress().skipped;
+      return absl::OkStatus();
+    case ErrorAction::kFailJob:
+      return absl::AbortedError(failure.message());
+    case ErrorAction::kRetryLater:
+      ++state_->progress().retries;
+      resume_.retry_after = BackoffAfter(policy.retry.backoff, letter.attempts);
+      *stopped = true;
+      return absl::OkStatus();
+    case ErrorAction::kReject: {
+      DeadLetter rejected = letter;
+      rejected.error = std::string(failure.message());
+      if (stage != nullptr) rejected.stage = stage->name();
+      Reject(std::move(rejected));
+      return absl::OkStatus();
+    }
+  }
+  return absl::OkStatus();
+}
+
+void StepRunner::Reject(DeadLetter letter) {
+  ++state_->progress().dead_letters;
+  sink_->Reject(letter);
+}
+
+int StepRunner::AttemptsBefore(const StepInput& input, uint32_t position) const {
+  if (input.attempts == nullptr || !runs_code_) return 0;
+  const auto found = input.attempts->find({input.offset.value(), position});
+  return found == input.attempts->end() ? 0 : found->second;
+}
+
+absl::Status StepRunner::RunStranger(const StepInput& input, bool* stopped) {
+  DeadLetter letter;
+  letter.value = input.payload;
+  letter.time_ms = input.broker_time_ms;
+  const absl::StatusOr<KeyExtractor::Decoded> decoded = chain_.keys->Decode(input.payload);
+  absl::Status bad = decoded.status();
+  if (bad.ok() && input.partitions > 0) {
+    const PartitionId home = PartitionOf(decoded->record.key, input.partitions);
+    letter.key = decoded->record.key;
+    if (home != input.partition) {
+      bad = absl::InvalidArgumentError(StrCat("its key belongs to partition ", home.value(), ", and this is ",
+                                              input.partition.value(), " — publish it there"));
+    }
+  }
+  if (!bad.ok()) {
+    chain_.context->failed_stage = nullptr;
+    ++state_->progress().records_in;
+    return Settle(bad, letter, /*may_retry=*/false, stopped);
+  }
+  RecordView record = decoded->record;
+  if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
+  return RunRecord(input, 0, record, stopped);
+}
+
+// A unit that failed is not tried again: nothing outside of the log has a part in it, so it would fail again.
+absl::Status StepRunner::RunUnit(const StepInput& input, std::string_view key, int64_t time_ms, Body body) {
+  const uint32_t records = input.stranger ? 1 : input.frame == nullptr ? 0 : input.frame->record_count();
+  const uint32_t position = records + next_unit_++;
+  chain_.context->record = position;
+  const int attempts = AttemptsBefore(input, position);
+  absl::Status status;
+  if (attempts >= allowed_attempts_) {
+    chain_.context->failed_stage = nullptr;
+    status = absl::InvalidArgumentError(StrCat("overran its time or ended its process ", attempts, " times"));
+  } else {
+    status = Attempt(body);
+    if (status.ok() || chain_.context->failed_stage == nullptr) return status;
+  }
+  DeadLetter letter;
+  letter.record = position;
+  letter.key = key;
+  letter.time_ms = time_ms;
+  letter.attempts = std::max(attempts, 1);
+  bool stopped = false;
+  return Settle(status, letter, /*may_retry=*/false, &stopped);
+}
+
+}  // namespace millrace

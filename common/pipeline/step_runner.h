@@ -1,0 +1,85 @@
+// Step's loop: takes a message apart into units (a record, a timer, an emission that is due) and makes each
+// of them all or nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "common/pipeline/keyed_stage.h"
+#include "common/pipeline/output_stage.h"
+#include "common/pipeline/pipeline.h"
+#include "common/pipeline/stage.h"
+
+namespace millrace {
+
+// The parts of one pipeline, made by Pipeline::Create. `stages` are in order and linked, the output last.
+struct StageChain {
+  std::vector<Stage*> stages;  // without the output; owned by the pipeline, as are the others
+  std::vector<KeyedStageRunner*> keyed;
+  OutputStage* output = nullptr;
+  StepContext* context = nullptr;
+  KeyExtractor* keys = nullptr;
+  ErrorPolicy job_errors;
+};
+
+// Not thread-safe.
+class StepRunner {
+ public:
+  explicit StepRunner(StageChain chain);
+
+  absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink);
+
+ private:
+  using Body = absl::FunctionRef<absl::Status()>;
+  enum class Outcome { kDone, kRetry };
+  // Where a Step stopped for a retry, and what must go on from there.
+  struct Resume {
+    bool pending = false;
+    Offset offset;
+    uint32_t record = 0;
+    int tries = 0;
+    uint32_t next_index = 0;
+    uint32_t next_unit = 0;
+    absl::Duration retry_after;
+  };
+
+  void Begin(const StepInput& input, State& state, StepSink& sink);
+  absl::Status RunRecords(const StepInput& input, bool* stopped);
+  absl::Status RunBatch(const StepInput& input, uint32_t first, bool* stopped);
+  absl::Status RunRecord(const StepInput& input, uint32_t position, const RecordView& record, bool* stopped);
+  absl::Status RunStranger(const StepInput& input, bool* stopped);
+
+  // Units that stand for no record: their position follows the frame's last record.
+  absl::Status RunUnit(const StepInput& input, std::string_view key, int64_t time_ms, Body body);
+  absl::Status PassLogTime(const StepInput& input, int64_t before_ms);
+  absl::Status PassWatermark(const StepInput& input, int64_t before_ms);
+  absl::Status Finish(const StepInput& input, int64_t watermark_before_ms);
+  absl::Status FireTimers(const StepInput& input, int64_t log_now_ms, int64_t event_now_ms, size_t at_most);
+  absl::Status RejectTimersLeft(const StepInput& input);
+  size_t PendingTimers();
+
+  absl::Status Attempt(Body body);  // all or nothing
+  absl::Status Settle(const absl::Status& failure, const DeadLetter& letter, bool may_retry, bool* stopped);
+  int AttemptsBefore(const StepInput& input, uint32_t position) const;
+  void Reject(DeadLetter letter);
+
+  const StageChain chain_;
+  Stage* const head_;
+  Stage* prefetched_ = nullptr;  // the first that keeps state: it sees the records' own keys
+  bool needs_journal_ = false;
+  bool runs_code_ = false;
+  int allowed_attempts_ = 1;
+
+  State* state_ = nullptr;
+  StepSink* sink_ = nullptr;
+  uint32_t next_unit_ = 0;
+  Resume resume_;
+  std::vector<RecordView> batch_;
+};
+
+}  // namespace millrace
