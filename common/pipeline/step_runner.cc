@@ -137,11 +137,11 @@ absl::Status StepRunner::RunBatch(const StepInput& input, uint32_t first, bool* 
 absl::Status StepRunner::RunRecord(const StepInput& input, uint32_t position, const RecordView& record,
                                    bool* stopped) {
   chain_.context->record = position;
+  chain_.context->failed_stage = nullptr;
   DeadLetter letter;
   const int attempts_before = AttemptsBefore(input, position);
   absl::Status status;
   if (attempts_before >= allowed_attempts_) {
-    chain_.context->failed_stage = nullptr;
     status = absl::InvalidArgumentError(
         StrCat("overran its time or ended its process ", attempts_before, " times"));
   } else {
