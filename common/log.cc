@@ -25,7 +25,7 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::info;
 }
 
-std::string Quoted(std::string_view text) {
+std::string JsonQuoted(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -49,15 +49,15 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
   if (!logger->should_log(ToSpdlog(level))) return;
   std::string line;
   if (g_format == LogFormat::kJson) {
-    StrAppend(&line, "\"message\":", Quoted(message));
+    StrAppend(&line, "\"message\":", JsonQuoted(message));
     for (const LogField& f : fields) {
-      StrAppend(&line, ",", Quoted(f.key), ":", f.numeric ? f.value : Quoted(f.value));
+      StrAppend(&line, ",", JsonQuoted(f.key), ":", f.numeric ? f.value : JsonQuoted(f.value));
     }
   } else {
     StrAppend(&line, message);
     for (const LogField& f : fields) {
       const bool plain = f.numeric || f.value.find_first_of(" \t\n\"") == std::string::npos;
-      StrAppend(&line, " ", f.key, "=", plain ? f.value : Quoted(f.value));
+      StrAppend(&line, " ", f.key, "=", plain ? f.value : JsonQuoted(f.value));
     }
   }
   logger->log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -17,6 +18,7 @@ enum class LogFormat { kText, kJson };
 struct LogField {
   LogField(std::string_view k, std::string_view v) : key(k), value(v) {}
   LogField(std::string_view k, const char* v) : key(k), value(v) {}
+  LogField(std::string_view k, const absl::Status& v) : key(k), value(v.message()) {}
   LogField(std::string_view k, const std::string& v) : key(k), value(v) {}
   template <typename T>
     requires std::is_arithmetic_v<T>

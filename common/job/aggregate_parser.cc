@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kMaxColumns = 256;
 constexpr size_t kMaxPathBytes = 256;
-constexpr std::string_view kExample = "aggregate: { flights: count(), total: sum(delay) }";
+constexpr std::string_view kAggregateExample = "aggregate: { flights: count(), total: sum(delay) }";
 constexpr absl::Duration kMinEvery = absl::Milliseconds(1);
 constexpr absl::Duration kMaxEvery = absl::Hours(24 * 365);
 
@@ -53,7 +53,7 @@ AggregateColumn ParseColumn(const std::string& column_name, const YamlNode& valu
   const std::string text = value.IsScalar() ? Trimmed(value.text) : "";
   const size_t open = text.find('(');
   if (open == std::string::npos || text.back() != ')') {
-    reader->FailValue(value, column_name, StrCat("a function, one of ", kFunctionList), kExample);
+    reader->FailValue(value, column_name, StrCat("a function, one of ", kFunctionList), kAggregateExample);
     return column;
   }
   const std::string name = Trimmed(text.substr(0, open));
@@ -109,10 +109,10 @@ bool IsPath(std::string_view path) {
 AggregateStage ParseAggregate(const YamlNode& stage, YamlReader* reader) {
   AggregateStage aggregate;
   const YamlNode& columns = *stage.Find("aggregate");
-  if (!reader->Mapping(columns, "aggregate", kExample)) return aggregate;
+  if (!reader->Mapping(columns, "aggregate", kAggregateExample)) return aggregate;
   if (columns.entries.empty() || columns.entries.size() > kMaxColumns) {
     reader->Fail(columns, StrCat("`aggregate` has ", columns.entries.size(), " columns"),
-                 StrCat("it takes 1 to ", kMaxColumns), StrCat("try `", kExample, "`"));
+                 StrCat("it takes 1 to ", kMaxColumns), StrCat("try `", kAggregateExample, "`"));
   }
   for (const YamlEntry& entry : columns.entries) {
     aggregate.columns.push_back(ParseColumn(entry.key.text, entry.value, reader));

@@ -6,7 +6,7 @@ namespace {
 constexpr int64_t kMaxAttempts = 100;
 constexpr int kDefaultAttempts = 3;
 constexpr absl::Duration kMaxBackoff = absl::Hours(1);
-constexpr std::string_view kExample = "retry: { attempts: 3, backoff: 100ms..10s }";
+constexpr std::string_view kPolicyExample = "retry: { attempts: 3, backoff: 100ms..10s }";
 
 // `100ms..10s`, or one duration for every pause.
 BackoffSpec ParseBackoff(const YamlNode& value, YamlReader* reader) {
@@ -18,10 +18,11 @@ BackoffSpec ParseBackoff(const YamlNode& value, YamlReader* reader) {
     maximum.text = value.text.substr(dots + 2);
   }
   BackoffSpec backoff;
-  backoff.initial = reader->Duration(initial, "backoff", least, kMaxBackoff, kExample);
-  backoff.maximum = reader->Duration(maximum, "backoff", least, kMaxBackoff, kExample);
+  backoff.initial = reader->Duration(initial, "backoff", least, kMaxBackoff, kPolicyExample);
+  backoff.maximum = reader->Duration(maximum, "backoff", least, kMaxBackoff, kPolicyExample);
   if (backoff.initial > backoff.maximum) {
-    reader->FailValue(value, "backoff", "the shortest pause first, the longest behind the dots", kExample);
+    reader->FailValue(value, "backoff", "the shortest pause first, the longest behind the dots",
+                      kPolicyExample);
   }
   return backoff;
 }
@@ -29,10 +30,11 @@ BackoffSpec ParseBackoff(const YamlNode& value, YamlReader* reader) {
 RetrySpec ParseRetry(const YamlNode& value, YamlReader* reader) {
   RetrySpec retry;
   retry.attempts = kDefaultAttempts;
-  if (!reader->Mapping(value, "retry", kExample)) return retry;
+  if (!reader->Mapping(value, "retry", kPolicyExample)) return retry;
   reader->CheckKeys(value, "`retry`", {"attempts", "backoff"});
   if (const YamlNode* attempts = value.Find("attempts")) {
-    retry.attempts = static_cast<int>(reader->Integer(*attempts, "attempts", 1, kMaxAttempts, kExample));
+    retry.attempts =
+        static_cast<int>(reader->Integer(*attempts, "attempts", 1, kMaxAttempts, kPolicyExample));
   }
   if (const YamlNode* backoff = value.Find("backoff")) retry.backoff = ParseBackoff(*backoff, reader);
   return retry;

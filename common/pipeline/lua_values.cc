@@ -10,7 +10,7 @@
 namespace millrace {
 namespace {
 
-constexpr double kExactDouble = 9007199254740992.0;  // 2^53
+constexpr double kExactLuaNumber = 9007199254740992.0;  // 2^53
 
 void PushToken(lua_State* lua, PackReader* reader, int depth);
 
@@ -96,7 +96,7 @@ bool IsListKey(double number, size_t count) {
 }
 
 void AppendNumber(double number, PackWriter* out) {
-  if (number == std::trunc(number) && std::abs(number) <= kExactDouble) {
+  if (number == std::trunc(number) && std::abs(number) <= kExactLuaNumber) {
     out->Int(static_cast<int64_t>(number));
   } else {
     out->Double(number);
