@@ -6,6 +6,7 @@
 
 namespace millrace {
 
-uint32_t Crc32(std::string_view bytes);
+// `before`: the checksum of what goes before the bytes.
+uint32_t Crc32(std::string_view bytes, uint32_t before = 0);
 
 }  // namespace millrace

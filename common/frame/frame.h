@@ -5,7 +5,7 @@
 //   0   2  magic "MR"
 //   2   1  version, 1
 //   3   1  kind (FrameKind)
-//   4   4  CRC-32 (IEEE 802.3, as zlib computes it) of bytes [8, end)
+//   4   4  CRC-32 (IEEE 802.3, as zlib computes it) of bytes [0, 4) and [8, end)
 //   8   4  length of the frame in bytes: must be the message's
 //   12  4  number of records
 //   16  8  watermark, ms since the epoch; INT64_MIN: none

@@ -2,7 +2,6 @@
 #include <cassert>
 
 #include "absl/hash/hash.h"
-#include "common/frame/checksum.h"
 #include "common/frame/frame.h"
 #include "common/frame/frame_layout.h"
 #include "common/frame/wire.h"
@@ -52,7 +51,7 @@ uint32_t FrameBuilder::InternShape(absl::Span<const std::string_view> fields) {
 bool FrameBuilder::IsShape(uint32_t shape, absl::Span<const std::string_view> fields) const {
   const char* at = table_.data() + shape_starts_[shape - kFirstRowShape];
   const char* const end = table_.data() + table_.size();
-  uint64_t count;
+  uint64_t count = 0;
   at = wire::LoadVarint(at, end, &count);
   if (count != fields.size()) return false;
   for (std::string_view field : fields) {
@@ -135,7 +134,7 @@ std::string_view FrameBuilder::Finish() {
   wire::StoreFixed(start + frame_layout::kBaseOffsetAt, base_offset_);
   wire::StoreFixed(start + frame_layout::kShapesAt, static_cast<uint32_t>(used_));
   wire::StoreFixed(start + frame_layout::kZeroAt, uint32_t{0});
-  wire::StoreFixed(start + frame_layout::kChecksumAt, Crc32(frame.substr(frame_layout::kLengthAt)));
+  wire::StoreFixed(start + frame_layout::kChecksumAt, frame_layout::Checksum(frame));
   return frame;
 }
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/frame/checksum.h"
+
 namespace millrace::frame_layout {
 
 inline constexpr std::string_view kMagic = "MR";
@@ -14,7 +16,7 @@ inline constexpr uint8_t kVersion = 1;
 inline constexpr size_t kVersionAt = 2;
 inline constexpr size_t kKindAt = 3;
 inline constexpr size_t kChecksumAt = 4;
-inline constexpr size_t kLengthAt = 8;  // the checksum covers everything from here
+inline constexpr size_t kLengthAt = 8;
 inline constexpr size_t kCountAt = 12;
 inline constexpr size_t kWatermarkAt = 16;
 inline constexpr size_t kBaseTimeAt = 24;
@@ -25,5 +27,10 @@ inline constexpr size_t kZeroAt = 44;
 inline constexpr uint64_t kHasTime = 1;
 inline constexpr uint64_t kHasHeaders = 2;
 inline constexpr int kShapeShift = 2;
+
+// Of everything but the checksum itself.
+inline uint32_t Checksum(std::string_view frame) {
+  return Crc32(frame.substr(kLengthAt), Crc32(frame.substr(0, kChecksumAt)));
+}
 
 }  // namespace millrace::frame_layout

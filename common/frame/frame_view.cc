@@ -1,6 +1,5 @@
 #include <limits>
 
-#include "common/frame/checksum.h"
 #include "common/frame/frame.h"
 #include "common/frame/frame_layout.h"
 #include "common/frame/wire.h"
@@ -58,7 +57,7 @@ absl::Status FrameView::ParseHeader(std::string_view bytes) {
   if (const auto length = LoadFixed<uint32_t>(at + frame_layout::kLengthAt); length != bytes.size()) {
     return Corrupt(bytes, StrCat("says that it is ", length, " bytes long"));
   }
-  if (LoadFixed<uint32_t>(at + frame_layout::kChecksumAt) != Crc32(bytes.substr(frame_layout::kLengthAt))) {
+  if (LoadFixed<uint32_t>(at + frame_layout::kChecksumAt) != frame_layout::Checksum(bytes)) {
     return Corrupt(bytes, "the checksum does not match");
   }
   const auto kind = LoadFixed<uint8_t>(at + frame_layout::kKindAt);
@@ -124,8 +123,8 @@ FrameView::Cursor FrameView::records() const {
 
 bool FrameView::Cursor::Fail(std::string_view what) {
   const auto record = frame_->count_ - left_;
-  status_ = Corrupt(frame_->bytes_,
-                    StrCat(what, " in record ", record, ", which begins at byte ", at_ - frame_->bytes_.data()));
+  status_ = Corrupt(frame_->bytes_, StrCat(what, " in record ", record, ", which begins at byte ",
+                                           at_ - frame_->bytes_.data()));
   left_ = 0;
   at_ = end_;
   return false;

@@ -37,6 +37,8 @@ class WriterCursors {
     uint64_t records = 0;  // as the last taken message counted them
     bool ended = false;    // its end mark was taken
   };
+  // Puts a cursor where a commit says it stood.
+  void Restore(const std::string& writer, const Cursor& cursor) { cursors_[writer] = cursor; }
   Cursor Get(const std::string& writer) const;  // zeros for a writer never seen
   const std::map<std::string, Cursor>& all() const { return cursors_; }
   const std::string& uid() const { return uid_; }

@@ -58,7 +58,7 @@ def records(frame):
     """The records of one result frame: dicts of key, value, offset, index, time."""
     magic, version, kind, checksum, length, count = struct.unpack_from("<2sBBIII", frame)
     _, time, offset, table, _ = struct.unpack_from("<qqQII", frame, 16)
-    if (magic, version, length) != (b"MR", 1, len(frame)) or zlib.crc32(frame[8:]) != checksum:
+    if (magic, version, length) != (b"MR", 1, len(frame)) or zlib.crc32(frame[8:], zlib.crc32(frame[:4])) != checksum:
         raise ValueError("corrupt frame")
     shapes, (shape_count, at) = [], varint(frame, table)
     for _ in range(shape_count):

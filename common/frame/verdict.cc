@@ -1,0 +1,42 @@
+#include "common/frame/verdict.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "common/frame/frame.h"
+#include "common/strings.h"
+
+namespace millrace {
+
+std::string EncodeVerdict(const Verdict& verdict) {
+  FrameBuilder frame(FrameKind::kVerdict);
+  const std::string key = StrCat(verdict.offset.value(), ".", verdict.record);
+  RecordView record;
+  record.key = key;
+  record.value = verdict.reason;
+  frame.Add(record);
+  return std::string(frame.Finish());
+}
+
+absl::StatusOr<Verdict> ParseVerdict(std::string_view payload) {
+  absl::StatusOr<FrameView> frame = FrameView::Parse(payload);
+  if (!frame.ok()) return frame.status();
+  FrameView::Cursor records = frame->records();
+  RecordView record;
+  Verdict verdict;
+  uint64_t offset = 0;
+  if (frame->kind() == FrameKind::kVerdict && records.Next(&record)) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(ToAbsl(record.key), absl::MaxSplits('.', 1));
+    if (absl::SimpleAtoi(parts.first, &offset) && absl::SimpleAtoi(parts.second, &verdict.record)) {
+      verdict.offset = Offset(offset);
+      verdict.reason = std::string(record.value);
+      return verdict;
+    }
+  }
+  return absl::DataLossError("not a verdict");
+}
+
+}  // namespace millrace
