@@ -15,7 +15,7 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 using simdjson::error_code;
 
-constexpr uint32_t kMaxFixItems = 15;  // what a MessagePack container counts in its first byte
+constexpr uint32_t kMaxFixCount = 15;  // what a MessagePack container counts in its first byte
 constexpr size_t kFewFields = 16;      // up to here duplicates are looked for pairwise
 constexpr std::string_view kSpace = " \t\r\n";
 
@@ -302,7 +302,7 @@ error_code JsonReader::Impl::PackObject(ondemand::object object, int open) {
 // Writes a container's header, now that its count is known, over the byte kept for it.
 void JsonReader::Impl::PatchHeader(size_t begin, uint32_t count, uint8_t fix,
                                    void (PackWriter::*write)(uint32_t)) {
-  if (count <= kMaxFixItems) {
+  if (count <= kMaxFixCount) {
     bytes[begin] = static_cast<char>(fix | count);
     return;
   }
