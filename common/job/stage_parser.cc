@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_join.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/strings.h"
@@ -78,19 +79,27 @@ std::string KindOf(const YamlNode& stage, YamlReader* reader) {
   return kind;
 }
 
+// The keys that may stand beside a kind.
+std::vector<std::string> SettingsOf(const std::string& kind) {
+  if (kind == "aggregate") return {"name", "emit"};
+  return {"name", "timeout", "on_error", "retry", "concurrency", "ordered"};
+}
+
 void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* reader) {
-  if (kind.empty()) {
-    reader->CheckKeys(stage, "a stage", StageKinds(), AbsentStages());
-    reader->Fail(stage, "a stage that does nothing", "it has no kind", "try `- filter: r.delay > 0`");
+  std::vector<std::string> known = SettingsOf(kind);
+  if (!kind.empty()) {
+    known.insert(known.begin(), kind);
+    reader->CheckKeys(stage, StrCat("`", kind, "`"), known, AbsentStages());
     return;
   }
-  std::vector<std::string> known = {kind, "name"};
-  if (kind == "aggregate") {
-    known.push_back("emit");
-  } else {
-    known.insert(known.end(), {"timeout", "on_error", "retry", "concurrency", "ordered"});
-  }
-  reader->CheckKeys(stage, StrCat("`", kind, "`"), known, AbsentStages());
+  // What is no setting is meant as the kind.
+  YamlNode rest = stage;
+  std::erase_if(rest.entries, [&](const YamlEntry& entry) {
+    return entry.key.text == "emit" || std::find(known.begin(), known.end(), entry.key.text) != known.end();
+  });
+  reader->CheckKeys(rest, "a stage", StageKinds(), AbsentStages());
+  reader->Fail(stage, "a stage without a kind", "it has to say what it does",
+               StrCat("use one of ", absl::StrJoin(StageKinds(), ", ")));
 }
 
 // What is written for pools: accepted where it says what happens anyway, with one record at a time.

@@ -11,7 +11,7 @@
 namespace millrace {
 namespace {
 
-constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxYamlNameBytes = 64;
 
 // What stands there, for people.
 std::string Describe(const YamlNode& value) {
@@ -19,7 +19,7 @@ std::string Describe(const YamlNode& value) {
     case YamlNode::Kind::kNull:
       return "empty";
     case YamlNode::Kind::kScalar:
-      return Quoted(value.text);
+      return StrCat(value.quoted ? "the text " : "", Quoted(value.text));
     case YamlNode::Kind::kSequence:
       return "a list";
     case YamlNode::Kind::kMapping:
@@ -139,9 +139,10 @@ uint64_t YamlReader::Size(const YamlNode& value, std::string_view field, uint64_
 }
 
 bool IsPlainName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxNameBytes && std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
-  });
+  return !name.empty() && name.size() <= kMaxYamlNameBytes &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+         });
 }
 
 }  // namespace millrace

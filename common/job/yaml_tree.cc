@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "common/job/yaml_text.h"
 #include "common/strings.h"
@@ -28,6 +29,21 @@ struct Refusal {
 Refusal RefuseAt(const YAML::Mark& mark, std::string_view what, std::string_view why,
                  std::string_view attempt) {
   return {mark.line + 1, mark.column + 1, std::string(what), std::string(why), std::string(attempt)};
+}
+
+Refusal ReferenceAt(const YAML::Mark& mark) {
+  return RefuseAt(mark, "an anchor or alias", "a job file has no & and * references",
+                  "write the value out, or put it in quotes");
+}
+
+// An error of the parser's own.
+Refusal RefusalOf(const YAML::Exception& error) {
+  YAML::Mark mark = error.mark;
+  if (mark.is_null()) mark = YAML::Mark();
+  // It looks aliases up before it tells of them.
+  if (absl::StartsWith(error.msg, "the referenced anchor is not defined")) return ReferenceAt(mark);
+  return RefuseAt(mark, StrCat("not YAML: ", error.msg), "the text could not be parsed",
+                  "close what is open, and put values with : # { } [ ] , & * ! | > ' \" % @ ` in quotes");
 }
 
 // Builds the tree from the parser's events, so that nothing is expanded before it is judged.
@@ -82,10 +98,7 @@ class TreeBuilder : public YAML::EventHandler {
     return node;
   }
 
-  [[noreturn]] static void RefuseReference(const YAML::Mark& mark) {
-    throw RefuseAt(mark, "an anchor or alias", "a job file has no & and * references",
-                   "write the value out, or put it in quotes");
-  }
+  [[noreturn]] static void RefuseReference(const YAML::Mark& mark) { throw ReferenceAt(mark); }
 
   static void RefuseTag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return;
@@ -116,6 +129,11 @@ class TreeBuilder : public YAML::EventHandler {
     if (parent.node.IsSequence()) {
       parent.node.items.push_back(std::move(node));
     } else if (parent.key.has_value()) {
+      if (node.kind == YamlNode::Kind::kNull) {
+        // Its mark is wherever the parser noticed, which may be lines below.
+        node.line = parent.key->line;
+        node.column = parent.key->column;
+      }
       parent.node.entries.push_back({*std::exchange(parent.key, std::nullopt), std::move(node)});
     } else {
       CheckKey(parent, node);
@@ -134,7 +152,7 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
-  YamlNode root_;
+  YamlNode root_ = NewNode(YAML::Mark(), YamlNode::Kind::kNull);
   std::vector<Unfinished> unfinished_;
   int documents_ = 0;
 };
@@ -184,17 +202,19 @@ absl::StatusOr<YamlNode> ParseYaml(std::string_view file_name, std::string_view 
     return ErrorAt(file_name, problem->line, problem->column, problem->what, problem->why, problem->attempt);
   }
   TreeBuilder builder;
+  std::optional<Refusal> refusal;
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
-  } catch (const Refusal& refusal) {
-    return ErrorAt(file_name, refusal.line, refusal.column, refusal.what, refusal.why, refusal.attempt);
+  } catch (const Refusal& thrown) {
+    refusal = thrown;
   } catch (const YAML::Exception& error) {
-    return ErrorAt(file_name, std::max(error.mark.line, 0) + 1, std::max(error.mark.column, 0) + 1,
-                   StrCat("not YAML: ", error.msg), "the text could not be parsed",
-                   "put values with : # { } [ ] , & * ! | > ' \" % @ ` in quotes");
+    refusal = RefusalOf(error);
+  }
+  if (refusal) {
+    return ErrorAt(file_name, refusal->line, refusal->column, refusal->what, refusal->why, refusal->attempt);
   }
   return builder.TakeRoot();
 }
