@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "common/pipeline/csv_reader.h"
 #include "common/pipeline/event_time.h"
+#include "common/pipeline/lua_key.h"
 #include "common/pipeline/pipeline.h"
 #include "common/strings.h"
 #include "common/value/msgpack.h"
@@ -16,13 +17,20 @@ namespace {
 
 constexpr size_t kMostShownBytes = 40;  // of a text that a message quotes
 
+// What Create makes beforehand, because it may fail.
+struct Parts {
+  std::optional<TimeParser> time_parser;
+  std::optional<LuaKey> lua_key;
+};
+
 // What every format shares: where the key comes from and how the time is read.
 class Extractor : public KeyExtractor {
  public:
-  Extractor(const JobSpec& spec, std::optional<TimeParser> time_parser)
+  Extractor(const JobSpec& spec, Parts parts)
       : key_(spec.key),
+        lua_key_(std::move(parts.lua_key)),
         time_field_(spec.time.has_value() ? spec.time->field : ""),
-        time_parser_(std::move(time_parser)) {}
+        time_parser_(std::move(parts.time_parser)) {}
 
   absl::Status SetCsvHeader(std::string_view) override {
     return absl::FailedPreconditionError("only a csv source has a header row");
@@ -58,6 +66,12 @@ class Extractor : public KeyExtractor {
       record->key = *text;
       return absl::OkStatus();
     }
+    if (lua_key_.has_value()) {
+      const absl::StatusOr<std::string_view> key = lua_key_->Take(*record);
+      if (!key.ok()) return key.status();
+      record->key = *key;
+      return absl::OkStatus();
+    }
     list_key_.assign(1, '[');
     for (const std::string& path : key_.paths) {
       const std::optional<std::string_view> text = Text(path);
@@ -90,6 +104,7 @@ class Extractor : public KeyExtractor {
   }
 
   const KeySpec key_;
+  std::optional<LuaKey> lua_key_;
   const std::string time_field_;
   const std::optional<TimeParser> time_parser_;
   std::string list_key_;
@@ -128,8 +143,8 @@ class JsonExtractor final : public Extractor {
 
 class CsvExtractor final : public Extractor {
  public:
-  CsvExtractor(const JobSpec& spec, std::optional<TimeParser> time_parser)
-      : Extractor(spec, std::move(time_parser)), reader_(spec.source.types) {}
+  CsvExtractor(const JobSpec& spec, Parts parts)
+      : Extractor(spec, std::move(parts)), reader_(spec.source.types) {}
 
   absl::Status SetCsvHeader(std::string_view line) override { return reader_.SetHeader(line); }
 
@@ -175,21 +190,22 @@ class RawExtractor final : public Extractor {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KeyExtractor>> KeyExtractor::Create(const JobSpec& spec) {
-  if (spec.key.kind == KeySpec::Kind::kLua) {
-    return absl::InvalidArgumentError(
-        "this build takes no `key: { lua: … }` — name a field, or a list of fields");
-  }
-  std::optional<TimeParser> time_parser;
+  Parts parts;
   if (spec.time.has_value()) {
     absl::StatusOr<TimeParser> parser = TimeParser::Create(spec.time->format);
     if (!parser.ok()) return parser.status();
-    time_parser = *std::move(parser);
+    parts.time_parser = *std::move(parser);
+  }
+  if (spec.key.kind == KeySpec::Kind::kLua) {
+    absl::StatusOr<LuaKey> lua_key = LuaKey::Create(spec.key.lua);
+    if (!lua_key.ok()) return lua_key.status();
+    parts.lua_key = *std::move(lua_key);
   }
   switch (spec.source.format) {
     case Format::kJsonLines:
-      return std::make_unique<JsonExtractor>(spec, std::move(time_parser));
+      return std::make_unique<JsonExtractor>(spec, std::move(parts));
     case Format::kCsv:
-      return std::make_unique<CsvExtractor>(spec, std::move(time_parser));
+      return std::make_unique<CsvExtractor>(spec, std::move(parts));
     case Format::kRaw:
       break;
   }
@@ -198,7 +214,7 @@ absl::StatusOr<std::unique_ptr<KeyExtractor>> KeyExtractor::Create(const JobSpec
     return absl::InvalidArgumentError(
         "a raw source has no fields — leave `key` and `time` out, or use `format: jsonl`");
   }
-  return std::make_unique<RawExtractor>(spec, std::move(time_parser));
+  return std::make_unique<RawExtractor>(spec, std::move(parts));
 }
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "common/pipeline/pipeline.h"
+#include "common/strings.h"
 #include "common/value/value.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -93,6 +94,24 @@ TEST(KeyExtractor, ReadsNumbersAsEpochTimesWithoutAFormat) {
   EXPECT_EQ(extractor->Decode(R"({"k":1,"t":978307200})")->record.time_ms, 978'307'200'000);
   EXPECT_EQ(extractor->Decode(R"({"k":1,"t":978307200123})")->record.time_ms, 978'307'200'123);
   EXPECT_EQ(extractor->Decode(R"({"k":1,"t":"2001-01-01T00:00:00Z"})")->record.time_ms, 978'307'200'000);
+}
+
+TEST(KeyExtractor, TakesTheKeyFromAnExpression) {
+  JobSpec spec = Spec(Format::kJsonLines, {});
+  spec.key.kind = KeySpec::Kind::kLua;
+  const auto key_of = [&spec](const std::string& expression, std::string_view line) -> std::string {
+    spec.key.lua = expression;
+    const auto extractor = KeyExtractor::Create(spec);
+    if (!extractor.ok()) return "does not compile";
+    const auto decoded = (*extractor)->Decode(line);
+    return std::string(decoded.ok() ? decoded->record.key : ToStd(decoded.status().message()));
+  };
+  constexpr std::string_view kLine = R"({"origin":"ATL","carrier":"DL","n":7})";
+  EXPECT_EQ(key_of("r.origin .. '-' .. r.carrier", kLine), "ATL-DL");
+  EXPECT_EQ(key_of("r.n + 1", kLine), "8");
+  EXPECT_EQ(key_of("{r.origin, r.n}", kLine), R"(["ATL",7])");
+  EXPECT_THAT(key_of("r.none", kLine), HasSubstr("gives nil"));
+  EXPECT_EQ(key_of("r.origin ..", kLine), "does not compile");
 }
 
 TEST(CsvSource, MakesRowsOfLines) {
