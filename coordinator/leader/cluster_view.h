@@ -9,6 +9,7 @@
 
 #include "common/bus/bus.h"
 #include "common/cluster/key_view.h"
+#include "common/cluster/numbered_key.h"
 
 namespace millrace {
 
@@ -41,13 +42,5 @@ struct ClusterSnapshot {
 
 // The entry, unless it is absent or deleted.
 const KeyValue* FindEntry(const Entries& entries, std::string_view key);
-
-// "assign.3.7" with prefix "assign." -> {3, 7}; nullopt for anything else. For "term.3", `second` stays 0.
-struct NumberedKey {
-  uint64_t first = 0;
-  uint64_t second = 0;
-  auto operator<=>(const NumberedKey&) const = default;
-};
-std::optional<NumberedKey> ParseNumberedKey(std::string_view key, std::string_view prefix, int numbers);
 
 }  // namespace millrace

@@ -1,0 +1,70 @@
+#include "common/mailbox.h"
+
+#include <atomic>
+#include <cstring>
+#include <zmq.hpp>
+
+#include "absl/synchronization/mutex.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+// One context a process: inproc endpoints live in it. Never destroyed, so that no static destructor waits on
+// a socket.
+zmq::context_t& Context() {
+  static auto* const context = new zmq::context_t(0);
+  return *context;
+}
+
+std::string NextEndpoint() {
+  static std::atomic<uint64_t> next{0};
+  return StrCat("inproc://mailbox-", next++);
+}
+
+}  // namespace
+
+struct PointerPipe::Impl {
+  explicit Impl(int capacity)
+      : pull(Context(), zmq::socket_type::pull), push(Context(), zmq::socket_type::push) {
+    pull.set(zmq::sockopt::rcvhwm, capacity / 2);
+    push.set(zmq::sockopt::sndhwm, capacity / 2);
+    push.set(zmq::sockopt::linger, 0);
+    const std::string endpoint = NextEndpoint();
+    pull.bind(endpoint);
+    push.connect(endpoint);
+  }
+
+  zmq::socket_t pull;
+  absl::Mutex push_mutex;  // a ZeroMQ socket may be used by several threads when a lock is the full fence
+                           // between them
+  zmq::socket_t push ABSL_GUARDED_BY(push_mutex);
+};
+
+PointerPipe::PointerPipe(int capacity) : impl_(std::make_unique<Impl>(capacity)) {}
+PointerPipe::~PointerPipe() = default;
+
+void PointerPipe::Send(void* pointer) {
+  absl::MutexLock lock(&impl_->push_mutex);
+  impl_->push.send(zmq::const_buffer(&pointer, sizeof(pointer)), zmq::send_flags::none);
+}
+
+void* PointerPipe::Receive(absl::Duration wait) {
+  void* pointer = nullptr;
+  const zmq::mutable_buffer buffer(&pointer, sizeof(pointer));
+  if (impl_->pull.recv(buffer, zmq::recv_flags::dontwait)) return pointer;
+  const int64_t wait_ms =
+      std::max<int64_t>(0, absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
+  if (wait_ms == 0) return nullptr;
+  zmq::pollitem_t item = {impl_->pull.handle(), 0, ZMQ_POLLIN, 0};
+  try {
+    if (zmq::poll(&item, 1, std::chrono::milliseconds(std::min<int64_t>(wait_ms, 60'000))) == 0)
+      return nullptr;
+  } catch (const zmq::error_t&) {  // interrupted by a signal: as if nothing had come
+    return nullptr;
+  }
+  if (!impl_->pull.recv(buffer, zmq::recv_flags::dontwait)) return nullptr;
+  return pointer;
+}
+
+}  // namespace millrace
