@@ -53,10 +53,10 @@ std::string HolderOf(int lock_fd) {
 // Also the proof that the folder can be written to.
 absl::Status WritePid(int lock_fd, const std::string& path) {
   const std::string pid = StrCat(::getpid(), "\n");
-  if (::ftruncate(lock_fd, 0) != 0) return DiskError(errno, "write", path);
   const ssize_t written = ::pwrite(lock_fd, pid.data(), pid.size(), 0);
   if (written < 0) return DiskError(errno, "write", path);
-  return static_cast<size_t>(written) == pid.size() ? absl::OkStatus() : DiskError(ENOSPC, "write", path);
+  if (static_cast<size_t>(written) != pid.size()) return DiskError(ENOSPC, "write", path);
+  return ::ftruncate(lock_fd, written) == 0 ? absl::OkStatus() : DiskError(errno, "write", path);
 }
 
 std::optional<uint32_t> ParseNumber(std::string_view text) {

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "common/failpoint.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -13,8 +12,6 @@ namespace {
 
 // Row keys that wait to be looked up together.
 constexpr size_t kMaxColdKeys = 128;
-// How far ahead entries are fetched from memory while they are walked.
-constexpr size_t kWalkAhead = 8;
 
 }  // namespace
 
@@ -232,144 +229,6 @@ void StateStore::RollbackRecord() {
   for (const auto& items : ordered_) {
     if (items != nullptr) items->RollbackRecord();
   }
-}
-
-std::unique_ptr<FrozenCommit> StateStore::Freeze(CommitRow row) {
-  assert(!commit_under_way() && !recording_);
-  row.progress = progress_;
-  row.state_keys = state_keys_;
-  row.state_bytes = state_bytes_;
-  auto frozen = std::make_unique<FrozenCommit>(EncodeCommitRow(row));
-  frozen->Reserve(dirty_rows());
-  ++frozen_commits_;
-  for (size_t i = 0; i < dirty_.size(); ++i) {
-    if (i + kWalkAhead < dirty_.size()) __builtin_prefetch(dirty_[i + kWalkAhead]);
-    StateEntry& entry = *dirty_[i];
-    entry.dirty_index = StateEntry::kNoIndex;
-    entry.frozen_in = frozen_commits_;
-    if (entry.exists) {
-      frozen->Put(TableSpace(entry.table), entry.key(), entry.value());
-    } else if (entry.stored) {
-      frozen->Erase(TableSpace(entry.table), entry.key());
-    }
-    entry.stored = entry.exists;
-  }
-  dirty_ = {};  // the next set may be much smaller
-  for (size_t table = 0; table < kMaxTables; ++table) {
-    if (ordered_[table] == nullptr) continue;
-    const uint8_t space = OrderedSpace(static_cast<TableId>(table));
-    ordered_[table]->Freeze([&](std::string_view item, bool inserted) {
-      inserted ? frozen->Put(space, item, {}) : frozen->Erase(space, item);
-    });
-  }
-  frozen_bytes_ = frozen->memory_bytes();
-  return frozen;
-}
-
-void StateStore::OnCommitted() {
-  assert(commit_under_way());
-  written_commits_ = frozen_commits_;
-  frozen_bytes_ = 0;
-  trim_was_in_vain_ = false;
-  if (MILLRACE_DEFECT("dirty_set_lost_at_swap")) {
-    for (StateEntry* entry : dirty_) entry->dirty_index = StateEntry::kNoIndex;
-    dirty_.clear();
-  }
-}
-
-void StateStore::OnCommitFailed(absl::Status status) { failed_ = std::move(status); }
-
-size_t StateStore::dirty_rows() const {
-  size_t rows = dirty_.size();
-  for (const auto& items : ordered_) {
-    if (items != nullptr) rows += items->changes();
-  }
-  return rows;
-}
-
-size_t StateStore::memory_bytes() const {
-  size_t bytes = entry_bytes_ + frozen_bytes_ + (clock_.capacity() + dirty_.capacity()) * sizeof(StateEntry*);
-  for (const auto& table : tables_) {
-    if (table != nullptr) bytes += table->memory_bytes();
-  }
-  for (const auto& items : ordered_) {
-    if (items != nullptr) bytes += items->memory_bytes();
-  }
-  return bytes;
-}
-
-absl::StatusOr<bool> StateStore::WarmUp(size_t max_rows) {
-  if (warm_up_ == nullptr) return false;
-  constexpr size_t kRowsBetweenBudgetChecks = 256;
-  for (size_t rows = 0; warm_up_->Valid() && IsTableSpace(static_cast<uint8_t>(warm_up_->key()[0]));
-       ++rows, warm_up_->Next()) {
-    if (rows >= max_rows) return true;
-    if (rows % kRowsBetweenBudgetChecks == 0 && memory_bytes() >= budget_bytes_) {
-      warm_up_.reset();
-      return false;
-    }
-    const std::string_view key = warm_up_->key().substr(1);
-    const TableId table = TableOf(static_cast<uint8_t>(warm_up_->key()[0]));
-    const uint64_t hash = StateTable::Hash(key);
-    // What is in memory is newer than the cursor.
-    if (Table(table).Find(key, hash) == nullptr) AddEntry(table, key, hash, warm_up_->value());
-  }
-  absl::Status status;
-  if (!warm_up_->Valid()) status = warm_up_->status();
-  warm_up_.reset();
-  if (!status.ok()) return status;
-  complete_ = true;
-  cold_.clear();
-  return false;
-}
-
-bool StateStore::MayEvict(const StateEntry& entry) const {
-  const bool written = entry.frozen_in <= written_commits_;
-  return !entry.dirty() && written;
-}
-
-// The CLOCK algorithm: a key found since the hand's last visit is spared once.
-void StateStore::Trim() {
-  assert(!recording_);
-  constexpr size_t kMaxSteps = 2048;
-  size_t over = memory_bytes();
-  if (over <= budget_bytes_) return;
-  over -= budget_bytes_;
-  const size_t entry_bytes_wanted = entry_bytes_ - std::min(over, entry_bytes_);
-  // A cursor older than an eviction would bring old values back.
-  warm_up_.reset();
-  size_t evicted = 0;
-  const size_t steps = std::min(kMaxSteps, 2 * clock_.size());
-  for (size_t step = 0; step < steps && entry_bytes_ > entry_bytes_wanted && !clock_.empty(); ++step) {
-    if (hand_ >= clock_.size()) hand_ = 0;
-    StateEntry* const entry = clock_[hand_];
-    if (hand_ + kWalkAhead < clock_.size()) __builtin_prefetch(clock_[hand_ + kWalkAhead]);
-    if (entry->referenced || !MayEvict(*entry)) {
-      entry->referenced = false;
-      ++hand_;
-    } else {
-      Evict(entry);  // the last of the clock takes its place under the hand
-      ++evicted;
-    }
-  }
-  trim_was_in_vain_ = evicted == 0 && steps > 0;
-}
-
-void StateStore::Evict(StateEntry* entry) {
-  if (entry->exists) complete_ = false;
-  entry_bytes_ -= entry->memory_bytes();
-  StateEntry* const last = clock_.back();
-  clock_[entry->clock_index] = last;
-  last->clock_index = entry->clock_index;
-  clock_.pop_back();
-  if (clock_.size() < clock_.capacity() / 4) clock_.shrink_to_fit();
-  Table(entry->table).Remove(entry, StateTable::Hash(entry->key()));
-  StateEntry::Free(entry);
-}
-
-bool StateStore::wants_commit() const {
-  if (dirty_.empty() || memory_bytes() <= budget_bytes_) return false;
-  return trim_was_in_vain_ || dirty_.size() > clock_.size() / 2;
 }
 
 absl::Status StateStore::Scan(TableId table, std::string_view prefix,
