@@ -1,0 +1,256 @@
+#include "tests/worker/partition/partition_harness.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "common/names.h"
+#include "common/strings.h"
+#include "common/value/value.h"
+
+namespace millrace {
+namespace {
+
+std::filesystem::path NewFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "millrace-partition-XXXXXX").string();
+  EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+  return pattern;
+}
+
+}  // namespace
+
+JobSpec PartitionWorld::RunningTotal() {
+  JobSpec spec;
+  spec.name = "j";
+  spec.key.paths = {"k"};
+  spec.partitions = 1;
+  spec.commit_interval = absl::Milliseconds(10);
+  StageSpec stage;
+  stage.what =
+      AggregateStage{{{"n", AggregateFunction::kCount, ""}, {"sum", AggregateFunction::kSum, "v"}}, {}};
+  stage.code.name = "aggregate";
+  spec.stages = {stage};
+  return spec;
+}
+
+PartitionWorld::PartitionWorld(JobSpec job)
+    : spec(std::make_shared<const JobSpec>(std::move(job))),
+      folder(NewFolder()),
+      db_resources(DbResources::Create({})),
+      feeder(broker.Connect()) {
+  const auto create = [&](const std::string& name, const std::string& subject) {
+    StreamConfig config;
+    config.name = name;
+    config.subjects = {subject};
+    config.description = StreamDescription(key.uid);
+    EXPECT_TRUE(feeder->CreateStream(config).ok());
+  };
+  create(key.input_stream(), key.input_subject());
+  create(key.result_stream(), key.result_subject());
+  create(key.verdict_stream(), key.verdict_subject());
+  create(DeadLetterStream(key.job), DeadLetterSubjects(key.job));
+  EXPECT_TRUE(feeder->CreateBucket(kEpochsBucket).ok());
+}
+
+PartitionWorld::~PartitionWorld() { std::filesystem::remove_all(folder); }
+
+void PartitionWorld::Feed(const std::vector<Record>& records) {
+  FrameBuilder frame;
+  const std::string_view fields[] = {"v"};
+  const uint32_t shape = frame.InternShape(fields);
+  for (const Record& record : records) {
+    std::string value;
+    PackWriter(&value).Int(record.value);
+    RecordView view;
+    view.key = record.key;
+    view.value = value;
+    view.shape = shape;
+    frame.Add(view);
+  }
+  const Mark prev = {fed_bytes_, 0};
+  fed_bytes_ += 10 * records.size();
+  fed_records_ += records.size();
+  const std::string header = FormatMessageHeader(
+      {FrameKind::kData, key.uid, kIngestWriter, Epoch(1), prev, {fed_bytes_, 0}, fed_records_});
+  const std::string subject = key.input_subject();
+  AppendRequest request;
+  request.subject = subject;
+  request.header = header;
+  request.payload = frame.Finish();
+  EXPECT_TRUE(feeder->AppendAndWait(request).ok());
+}
+
+void PartitionWorld::FeedEnd() {
+  FrameBuilder frame(FrameKind::kEnd);
+  const Mark mark = {fed_bytes_, 0};
+  const std::string header =
+      FormatMessageHeader({FrameKind::kEnd, key.uid, kIngestWriter, Epoch(1), mark, mark, fed_records_});
+  const std::string subject = key.input_subject();
+  AppendRequest request;
+  request.subject = subject;
+  request.header = header;
+  request.payload = frame.Finish();
+  EXPECT_TRUE(feeder->AppendAndWait(request).ok());
+}
+
+void PartitionWorld::FeedStranger(const std::string& payload) {
+  const std::string subject = key.input_subject();
+  AppendRequest request;
+  request.subject = subject;
+  request.payload = payload;
+  EXPECT_TRUE(feeder->AppendAndWait(request).ok());
+}
+
+WriterCursors PartitionWorld::ReadResults(const std::function<void(const Message&)>& taken) {
+  const std::unique_ptr<MemoryBus> bus = broker.Connect();
+  absl::StatusOr<LogTail> tail =
+      ReadLogTail(*bus, clock, {key.result_stream(), 1, false}, WriterCursors(key.uid),
+                  [&](const Message& message, const MessageHeader& header) {
+                    if (header.kind == FrameKind::kResults) taken(message);
+                    return absl::OkStatus();
+                  });
+  EXPECT_TRUE(tail.ok()) << tail.status();
+  return tail->cursors;
+}
+
+std::vector<Output> PartitionWorld::Results() {
+  std::vector<Output> outputs;
+  ReadResults([&](const Message& message) {
+    absl::StatusOr<FrameView> frame = FrameView::Parse(message.payload);
+    ASSERT_TRUE(frame.ok()) << frame.status();
+    FrameView::Cursor records = frame->records();
+    RecordView record;
+    while (records.Next(&record)) {
+      Output output;
+      output.key = std::string(record.key);
+      EXPECT_TRUE(AppendJson(ValueView::Of(record), &output.value_json).ok());
+      output.offset = record.offset.value();
+      output.index = record.index;
+      outputs.push_back(std::move(output));
+    }
+    EXPECT_TRUE(records.status().ok()) << records.status();
+  });
+  return outputs;
+}
+
+bool PartitionWorld::ResultsEnded() {
+  return ReadResults([](const Message&) {}).Get(key.writer()).ended;
+}
+
+uint64_t PartitionWorld::ResultMessages() { return feeder->GetStream(key.result_stream())->last_sequence; }
+
+PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data)
+    : world_(world), bus_(world.broker.Connect()), opener_bus_(world.broker.Connect()) {
+  absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Open((world.folder / data).string());
+  EXPECT_TRUE(data_dir.ok()) << data_dir.status();
+  data_dir_ = *std::move(data_dir);
+  OpenRequest request;
+  request.key = world.key;
+  request.spec = world.spec;
+  static int claims = 0;
+  request.claimer = StrCat("owner-", ++claims);
+  absl::StatusOr<std::unique_ptr<OpenedPartition>> opened =
+      OpenPartition(*opener_bus_, world.clock, *data_dir_, world.db_resources, request);
+  opened_ = opened.status();
+  if (!opened.ok()) return;
+  absl::StatusOr<std::unique_ptr<Partition>> partition =
+      Partition::Create(*std::move(opened), *this, *bus_, world.clock, PartitionOptions{});
+  opened_ = partition.status();
+  if (partition.ok()) partition_ = *std::move(partition);
+}
+
+PartitionOwner::~PartitionOwner() = default;
+
+void PartitionOwner::WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) {
+  store_ = &store;
+  commit_ = std::move(commit);
+}
+
+bool PartitionOwner::DeliverOne() {
+  if (events_.empty()) {
+    std::vector<BusEvent> polled;
+    bus_->Poll(absl::ZeroDuration(), 16, &polled);
+    events_.insert(events_.end(), std::make_move_iterator(polled.begin()),
+                   std::make_move_iterator(polled.end()));
+  }
+  if (events_.empty()) return false;
+  BusEvent event = std::move(events_.front());
+  events_.pop_front();
+  switch (event.type) {
+    case BusEvent::Type::kMessage:
+      if (event.reader == partition_->reader()) partition_->HandleMessage(std::move(event.message));
+      break;
+    case BusEvent::Type::kReaderError:
+      partition_->HandleReaderError(event.status);
+      break;
+    case BusEvent::Type::kAppended:
+      partition_->HandleAppended(event.cookie, event.status, event.sequence);
+      break;
+    case BusEvent::Type::kReconnected:
+      partition_->HandleReconnected();
+      break;
+    case BusEvent::Type::kDisconnected:
+      break;
+  }
+  return true;
+}
+
+bool PartitionOwner::WriteCommit() {
+  if (commit_ == nullptr) return false;
+  commit_answer_ = commit_->Write(store_->db());
+  commit_.reset();
+  return true;
+}
+
+bool PartitionOwner::AnswerCommit() {
+  if (!commit_answer_.has_value()) return false;
+  partition_->HandleCommitted(*std::exchange(commit_answer_, std::nullopt), absl::Microseconds(10));
+  return true;
+}
+
+bool PartitionOwner::ReadTail() {
+  if (!tail_wanted_.has_value()) return false;
+  const LogTail from = *std::exchange(tail_wanted_, std::nullopt);
+  partition_->HandleTail(ReadLogTail(*opener_bus_, world_.clock,
+                                     {world_.key.result_stream(), from.last_sequence + 1}, from.cursors));
+  return true;
+}
+
+void PartitionOwner::Tick() {
+  world_.clock.Advance(absl::Milliseconds(5));
+  partition_->Tick();
+}
+
+void PartitionOwner::Step(std::mt19937_64& random) {
+  switch (random() % 8) {
+    case 0:
+    case 1:
+    case 2:
+      DeliverOne();
+      break;
+    case 3:
+    case 4:
+      Work();
+      break;
+    case 5:
+      if (!WriteCommit()) AnswerCommit();
+      break;
+    case 6:
+      ReadTail();
+      break;
+    case 7:
+      Tick();
+      break;
+  }
+  partition_->CheckInvariants();
+}
+
+bool PartitionOwner::RunToEnd(std::mt19937_64& random, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    Step(random);
+    if (partition_->Report().state == "completed") return true;
+  }
+  return false;
+}
+
+}  // namespace millrace

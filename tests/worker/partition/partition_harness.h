@@ -1,0 +1,111 @@
+// A partition at work on a broker in memory, one event at a time: the test decides what happens when, and
+// where it dies.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/job/job_spec.h"
+#include "tests/support/memory_broker.h"
+#include "tests/support/memory_bus.h"
+#include "worker/partition/partition.h"
+
+namespace millrace {
+
+struct Output {
+  std::string key;
+  std::string value_json;
+  uint64_t offset = 0;
+  uint32_t index = 0;
+  bool operator==(const Output&) const = default;
+};
+
+// The broker, the job's streams, and the data folder of one worker. Outlives its owners.
+class PartitionWorld {
+ public:
+  explicit PartitionWorld(JobSpec spec = RunningTotal());
+  ~PartitionWorld();
+
+  static JobSpec RunningTotal();  // count(), sum(v)
+
+  // Appends one frame of {"v": value} records of the ingest.
+  struct Record {
+    std::string key;
+    int64_t value;
+  };
+  void Feed(const std::vector<Record>& records);
+  void FeedEnd();
+  void FeedStranger(const std::string& payload);
+  // What a reader of the results takes under rule R3, in order; nullopt while the end mark is missing when
+  // `whole`.
+  std::vector<Output> Results();
+  bool ResultsEnded();
+  uint64_t ResultMessages();
+
+  ManualClock clock;
+  MemoryBroker broker{clock};
+  PartitionKey key{"j", "0123456789abcdef", SegmentId(0), PartitionId(0)};
+  std::shared_ptr<const JobSpec> spec;
+  std::filesystem::path folder;
+  std::shared_ptr<DbResources> db_resources;
+  std::unique_ptr<MemoryBus> feeder;
+
+ private:
+  WriterCursors ReadResults(const std::function<void(const Message&)>& taken);
+  uint64_t fed_bytes_ = 0;
+  uint64_t fed_records_ = 0;
+};
+
+// One owner's incarnation. Destroying it is a kill: what it has not written is gone.
+class PartitionOwner : private PartitionPorts {
+ public:
+  // Opens the partition, as a worker would. `data`: a folder under the world's, the same for the same worker.
+  PartitionOwner(PartitionWorld& world, const std::string& data);
+  ~PartitionOwner() override;
+
+  const absl::Status& opened() const { return opened_; }
+  Partition& partition() { return *partition_; }
+  MemoryBus& bus() { return *bus_; }
+
+  // --- single events
+  bool DeliverOne();  // one bus event, when there is any
+  bool Work() { return partition_->Work(); }
+  bool WriteCommit();   // the committer does its work
+  bool AnswerCommit();  // and the lane hears of it
+  bool ReadTail();      // the opener reads the tail that was asked for
+  void Tick();
+
+  // A random one of the events above.
+  void Step(std::mt19937_64& random);
+  // Runs until the job is completed or `steps` have passed.
+  bool RunToEnd(std::mt19937_64& random, int steps = 200'000);
+
+  bool may_act = true;
+
+ private:
+  ReaderId OpenReader(const ReaderOptions& options) override { return bus_->OpenReader(options); }
+  void CloseReader(ReaderId reader) override { bus_->CloseReader(reader); }
+  void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override;
+  void ReadResultTail(const LogTail& tail) override { tail_wanted_ = tail; }
+  size_t PartitionsOnLane() const override { return 1; }
+  bool MayAct() const override { return may_act; }
+
+  PartitionWorld& world_;
+  std::unique_ptr<MemoryBus> bus_, opener_bus_;
+  std::unique_ptr<DataDir> data_dir_;
+  absl::Status opened_;
+  std::unique_ptr<FrozenCommit> commit_;
+  StateStore* store_ = nullptr;
+  std::optional<absl::Status> commit_answer_;
+  std::optional<LogTail> tail_wanted_;
+  std::deque<BusEvent> events_;
+  std::unique_ptr<Partition> partition_;
+};
+
+}  // namespace millrace

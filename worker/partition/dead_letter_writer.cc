@@ -1,0 +1,124 @@
+#include "worker/partition/dead_letter_writer.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/log.h"
+#include "common/strings.h"
+#include "common/value/value.h"
+#include "worker/partition/cookie.h"
+
+namespace millrace {
+namespace {
+
+// Text as text, other bytes as base64 under "<name>_base64"; a JSON value as itself.
+void PutText(nlohmann::ordered_json& json, const std::string& name, std::string_view bytes) {
+  if (IsValidUtf8(bytes)) {
+    json[name] = std::string(bytes);
+  } else {
+    json[name + "_base64"] = Base64(bytes);
+  }
+}
+
+void PutValue(nlohmann::ordered_json& json, const DeadLetter& letter) {
+  std::string_view bytes = letter.value;
+  if (letter.shape != kRawShape) {
+    std::string text;
+    if (AppendJson({letter.value, letter.shape, letter.fields}, &text).ok() &&
+        text.size() <= kMaxDeadLetterValueBytes) {
+      json["value"] = nlohmann::ordered_json::parse(text, nullptr, false);
+      return;
+    }
+  }
+  if (bytes.size() > kMaxDeadLetterValueBytes) {
+    json["value_bytes"] = bytes.size();
+    json["truncated"] = true;
+    bytes = bytes.substr(0, kMaxDeadLetterValueBytes);
+  }
+  PutText(json, "value", bytes);
+}
+
+}  // namespace
+
+std::string DeadLetterId(const PartitionKey& partition, Offset offset, uint32_t record) {
+  return StrCat(partition.segment.value(), ".", partition.partition.value(), ".", offset.value(), ".",
+                record);
+}
+
+std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const DeadLetter& letter) {
+  nlohmann::ordered_json json;
+  json["id"] = DeadLetterId(partition, offset, letter.record);
+  json["uid"] = partition.uid;
+  json["job"] = partition.job;
+  json["segment"] = partition.segment.value();
+  json["partition"] = partition.partition.value();
+  json["offset"] = offset.value();
+  json["record"] = letter.record;
+  PutText(json, "key", letter.key);
+  PutValue(json, letter);
+  json["time"] =
+      letter.time_ms == kNoTime ? nlohmann::ordered_json() : nlohmann::ordered_json(letter.time_ms);
+  json["stage"] = letter.stage;
+  json["error"] = letter.error;
+  json["attempts"] = letter.attempts;
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+DeadLetterWriter::DeadLetterWriter(const PartitionKey& partition, Bus& bus, Clock& clock,
+                                   uint64_t cookie_base)
+    : partition_(partition),
+      subject_(partition.dead_letter_subject()),
+      bus_(bus),
+      clock_(clock),
+      cookie_base_(cookie_base) {}
+
+void DeadLetterWriter::Add(Offset offset, const DeadLetter& letter) {
+  cookie_counter_ = static_cast<uint32_t>((cookie_counter_ + 1) & kCookieCounterMask);
+  const uint64_t cookie = cookie_base_ | cookie_counter_;
+  Waiting& waiting = waiting_[cookie];
+  waiting.id = StrCat(partition_.uid, ".", DeadLetterId(partition_, offset, letter.record));
+  waiting.payload = DeadLetterJson(partition_, offset, letter);
+  waiting.offset = offset;
+  Send(cookie, waiting);
+}
+
+void DeadLetterWriter::Send(uint64_t cookie, Waiting& letter) {
+  AppendRequest request;
+  request.subject = subject_;
+  request.payload = letter.payload;
+  request.message_id = letter.id;
+  request.cookie = cookie;
+  letter.sent = bus_.Append(request).ok();
+  letter.sent_at = clock_.Monotonic();
+}
+
+bool DeadLetterWriter::HandleAppended(uint64_t cookie, const absl::Status& status) {
+  if ((cookie & ~kCookieCounterMask) != cookie_base_) return false;
+  const auto it = waiting_.find(cookie);
+  if (it == waiting_.end()) return true;
+  if (status.ok()) {
+    waiting_.erase(it);
+  } else {
+    LogWarning("a dead letter was not taken: sending it again", {{"id", it->second.id}, {"why", status}});
+  }
+  return true;
+}
+
+void DeadLetterWriter::HandleReconnected() {
+  for (auto& [cookie, letter] : waiting_) Send(cookie, letter);
+}
+
+void DeadLetterWriter::Tick() {
+  const absl::Duration now = clock_.Monotonic();
+  for (auto& [cookie, letter] : waiting_) {
+    if (!letter.sent || now - letter.sent_at > kDeadLetterAckDeadline) Send(cookie, letter);
+  }
+}
+
+bool DeadLetterWriter::AckedUpTo(Offset offset) const {
+  for (const auto& [cookie, letter] : waiting_) {
+    if (letter.offset <= offset) return false;
+  }
+  return true;
+}
+
+}  // namespace millrace

@@ -1,0 +1,242 @@
+#include "worker/partition/open_partition.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/failpoint.h"
+#include "common/frame/verdict.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+class Opening {
+ public:
+  Opening(Bus& bus, Clock& clock, DataDir& data_dir, std::shared_ptr<DbResources> resources,
+          const OpenRequest& request)
+      : bus_(bus),
+        clock_(clock),
+        data_dir_(data_dir),
+        resources_(std::move(resources)),
+        request_(request),
+        key_(request.key) {}
+
+  absl::StatusOr<std::unique_ptr<OpenedPartition>> Run() {
+    opened_ = std::make_unique<OpenedPartition>();
+    opened_->key = key_;
+    opened_->spec = request_.spec;
+    for (const auto& step :
+         {&Opening::OpenState, &Opening::FindStreams, &Opening::CheckStreams, &Opening::ReadResults,
+          &Opening::ClaimEpoch, &Opening::MarkResults, &Opening::ReadVerdicts}) {
+      if (absl::Status status = (this->*step)(); !status.ok()) return status;
+    }
+    return std::move(opened_);
+  }
+
+ private:
+  absl::StatusOr<StreamInfo> FindStream(const std::string& name) {
+    absl::StatusOr<StreamInfo> info = bus_.GetStream(name);
+    if (info.ok() && info->config.description != StreamDescription(key_.uid)) {
+      return absl::DataLossError(StrCat("stream ", name, " is described as \"", info->config.description,
+                                        "\": it is not this job's — delete it or rename the job"));
+    }
+    if (absl::IsNotFound(info.status()) && opened_->store->Restored().has_value()) {
+      return absl::DataLossError(
+          StrCat("stream ", name, " is gone — delete the job, or restore the broker's data"));
+    }
+    // Without state there is nothing to lose: whoever submits makes the streams after the job's record.
+    if (absl::IsNotFound(info.status())) {
+      return absl::UnavailableError(StrCat("stream ", name, " is not there yet — the submit may be under way"));
+    }
+    return info;
+  }
+
+  absl::Status FindStreams() {
+    absl::StatusOr<StreamInfo> input = FindStream(key_.input_stream());
+    if (!input.ok()) return input.status();
+    absl::StatusOr<StreamInfo> results = FindStream(key_.result_stream());
+    if (!results.ok()) return results.status();
+    input_ = *std::move(input);
+    opened_->input_created_ns = input_.created_ns;
+    opened_->result_created_ns = results->created_ns;
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenState() {
+    MILLRACE_FAILPOINT("before_restore");
+    absl::StatusOr<std::unique_ptr<StateStore>> store = OpenStore();
+    if (absl::IsDataLoss(store.status())) {
+      LogWarning("the state on disk is damaged: it is thrown away and made again from the log",
+                 {{"partition", key_.ToString()}, {"why", store.status()}});
+      if (absl::Status status = data_dir_.Remove(folder()); !status.ok()) return status;
+      store = OpenStore();
+    }
+    if (!store.ok()) return store.status();
+    opened_->store = *std::move(store);
+    MILLRACE_FAILPOINT("in_restore");
+    opened_->input_cursors = WriterCursors(key_.uid);
+    opened_->result_tail.cursors = WriterCursors(key_.uid);
+    const std::optional<CommitRow>& row = opened_->store->Restored();
+    if (!row.has_value()) return absl::OkStatus();
+    if (absl::Status status = CheckBelongs(*row, key_.uid, key_.segment, key_.partition); !status.ok())
+      return status;
+    absl::StatusOr<WriterCursors> input = WriterCursors::Decode(row->input_cursors);
+    if (!input.ok()) return input.status();
+    absl::StatusOr<WriterCursors> results = WriterCursors::Decode(row->result_cursors);
+    if (!results.ok()) return results.status();
+    opened_->input_cursors = *std::move(input);
+    opened_->result_tail = {*std::move(results), row->result_sequence};
+    opened_->offset = row->offset;
+    opened_->offset_time_ns = row->offset_time_ns;
+    return absl::OkStatus();
+  }
+
+  DataDir::Partition folder() const { return {key_.uid, key_.segment, key_.partition}; }
+
+  absl::StatusOr<std::unique_ptr<StateStore>> OpenStore() {
+    absl::StatusOr<std::string> dir = data_dir_.PartitionFolder(folder());
+    if (!dir.ok()) return dir.status();
+    absl::StatusOr<std::unique_ptr<PartitionDb>> db = PartitionDb::Open(*dir, resources_);
+    if (!db.ok()) return db.status();
+    return StateStore::Open(*std::move(db), {request_.state_budget_bytes});
+  }
+
+  // What the commit stands on must still be there: the same streams, not shorter, and the same message at the
+  // offset.
+  absl::Status CheckStreams() {
+    const std::optional<CommitRow>& row = opened_->store->Restored();
+    if (!row.has_value()) {
+      if (input_.first_sequence > 1) {
+        return absl::DataLossError(StrCat("there is no state here, and ", key_.input_stream(), " begins at ",
+                                          input_.first_sequence, ": what came before is gone"));
+      }
+      return absl::OkStatus();
+    }
+    const auto rolled_back = [&](std::string_view what) {
+      return absl::DataLossError(StrCat(
+          key_.input_stream(), " is not what the state stands on: ", what,
+          " — it was rolled back or replaced; restore the broker, or delete the job and submit it again"));
+    };
+    if (row->input_created_ns != opened_->input_created_ns ||
+        row->result_created_ns != opened_->result_created_ns) {
+      return rolled_back("a stream was made anew");
+    }
+    if (input_.last_sequence < row->offset.value()) {
+      return rolled_back(StrCat("it ends at ", input_.last_sequence, ", the state at ", row->offset.value()));
+    }
+    if (row->offset.value() == 0) return absl::OkStatus();
+    absl::StatusOr<Message> last = bus_.GetMessage(key_.input_stream(), row->offset.value());
+    if (!last.ok() && !absl::IsNotFound(last.status())) return last.status();
+    if (last.ok() && last->time_ns != row->offset_time_ns) {
+      return rolled_back(StrCat("message ", row->offset.value(), " is another one"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadResults() {
+    LogTail& tail = opened_->result_tail;
+    absl::StatusOr<LogTail> read =
+        ReadLogTail(bus_, clock_, {key_.result_stream(), tail.last_sequence + 1}, std::move(tail.cursors));
+    if (!read.ok()) return read.status();
+    tail = *std::move(read);
+    return absl::OkStatus();
+  }
+
+  absl::Status ClaimEpoch() {
+    Epoch epoch = opened_->result_tail.cursors.Get(key_.writer()).epoch.Next();
+    if (MILLRACE_DEFECT("epoch_not_raised") && epoch.value() > 1) {
+      opened_->epoch = Epoch(epoch.value() - 1);
+      return absl::OkStatus();
+    }
+    for (int tries = 0; tries < kMaxEpochTries; ++tries, epoch = epoch.Next()) {
+      absl::StatusOr<uint64_t> made = bus_.CreateKey(kEpochsBucket, EpochKey(key_.uid, key_.writer(), epoch),
+                                                     StrCat(request_.claimer, "/", tries));
+      if (absl::IsAlreadyExists(made.status())) continue;
+      if (!made.ok()) return made.status();
+      opened_->epoch = epoch;
+      MILLRACE_FAILPOINT("after_claim");
+      return absl::OkStatus();
+    }
+    return absl::ResourceExhaustedError(
+        StrCat("no free epoch among ", kMaxEpochTries, " for ", key_.ToString()));
+  }
+
+  // Rule R4: the mark says at which result this epoch begins; what older owners add behind it counts for
+  // nothing.
+  absl::Status MarkStream(const std::string& stream, const std::string& subject, LogTail& tail,
+                          const OnTaken& taken = {}) {
+    FrameBuilder mark(FrameKind::kEpoch);
+    const std::string payload(mark.Finish());
+    for (int tries = 0; tries < kMaxMarkTries; ++tries) {
+      const WriterCursors::Cursor cursor = tail.cursors.Get(key_.writer());
+      if (cursor.epoch == opened_->epoch && tries > 0)
+        return absl::OkStatus();  // an append whose ack was lost
+      if (cursor.epoch > opened_->epoch) {
+        return absl::FailedPreconditionError(
+            StrCat(key_.ToString(), " has a later owner, of epoch ", cursor.epoch.value()));
+      }
+      const std::string header =
+          FormatMessageHeader({FrameKind::kEpoch, key_.uid, key_.writer(), opened_->epoch, cursor.mark,
+                               cursor.mark, cursor.records});
+      AppendRequest request;
+      request.subject = subject;
+      request.header = header;
+      request.payload = payload;
+      request.expected_last_sequence = tail.last_sequence;
+      static_cast<void>(bus_.AppendAndWait(request));  // what came of it is read back below, whatever it was
+      absl::StatusOr<LogTail> read =
+          ReadLogTail(bus_, clock_, {stream, tail.last_sequence + 1, !taken}, std::move(tail.cursors), taken);
+      if (!read.ok()) return read.status();
+      tail = *std::move(read);
+      if (MILLRACE_DEFECT("epoch_not_raised")) return absl::OkStatus();
+    }
+    if (tail.cursors.Get(key_.writer()).epoch == opened_->epoch) return absl::OkStatus();
+    return absl::UnavailableError(StrCat("the epoch mark was refused ", kMaxMarkTries, " times on ", stream));
+  }
+
+  absl::Status MarkResults() {
+    if (absl::Status status = MarkStream(key_.result_stream(), key_.result_subject(), opened_->result_tail);
+        !status.ok()) {
+      return status;
+    }
+    MILLRACE_FAILPOINT("after_epoch_mark");
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadVerdicts() {
+    if (!RunsUserCode(*opened_->spec)) return absl::OkStatus();
+    const auto count = [&](const Message& message, const MessageHeader& header) -> absl::Status {
+      if (header.kind != FrameKind::kVerdict) return absl::OkStatus();
+      absl::StatusOr<Verdict> verdict = ParseVerdict(message.payload);
+      if (!verdict.ok()) return verdict.status();
+      ++opened_->attempts[{verdict->offset.value(), verdict->record}];
+      return absl::OkStatus();
+    };
+    const LogTailRequest all = {key_.verdict_stream(), 1, /*headers_only=*/false};
+    absl::StatusOr<LogTail> tail = ReadLogTail(bus_, clock_, all, WriterCursors(key_.uid), count);
+    if (!tail.ok()) return tail.status();
+    opened_->verdict_tail = *std::move(tail);
+    return MarkStream(key_.verdict_stream(), key_.verdict_subject(), opened_->verdict_tail, count);
+  }
+
+  Bus& bus_;
+  Clock& clock_;
+  DataDir& data_dir_;
+  std::shared_ptr<DbResources> resources_;
+  const OpenRequest& request_;
+  const PartitionKey& key_;
+  StreamInfo input_;
+  std::unique_ptr<OpenedPartition> opened_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
+                                                               std::shared_ptr<DbResources> resources,
+                                                               const OpenRequest& request) {
+  return Opening(bus, clock, data_dir, std::move(resources), request).Run();
+}
+
+}  // namespace millrace

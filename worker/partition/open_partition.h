@@ -1,0 +1,62 @@
+// How an owner begins (rules R1 and R4): state and offset from one commit, its streams checked against what
+// that commit stood on, an epoch claimed, the result stream's tail read back and marked.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/frame/writer_cursors.h"
+#include "common/job/job_spec.h"
+#include "worker/partition/log_tail.h"
+#include "worker/partition/partition_id.h"
+#include "worker/state/commit_row.h"
+#include "worker/state/data_dir.h"
+#include "worker/state/partition_db.h"
+#include "worker/state/state_store.h"
+
+namespace millrace {
+
+// How often user code failed on a record by a verdict: (offset, record's position in the frame) -> attempts.
+using Attempts = absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>;
+
+// A partition that is ready to run, on its way from the opener to its lane.
+struct OpenedPartition {
+  PartitionKey key;
+  std::shared_ptr<const JobSpec> spec;
+  Epoch epoch;
+  std::unique_ptr<StateStore> store;
+  WriterCursors input_cursors{""};
+  Offset offset;               // last applied
+  int64_t offset_time_ns = 0;  // broker time of the message at `offset`
+  int64_t input_created_ns = 0;
+  int64_t result_created_ns = 0;
+  LogTail result_tail;  // behind this owner's epoch mark
+  Attempts attempts;
+  LogTail verdict_tail;  // likewise, for jobs that may give verdicts
+};
+
+struct OpenRequest {
+  PartitionKey key;
+  std::shared_ptr<const JobSpec> spec;
+  std::string claimer;  // unique: the worker's incarnation and an attempt number
+  uint64_t state_budget_bytes = 64 << 20;
+};
+
+inline constexpr int kMaxEpochTries = 10'000;  // keys of earlier owners that are passed over one by one
+inline constexpr int kMaxMarkTries = 100;      // refusals of the epoch mark by zombies' messages
+
+// Blocks (broker and disk). Uses the bus's Poll. Errors:
+//   UNAVAILABLE, DEADLINE_EXCEEDED   the broker: try again later
+//   FAILED_PRECONDITION              another owner has a later epoch: let go
+//   DATA_LOSS                        what the state stands on is not what the broker holds: stop this
+//   partition, loudly others                           the disk
+// State on disk that is corrupt is thrown away with a warning: the log has everything.
+absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
+                                                               std::shared_ptr<DbResources> resources,
+                                                               const OpenRequest& request);
+
+}  // namespace millrace

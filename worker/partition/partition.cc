@@ -1,0 +1,404 @@
+#include "worker/partition/partition.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "common/failpoint.h"
+#include "common/log.h"
+#include "common/strings.h"
+#include "worker/partition/cookie.h"
+
+namespace millrace {
+namespace {
+
+constexpr absl::Duration kTickInterval = absl::Milliseconds(200);  // between two ticks for the same due time
+// A lane spends at most one part in so many of its time on commits: their interval is stretched until that
+// holds.
+constexpr int kCommitTimeShare = 10;
+
+constexpr int64_t kNanosPerMilli = 1'000'000;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<OpenedPartition> opened,
+                                                             PartitionPorts& ports, Bus& bus, Clock& clock,
+                                                             const PartitionOptions& options) {
+  PipelineOptions pipeline_options;
+  pipeline_options.lua_memory_bytes = options.lua_memory_bytes;
+  pipeline_options.observer = options.observer;
+  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline = Pipeline::Create(*opened->spec, pipeline_options);
+  if (!pipeline.ok()) return pipeline.status();
+  return absl::WrapUnique(new Partition(std::move(opened), std::move(*pipeline), ports, bus, clock, options));
+}
+
+Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pipeline> pipeline,
+                     PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options)
+    : opened_(std::move(opened)),
+      pipeline_(std::move(pipeline)),
+      ports_(ports),
+      bus_(bus),
+      clock_(clock),
+      options_(options),
+      low_mark_(opened_->result_tail.cursors.Get(opened_->key.writer()).mark),
+      input_cursors_(opened_->input_cursors),
+      offset_(opened_->offset),
+      offset_time_ns_(opened_->offset_time_ns),
+      results_(opened_->key, opened_->epoch, opened_->result_tail, options.results, bus, clock,
+               options.instance << kCookieInstanceShift),
+      dead_letters_(opened_->key, bus, clock, options.instance << kCookieInstanceShift | kDeadLetterCookie),
+      committed_offset_(opened_->offset),
+      committed_at_ms_(absl::ToUnixMillis(clock.Now())),
+      last_commit_began_(clock.Monotonic()) {
+  ReaderOptions reader;
+  reader.stream = key().input_stream();
+  reader.start_sequence =
+      offset_.value() + 1 + (MILLRACE_DEFECT("replay_from_offset_plus_2") && offset_.value() > 0 ? 1 : 0);
+  reader.name_hint = "p";
+  MILLRACE_FAILPOINT("before_pull");
+  reader_ = ports_.OpenReader(reader);
+}
+
+Partition::~Partition() {
+  if (reader_ != 0) ports_.CloseReader(reader_);
+}
+
+void Partition::HandleMessage(Message message) {
+  if (phase_ != Phase::kRunning) return;
+  queue_.push_back(std::move(message));
+}
+
+void Partition::HandleReaderError(const absl::Status& status) {
+  reader_ = 0;  // the bus has closed it
+  if (phase_ == Phase::kRunning) Stop(Phase::kStopped, std::string(status.message()));
+}
+
+bool Partition::HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence) {
+  return results_.HandleAppended(cookie, status, sequence) || dead_letters_.HandleAppended(cookie, status);
+}
+
+void Partition::HandleReconnected() {
+  results_.HandleReconnected();
+  dead_letters_.HandleReconnected();
+}
+
+void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
+  tail_requested_ = false;
+  if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
+  if (tail.ok()) {
+    results_.HandleTail(*tail);
+    if (results_.condition() == ResultWriter::Condition::kFenced)
+      Abandon("a later owner has taken the partition over");
+  } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
+    Stop(Phase::kStopped, std::string(tail.status().message()));
+  }  // otherwise the broker is away: asked again from Tick
+}
+
+void Partition::SetPaused(bool paused) { paused_ = paused; }
+
+bool Partition::CanStep() const {
+  return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && results_.HasRoom() &&
+         dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&
+         !opened_->store->wants_commit();
+}
+
+bool Partition::Work() {
+  for (size_t n = 0; n < options_.max_frames_a_turn && CanStep(); ++n) {
+    if (!StepOne()) break;
+  }
+  if (granted_messages_ > 0 && reader_ != 0) bus_.Grant(reader_, granted_messages_, granted_bytes_);
+  granted_messages_ = 0;
+  granted_bytes_ = 0;
+  results_.Flush();
+  MaybeFinishInput();
+  MaybeCommit();
+  MaybeWriteCommit();
+  return CanStep();
+}
+
+bool Partition::WarmUp(size_t max_rows) {
+  if (phase_ != Phase::kRunning) return false;
+  absl::StatusOr<bool> more = opened_->store->WarmUp(max_rows);
+  if (!more.ok()) Stop(Phase::kStopped, std::string(more.status().message()));
+  return more.ok() && *more;
+}
+
+bool Partition::StepOne() {
+  const Message& message = queue_.front();
+  absl::StatusOr<bool> applied = Apply(message);
+  if (!applied.ok()) {
+    Stop(absl::IsAborted(applied.status()) ? Phase::kFailed : Phase::kStopped,
+         std::string(applied.status().message()));
+    return false;
+  }
+  if (!*applied) return false;
+  MILLRACE_FAILPOINT("after_step");
+  FinishMessage(message);
+  queue_.pop_front();
+  opened_->store->Trim();
+  return true;
+}
+
+absl::StatusOr<bool> Partition::Apply(const Message& message) {
+  StepInput input;
+  input.offset = Offset(message.sequence);
+  input.broker_time_ms = message.time_ns / kNanosPerMilli;
+  input.partition = key().partition;
+  input.partitions = opened_->spec->partitions;
+  input.first_record = next_record_;
+  input.attempts = &opened_->attempts;
+
+  absl::StatusOr<MessageHeader> header = absl::NotFoundError("");
+  if (!message.header.empty()) header = ParseMessageHeader(message.header);
+  if (header.ok()) {
+    if (!front_judged_) {
+      const bool had_ended = input_cursors_.Get(kIngestWriter).ended;
+      const WriterCursors::Verdict verdict = input_cursors_.Offer(*header);
+      if (verdict != WriterCursors::Verdict::kTake && !MILLRACE_DEFECT("labels_ignored")) return true;
+      front_judged_ = true;
+      front_ends_input_ = !had_ended && input_cursors_.Get(kIngestWriter).ended;
+    }
+    if (absl::Status status = frame_.ParseInto(message.payload); !status.ok()) {
+      return absl::DataLossError(
+          StrCat("message ", message.sequence, " of ", key().input_stream(), ": ", status.message()));
+    }
+    input.frame = &frame_;
+    input.ends_input = front_ends_input_;
+  } else {
+    input.stranger = true;
+    input.payload = message.payload;
+  }
+  absl::StatusOr<StepResult> result = pipeline_->Step(input, *opened_->store, *this);
+  if (!result.ok()) return result.status();
+  if (!result->done) {
+    next_record_ = result->resume_record;
+    retry_at_ = clock_.Monotonic() + result->retry_after;
+    retrying_ = true;
+  }
+  return result->done;
+}
+
+void Partition::FinishMessage(const Message& message) {
+  assert(message.sequence > offset_.value());
+  offset_ = Offset(message.sequence);
+  offset_time_ns_ = message.time_ns;
+  results_.FinishFrame(offset_);
+  next_record_ = 0;
+  retrying_ = false;
+  front_judged_ = false;
+  front_ends_input_ = false;
+  ++granted_messages_;
+  granted_bytes_ += message.payload.size();
+}
+
+void Partition::Emit(const RecordView& record) {
+  if (opened_->spec->sink.kind == SinkSpec::Kind::kResults) results_.Emit(record);
+}
+
+void Partition::Reject(const DeadLetter& letter) {
+  dead_letters_.Add(Offset(queue_.front().sequence), letter);
+}
+
+void Partition::MaybeFinishInput() {
+  if (opened_->store->progress().ended && phase_ == Phase::kRunning) {
+    results_.FinishInput();
+    results_.Flush();
+  }
+}
+
+bool Partition::completed() const {
+  return opened_->store->progress().ended && results_.end_acked() && committed_offset_ == offset_;
+}
+
+CommitRow Partition::MakeCommitRow() const {
+  CommitRow row;
+  row.uid = key().uid;
+  row.segment = key().segment;
+  row.partition = key().partition;
+  row.offset = offset_;
+  row.input_created_ns = opened_->input_created_ns;
+  row.offset_time_ns = offset_time_ns_;
+  row.input_cursors = input_cursors_.Encode();
+  row.result_created_ns = opened_->result_created_ns;
+  const LogTail acked = results_.acked_tail();
+  row.result_sequence = acked.last_sequence;
+  row.result_cursors = acked.cursors.Encode();
+  row.progress = opened_->store->progress();
+  return row;
+}
+
+// Between two messages only: in the middle of one (a retry that waits) the state holds a part of its effects.
+void Partition::MaybeCommit() {
+  if (commit_in_progress_ || retrying_ || offset_ == committed_offset_) return;
+  if (phase_ != Phase::kRunning && phase_ != Phase::kReleasing) return;
+  const absl::Duration now = clock_.Monotonic();
+  const absl::Duration share =
+      commit_cost_ * (kCommitTimeShare * static_cast<int64_t>(ports_.PartitionsOnLane()));
+  const absl::Duration interval =
+      std::max(opened_->spec->commit_interval, std::min(share, options_.max_commit_interval));
+  const bool due = now - last_commit_began_ >= interval || opened_->store->wants_commit() ||
+                   phase_ == Phase::kReleasing || opened_->store->progress().ended;
+  if (!due) return;
+  commit_in_progress_ = true;
+  last_commit_began_ = now;
+  commit_offset_ = offset_;
+  frozen_ = opened_->store->Freeze(MakeCommitRow());
+  commit_cost_ = clock_.Monotonic() - now;
+  MILLRACE_FAILPOINT("after_freeze");
+}
+
+// Rule R2: the write follows the acknowledgement of everything that it calls done.
+void Partition::MaybeWriteCommit() {
+  if (frozen_ == nullptr || phase_ == Phase::kReleased) return;
+  const bool acked =
+      results_.acked() >= Mark::AfterFrame(commit_offset_) && dead_letters_.AckedUpTo(commit_offset_);
+  if (!acked && !MILLRACE_DEFECT("commit_before_ack")) return;
+  MILLRACE_FAILPOINT("between_ack_and_commit");
+  ports_.WriteCommit(*opened_->store, std::move(frozen_));
+}
+
+void Partition::HandleCommitted(const absl::Status& status, absl::Duration took) {
+  commit_in_progress_ = false;
+  if (phase_ == Phase::kReleased) return;
+  if (!status.ok()) {
+    opened_->store->OnCommitFailed(status);
+    if (!abandoned_) Stop(Phase::kStopped, std::string(status.message()));
+  } else {
+    opened_->store->OnCommitted();
+    committed_offset_ = commit_offset_;
+    committed_at_ms_ = absl::ToUnixMillis(clock_.Now());
+    commit_cost_ += took;
+  }
+  Tick();
+}
+
+void Partition::MaybeTick() {
+  if (phase_ != Phase::kRunning || paused_ || !queue_.empty() || !ports_.MayAct() ||
+      opened_->store->progress().ended)
+    return;
+  const absl::Duration now = clock_.Monotonic();
+  if (ticks_sent_ > 0 && now - tick_sent_at_ < kTickInterval) return;
+  const int64_t due_ms = pipeline_->NextDueMs(*opened_->store);
+  if (due_ms == kEndOfTime || absl::ToUnixMillis(clock_.Now()) < due_ms) return;
+  FrameBuilder tick(FrameKind::kTick);
+  const std::string header =
+      FormatMessageHeader({FrameKind::kTick, key().uid, kTickWriter, epoch(), {}, {}, 0});
+  AppendRequest request;
+  const std::string subject = key().input_subject();
+  request.subject = subject;
+  request.header = header;
+  request.payload = tick.Finish();
+  if (!bus_.Append(request).ok()) return;  // asked for again at the next Tick
+  tick_sent_at_ = now;
+  ++ticks_sent_;
+}
+
+void Partition::Tick() {
+  if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
+  if (phase_ == Phase::kReleasing && abandoned_) {
+    if (!commit_in_progress_) phase_ = Phase::kReleased;
+    return;
+  }
+  results_.Tick();
+  dead_letters_.Tick();
+  if (results_.WantsTail() && !tail_requested_) {
+    tail_requested_ = true;
+    ports_.ReadResultTail(results_.acked_tail());
+  }
+  MaybeTick();
+  MaybeFinishInput();
+  MaybeCommit();
+  MaybeWriteCommit();
+  if (phase_ == Phase::kReleasing && !commit_in_progress_ && (offset_ == committed_offset_ || retrying_)) {
+    phase_ = Phase::kReleased;
+  }
+}
+
+void Partition::BeginRelease() {
+  if (phase_ != Phase::kRunning) {
+    Abandon("released");
+    return;
+  }
+  phase_ = Phase::kReleasing;
+  if (reader_ != 0) ports_.CloseReader(std::exchange(reader_, 0));
+  queue_.clear();
+  results_.Flush();
+  Tick();
+}
+
+void Partition::Abandon(std::string_view reason) {
+  if (phase_ == Phase::kReleased) return;
+  reason_ = std::string(reason);
+  abandoned_ = true;
+  queue_.clear();
+  if (reader_ != 0) ports_.CloseReader(std::exchange(reader_, 0));
+  if (frozen_ != nullptr) {  // frozen, never handed on: nobody will answer for it
+    frozen_.reset();
+    commit_in_progress_ = false;
+  }
+  phase_ = commit_in_progress_ ? Phase::kReleasing : Phase::kReleased;
+}
+
+void Partition::Stop(Phase phase, std::string reason) {
+  LogError(phase == Phase::kFailed ? "the job is to fail" : "partition stopped",
+           {{"partition", key().ToString()}, {"offset", offset_.value()}, {"why", reason}});
+  phase_ = phase;
+  reason_ = std::move(reason);
+  queue_.clear();
+  if (reader_ != 0) ports_.CloseReader(std::exchange(reader_, 0));
+}
+
+PartitionReport Partition::Report() const {
+  PartitionReport report;
+  report.job = key().job;
+  report.uid = key().uid;
+  report.segment = key().segment.value();
+  report.partition = key().partition.value();
+  report.epoch = epoch().value();
+  report.offset = offset_.value();
+  report.committed_offset = committed_offset_.value();
+  report.committed_at_ms = committed_at_ms_;
+  const Progress& progress = opened_->store->progress();
+  report.records_in = progress.records_in;
+  report.records_out = progress.records_out;
+  report.dead_letters = progress.dead_letters;
+  report.retries = progress.retries;
+  report.state_keys = opened_->store->state_keys();
+  report.state_bytes = opened_->store->state_bytes();
+  report.last_record_ms = static_cast<uint64_t>(std::max<int64_t>(0, offset_time_ns_ / kNanosPerMilli));
+  report.reason = reason_;
+  switch (phase_) {
+    case Phase::kRunning:
+      report.state = completed() ? "completed" : paused_ ? "paused" : "running";
+      break;
+    case Phase::kReleasing:
+    case Phase::kReleased:
+      report.state = "released";
+      break;
+    case Phase::kStopped:
+      report.state = "stopped";
+      break;
+    case Phase::kFailed:
+      report.state = "failed";
+      break;
+  }
+  return report;
+}
+
+absl::StatusOr<std::string> Partition::StateJson(std::string_view state_key) {
+  return pipeline_->StateJson(*opened_->store, state_key);
+}
+
+absl::Status Partition::ScanStateJson(std::string_view prefix, size_t limit,
+                                      const std::function<bool(std::string_view, std::string)>& visit) {
+  return pipeline_->ScanStateJson(*opened_->store, prefix, limit, visit);
+}
+
+void Partition::CheckInvariants() const {
+  results_.CheckInvariants();
+  assert(committed_offset_ <= offset_);
+  assert(!commit_in_progress_ || commit_offset_ <= offset_);
+  assert(frozen_ == nullptr || commit_in_progress_);
+}
+
+}  // namespace millrace

@@ -1,0 +1,166 @@
+// A partition at work: the shell around the pure Step. Takes the log's messages in order (R3), runs them,
+// lets the outputs out (R2) and commits state and offset together (R1). Every method runs on the owner's
+// lane; nothing here blocks but the local disk.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/cluster/documents.h"
+#include "common/frame/frame.h"
+#include "common/frame/writer_cursors.h"
+#include "common/pipeline/pipeline.h"
+#include "worker/partition/dead_letter_writer.h"
+#include "worker/partition/open_partition.h"
+#include "worker/partition/result_writer.h"
+
+namespace millrace {
+
+// What a partition asks of the world beyond the bus. Answers come back as Handle calls, on the lane's thread.
+class PartitionPorts {
+ public:
+  virtual ~PartitionPorts() = default;
+  // Reader whose events reach this partition.
+  virtual ReaderId OpenReader(const ReaderOptions& options) = 0;
+  virtual void CloseReader(ReaderId reader) = 0;
+  // Writes the frozen commit on another thread; HandleCommitted follows.
+  virtual void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) = 0;
+  // Reads the result stream on from `tail` on another thread; HandleTail follows.
+  virtual void ReadResultTail(const LogTail& tail) = 0;
+  // How many partitions share this one's lane: commits of all of them together are to stay a small part of
+  // its time.
+  virtual size_t PartitionsOnLane() const = 0;
+  // Whether this process may act as owner now: its lease is good.
+  virtual bool MayAct() const = 0;
+};
+
+struct PartitionOptions {
+  uint64_t instance = 0;  // unique in the process; cookies carry it: see CookieInstance
+  ResultWriterLimits results;
+  size_t max_frames_a_turn = 32;  // then the lane's other partitions have their turn
+  absl::Duration max_commit_interval = absl::Seconds(60);
+  size_t lua_memory_bytes = 64 << 20;
+  CallObserver* observer = nullptr;  // not owned
+};
+
+// Invariants (CheckInvariants): offset rises by one message at a time; a commit in progress covers an offset
+// that was applied, and is written only when every output and dead letter up to it was acknowledged.
+class Partition : private StepSink {
+ public:
+  static absl::StatusOr<std::unique_ptr<Partition>> Create(std::unique_ptr<OpenedPartition> opened,
+                                                           PartitionPorts& ports, Bus& bus, Clock& clock,
+                                                           const PartitionOptions& options);
+  ~Partition() override;
+
+  const PartitionKey& key() const { return opened_->key; }
+  ReaderId reader() const { return reader_; }
+  Epoch epoch() const { return opened_->epoch; }
+  const LogTail& verdict_tail() const { return opened_->verdict_tail; }
+  Mark low_mark() const { return low_mark_; }
+
+  // --- what happens
+  void HandleMessage(Message message);
+  void HandleReaderError(const absl::Status& status);
+  bool HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence);
+  void HandleReconnected();
+  void HandleTail(const absl::StatusOr<LogTail>& tail);
+  // `took`: how long the write ran.
+  void HandleCommitted(const absl::Status& status, absl::Duration took);
+  void SetPaused(bool paused);  // NOLINT: the verb names it
+
+  // Runs what can run, within a turn's limits. True when there is more to do at once.
+  bool Work();
+  // Loads state ahead of its use, a little at a time. True when there is more to load.
+  bool WarmUp(size_t max_rows);
+  void SetStateBudget(uint64_t bytes) { opened_->store->SetBudget(bytes); }
+  // Looks after deadlines: acks, commits, ticks, retries.
+  void Tick();
+
+  // Stops taking messages, commits what is done, then released() turns true.
+  void BeginRelease();
+  // At once, without a commit: the lease is gone, or a later owner is there.
+  void Abandon(std::string_view reason);
+  bool released() const { return phase_ == Phase::kReleased; }
+
+  PartitionReport Report() const;
+  // `state get` and `state scan`, at the last applied offset.
+  absl::StatusOr<std::string> StateJson(std::string_view key);
+  absl::Status ScanStateJson(std::string_view prefix, size_t limit,
+                             const std::function<bool(std::string_view, std::string)>& visit);
+  Offset offset() const { return offset_; }
+  void CheckInvariants() const;
+
+ private:
+  enum class Phase { kRunning, kReleasing, kReleased, kStopped, kFailed };
+
+  Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pipeline> pipeline,
+            PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options);
+
+  // StepSink
+  void Emit(const RecordView& record) override;
+  void Reject(const DeadLetter& letter) override;
+
+  bool CanStep() const;
+  bool StepOne();
+  absl::StatusOr<bool> Apply(const Message& message);  // false: the message waits for a retry
+  void FinishMessage(const Message& message);
+  void MaybeCommit();
+  void MaybeWriteCommit();
+  void MaybeTick();
+  void MaybeFinishInput();
+  void Stop(Phase phase, std::string reason);
+  bool completed() const;
+  CommitRow MakeCommitRow() const;
+
+  std::unique_ptr<OpenedPartition> opened_;
+  std::unique_ptr<Pipeline> pipeline_;
+  PartitionPorts& ports_;
+  Bus& bus_;
+  Clock& clock_;
+  const PartitionOptions options_;
+  const Mark low_mark_;
+
+  Phase phase_ = Phase::kRunning;
+  bool paused_ = false;
+  bool abandoned_ = false;  // no more commits
+  std::string reason_;
+  ReaderId reader_ = 0;
+
+  WriterCursors input_cursors_;
+  Offset offset_;  // last applied
+  int64_t offset_time_ns_ = 0;
+  std::deque<Message> queue_;  // received, not applied; bounded by the reader's window
+  uint32_t next_record_ = 0;   // where the front message goes on after a retry
+  bool retrying_ = false;      // the front message is applied in part
+  bool front_judged_ = false;  // R3 has taken the front message already
+  bool front_ends_input_ = false;
+  absl::Duration retry_at_;
+  FrameView frame_;
+  absl::Duration tick_sent_at_;
+  uint64_t ticks_sent_ = 0;
+
+  ResultWriter results_;
+  DeadLetterWriter dead_letters_;
+  bool tail_requested_ = false;
+
+  // The commit in progress: frozen, waiting for acks, then on another thread.
+  std::unique_ptr<FrozenCommit> frozen_;
+  bool commit_in_progress_ = false;
+  Offset commit_offset_;
+  Offset committed_offset_;
+  int64_t committed_at_ms_ = 0;
+  absl::Duration last_commit_began_;
+  absl::Duration commit_cost_;  // of the last one, lane and committer together
+  uint64_t granted_bytes_ = 0;
+  uint32_t granted_messages_ = 0;
+};
+
+}  // namespace millrace
