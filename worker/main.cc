@@ -1,1 +1,136 @@
-int main() { return 0; }
+// worker: runs partitions.
+#include <unistd.h>
+
+#include <cstdio>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/bus/nats_bus.h"
+#include "common/clock.h"
+#include "common/exit_codes.h"
+#include "common/flags.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "common/signals.h"
+#include "common/strings.h"
+#include "common/version.h"
+#include "worker/http/worker_http.h"
+#include "worker/runtime/process_usage.h"
+#include "worker/runtime/worker_runtime.h"
+
+namespace millrace {
+namespace {
+
+// How long a worker looks for its broker at the start before it says so and gives up; once joined it looks
+// for ever.
+constexpr absl::Duration kFirstConnectDeadline = absl::Seconds(30);
+
+struct WorkerFlags {
+  CommonOptions common;
+  std::string name;
+  std::string data = "millrace-data";
+  std::string http;
+  int64_t lanes = 0;
+  uint64_t memory = uint64_t{1} << 30;
+};
+
+int Fail(int code, const absl::Status& status) {
+  std::fprintf(stderr, "worker: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
+int ExitCodeOf(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ? kExitCannotConnect : kExitFailed;
+}
+
+std::string DefaultName() {
+  char host[65] = {};
+  if (gethostname(host, sizeof(host) - 1) != 0 || !IsValidName(host)) return StrCat("worker-", getpid());
+  return host;
+}
+
+absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
+  WorkerOptions options;
+  options.name = flags.name.empty() ? DefaultName() : flags.name;
+  if (!IsValidName(options.name)) {
+    return absl::InvalidArgumentError(
+        StrCat("--name \"", options.name,
+               "\" cannot be used — a name has 1 to 64 of A-Z a-z 0-9 _ - — try worker-1"));
+  }
+  if (flags.lanes < 0 || flags.lanes > kMaxLanes) {
+    return absl::InvalidArgumentError(StrCat("--lanes ", flags.lanes, " cannot be used — it is 1 to ",
+                                             kMaxLanes, ", or 0 for one a core — try 0"));
+  }
+  if (flags.memory < (16 << 20)) {
+    return absl::InvalidArgumentError(
+        "--memory is too small to work with — it is 16MiB or more — try 256MiB");
+  }
+  options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
+  options.data_dir = flags.data;
+  options.memory_bytes = flags.memory;
+  options.version = MILLRACE_VERSION;
+  options.seed = std::random_device()() * uint64_t{0x100000001} ^ static_cast<uint64_t>(getpid());
+  return options;
+}
+
+int Run(WorkerFlags& flags) {
+  absl::StatusOr<WorkerOptions> options = MakeOptions(flags);
+  if (!options.ok()) return Fail(kExitUsage, options.status());
+  WorkerHttp http;
+  if (!flags.http.empty()) {
+    if (absl::Status status = http.Start(flags.http); !status.ok()) return Fail(kExitFailed, status);
+    options->http = http.address();
+  }
+  const auto connect = [&](const std::string& purpose) {
+    NatsOptions nats;
+    nats.url = flags.common.nats;
+    nats.creds = flags.common.creds;
+    nats.tls_ca = flags.common.tls_ca;
+    nats.tls_cert = flags.common.tls_cert;
+    nats.tls_key = flags.common.tls_key;
+    nats.client_name = StrCat("millrace worker ", options->name, " ", purpose);
+    nats.connect_deadline = kFirstConnectDeadline;
+    return ConnectNats(nats, SystemClock());
+  };
+  absl::StatusOr<std::unique_ptr<WorkerRuntime>> runtime =
+      WorkerRuntime::Create(*options, connect, SystemClock());
+  if (!runtime.ok()) return Fail(ExitCodeOf(runtime.status()), runtime.status());
+  http.Serve(runtime->get());
+  LogInfo("worker started",
+          {{"name", options->name}, {"lanes", options->lanes}, {"data", options->data_dir}});
+  const absl::Status status = (*runtime)->Run([] { return StopSignals() > 0; });
+  http.Serve(nullptr);
+  if (!status.ok()) return Fail(kExitFailed, status);
+  LogInfo("worker stopped", {{"name", options->name}});
+  return kExitDone;
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  WorkerFlags options;
+  Flags flags("worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--http ADDR]",
+              "Runs partitions: takes its share of every job, keeps the state under --data, and gives all of "
+              "it back on SIGTERM.",
+              "worker --nats nats://127.0.0.1:4222 --name worker-1 --data /var/lib/millrace");
+  options.common.AddTo(flags);
+  flags.Add("name", &options.name, "NAME",
+            "what this worker is called; the same after a restart (default: the host's name)");
+  flags.Add("data", &options.data, "DIR", "where state is kept; one process at a time");
+  flags.Add("lanes", &options.lanes, "N",
+            "threads that run partitions; 0: one for each core that may be used");
+  flags.AddSize("memory", &options.memory,
+                "for state, of all partitions together; what does not fit stays on disk");
+  flags.Add("http", &options.http, "ADDR",
+            "answer /healthz, /readyz, /metrics and /api/v1/partitions here, as 127.0.0.1:8223");
+  absl::StatusOr<Flags::Outcome> outcome = flags.Parse(arguments);
+  if (!outcome.ok()) return Fail(kExitUsage, outcome.status());
+  if (!outcome->proceed) return outcome->exit_code;
+  if (absl::Status status = options.common.Apply("worker"); !status.ok()) return Fail(kExitUsage, status);
+  CatchStopSignals();
+  return Run(options);
+}
+
+}  // namespace
+}  // namespace millrace
+
+int main(int argc, char** argv) { return millrace::Main(std::vector<std::string>(argv + 1, argv + argc)); }

@@ -1,0 +1,179 @@
+#include "worker/lane/lane.h"
+
+#include <utility>
+
+#include "common/log.h"
+#include "worker/lane/state_query.h"
+#include "worker/partition/cookie.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kWarmUpRowsATurn = 2'000;
+
+}  // namespace
+
+// A partition with what ties it to its lane: its ports, its slot at the watchdog.
+struct Lane::Hosted : public PartitionPorts {
+  Hosted(Lane& l, uint64_t i) : lane(l), instance(i) {}
+
+  ReaderId OpenReader(const ReaderOptions& options) override {
+    const ReaderId reader = lane.ports_.OpenReader(lane.number_, options);
+    lane.by_reader_[reader] = this;
+    return reader;
+  }
+  void CloseReader(ReaderId reader) override {
+    lane.by_reader_.erase(reader);
+    lane.ports_.CloseReader(reader);
+  }
+  void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override {
+    lane.ports_.WriteCommit(lane.number_, instance, store, std::move(commit));
+  }
+  void ReadResultTail(const LogTail& tail) override {
+    lane.ports_.ReadResultTail(lane.number_, instance, partition->key(), tail);
+  }
+  size_t PartitionsOnLane() const override { return lane.partitions_.size(); }
+  bool MayAct() const override { return lane.ports_.MayAct(); }
+
+  Lane& lane;
+  const uint64_t instance;
+  std::unique_ptr<Watchdog::Slot> slot;  // outlives the partition, whose stages call it
+  std::unique_ptr<Partition> partition;
+};
+
+Lane::Lane(uint32_t number, LanePorts& ports, Bus& bus, Clock& clock, ReportBoard& board, Watchdog& watchdog)
+    : number_(number), ports_(ports), bus_(bus), clock_(clock), board_(board), watchdog_(watchdog) {}
+
+Lane::~Lane() = default;
+
+void Lane::Handle(LaneEvent event) {
+  const auto find = [this](uint64_t instance) -> Partition* {
+    const auto it = partitions_.find(instance);
+    return it == partitions_.end() ? nullptr : it->second->partition.get();
+  };
+  if (auto* adopt = std::get_if<AdoptPartition>(&event)) {
+    Adopt(std::move(*adopt));
+  } else if (auto* bus = std::get_if<BusEvents>(&event)) {
+    for (BusEvent& e : bus->events) HandleBus(std::move(e));
+  } else if (auto* written = std::get_if<CommitWritten>(&event)) {
+    if (Partition* p = find(written->instance)) p->HandleCommitted(written->status, written->took);
+  } else if (auto* tail = std::get_if<TailRead>(&event)) {
+    if (Partition* p = find(tail->instance)) p->HandleTail(tail->tail);
+  } else if (auto* pause = std::get_if<PausePartition>(&event)) {
+    if (Partition* p = find(pause->instance)) p->SetPaused(pause->paused);
+  } else if (auto* release = std::get_if<ReleasePartition>(&event)) {
+    if (Partition* p = find(release->instance)) {
+      if (release->abandon) {
+        p->Abandon("the lease is gone");
+      } else {
+        p->BeginRelease();
+      }
+    }
+  } else if (auto* query = std::get_if<StateQuery>(&event)) {
+    Answer(*query);
+  } else if (auto* budget = std::get_if<SetStateBudget>(&event)) {
+    for (auto& [instance, hosted] : partitions_) hosted->partition->SetStateBudget(budget->bytes);
+  }
+  DropReleased();
+}
+
+void Lane::Adopt(AdoptPartition event) {
+  auto hosted = std::make_unique<Hosted>(*this, event.instance);
+  const PartitionKey key = event.opened->key;
+  PartitionOptions options;
+  options.instance = event.instance;
+  if (RunsUserCode(*event.opened->spec)) {
+    const Mark low_mark = event.opened->result_tail.cursors.Get(key.writer()).mark;
+    hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, key, event.opened->epoch,
+                                                    event.opened->verdict_tail, low_mark);
+    options.observer = hosted->slot.get();
+  }
+  absl::StatusOr<std::unique_ptr<Partition>> partition =
+      Partition::Create(std::move(event.opened), *hosted, bus_, clock_, options);
+  if (!partition.ok()) {
+    LogError("partition cannot run", {{"partition", key.ToString()}, {"why", partition.status()}});
+    ports_.Released(event.instance);
+    return;
+  }
+  hosted->partition = *std::move(partition);
+  hosted->partition->SetPaused(event.paused);
+  PublishReport(*hosted);
+  partitions_[event.instance] = std::move(hosted);
+}
+
+void Lane::HandleBus(BusEvent event) {
+  switch (event.type) {
+    case BusEvent::Type::kMessage:
+      if (const auto it = by_reader_.find(event.reader); it != by_reader_.end()) {
+        it->second->partition->HandleMessage(std::move(event.message));
+      }
+      return;
+    case BusEvent::Type::kReaderError:
+      if (const auto it = by_reader_.find(event.reader); it != by_reader_.end()) {
+        Hosted* const hosted = it->second;
+        by_reader_.erase(it);
+        hosted->partition->HandleReaderError(event.status);
+      }
+      return;
+    case BusEvent::Type::kAppended:
+      if (const auto it = partitions_.find(CookieInstance(event.cookie)); it != partitions_.end()) {
+        it->second->partition->HandleAppended(event.cookie, event.status, event.sequence);
+      }
+      return;
+    case BusEvent::Type::kReconnected:
+      for (auto& [instance, hosted] : partitions_) hosted->partition->HandleReconnected();
+      return;
+    case BusEvent::Type::kDisconnected:
+      return;
+  }
+}
+
+bool Lane::Work() {
+  bool more = false;
+  for (auto& [instance, hosted] : partitions_) more |= hosted->partition->Work();
+  if (!more) {
+    for (auto& [instance, hosted] : partitions_) more |= hosted->partition->WarmUp(kWarmUpRowsATurn);
+  }
+  bus_.Flush();
+  DropReleased();
+  if (clock_.Monotonic() - ticked_at_ >= kLaneTickInterval) Tick();
+  return more;
+}
+
+void Lane::Tick() {
+  ticked_at_ = clock_.Monotonic();
+  for (auto& [instance, hosted] : partitions_) {
+    hosted->partition->Tick();
+    PublishReport(*hosted);
+  }
+  DropReleased();
+}
+
+void Lane::PublishReport(Hosted& hosted) {
+  PartitionReport report = hosted.partition->Report();
+  board_.Put(hosted.instance, std::move(report));
+}
+
+void Lane::DropReleased() {
+  for (auto it = partitions_.begin(); it != partitions_.end();) {
+    if (!it->second->partition->released()) {
+      ++it;
+      continue;
+    }
+    const uint64_t instance = it->first;
+    it = partitions_.erase(it);  // closes the database
+    board_.Remove(instance);
+    ports_.Released(instance);
+  }
+}
+
+void Lane::Answer(const StateQuery& query) {
+  const auto it = partitions_.find(query.instance);
+  if (it == partitions_.end()) {
+    query.answer(RefuseStateQuery(absl::UnavailableError("the partition has just moved: ask again")));
+    return;
+  }
+  query.answer(AnswerStateQuery(*it->second->partition, query.request));
+}
+
+}  // namespace millrace

@@ -1,0 +1,112 @@
+// A lane: one thread's share of the worker's partitions. A partition is on one lane as long as it lives; all
+// of its work but waiting for the broker and writing commits is done here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "worker/lane/report_board.h"
+#include "worker/lane/watchdog.h"
+#include "worker/partition/partition.h"
+
+namespace millrace {
+
+// --- what a lane is told
+struct AdoptPartition {
+  uint64_t instance;
+  std::unique_ptr<OpenedPartition> opened;
+  bool paused = false;
+};
+struct BusEvents {
+  std::vector<BusEvent> events;  // of this lane's readers and cookies; reconnects go to every lane
+};
+struct CommitWritten {
+  uint64_t instance;
+  absl::Status status;
+  absl::Duration took;
+};
+struct TailRead {
+  uint64_t instance;
+  absl::StatusOr<LogTail> tail;
+};
+struct PausePartition {
+  uint64_t instance;
+  bool paused;
+};
+struct ReleasePartition {
+  uint64_t instance;
+  bool abandon;  // without a last commit: the lease is gone
+};
+// Asks for state; `answer` gets one JSON document and must only enqueue or send.
+struct StateQuery {
+  uint64_t instance;
+  std::string request;
+  std::function<void(std::string)> answer;
+};
+// The memory that each partition of the worker may take for state.
+struct SetStateBudget {
+  uint64_t bytes;
+};
+struct StopLane {};
+using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, TailRead, PausePartition,
+                               ReleasePartition, StateQuery, SetStateBudget, StopLane>;
+
+// What a lane asks of the rest of the process. Every call returns at once.
+class LanePorts {
+ public:
+  virtual ~LanePorts() = default;
+  virtual ReaderId OpenReader(uint32_t lane, const ReaderOptions& options) = 0;
+  virtual void CloseReader(ReaderId reader) = 0;
+  virtual void WriteCommit(uint32_t lane, uint64_t instance, StateStore& store,
+                           std::unique_ptr<FrozenCommit> commit) = 0;
+  virtual void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                              const LogTail& tail) = 0;
+  virtual bool MayAct() const = 0;
+  // The partition is gone from the lane, its database closed.
+  virtual void Released(uint64_t instance) = 0;
+};
+
+// Steppable: Handle and Work are all there is; LaneThread runs them on a thread, tests and simulations by
+// hand.
+class Lane {
+ public:
+  Lane(uint32_t number, LanePorts& ports, Bus& bus, Clock& clock, ReportBoard& board, Watchdog& watchdog);
+  ~Lane();
+
+  void Handle(LaneEvent event);
+  // One turn for every partition. True when there is more to do at once.
+  bool Work();
+  // Deadlines; at most every kLaneTickInterval.
+  void Tick();
+  size_t partitions() const { return partitions_.size(); }
+
+ private:
+  struct Hosted;
+
+  void Adopt(AdoptPartition event);
+  void HandleBus(BusEvent event);
+  void Answer(const StateQuery& query);
+  void DropReleased();
+  void PublishReport(Hosted& hosted);
+
+  const uint32_t number_;
+  LanePorts& ports_;
+  Bus& bus_;
+  Clock& clock_;
+  ReportBoard& board_;
+  Watchdog& watchdog_;
+  std::map<uint64_t, std::unique_ptr<Hosted>> partitions_;  // by instance
+  std::map<ReaderId, Hosted*> by_reader_;
+  absl::Duration ticked_at_;
+};
+
+inline constexpr absl::Duration kLaneTickInterval = absl::Milliseconds(20);
+
+}  // namespace millrace

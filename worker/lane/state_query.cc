@@ -1,0 +1,134 @@
+#include "worker/lane/state_query.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_format.h"
+#include "common/value/value.h"
+
+namespace millrace {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string Text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json Row(std::string_view key, std::string_view value_json) {
+  Json row;
+  if (IsValidUtf8(key)) {
+    row["key"] = std::string(key);
+  } else {
+    row["key_base64"] = Base64(key);
+  }
+  row["value"] = Json::parse(value_json, nullptr, /*allow_exceptions=*/false);
+  return row;
+}
+
+// FNV-1a, 64 bits, over every key and value in key order: two states with the same digest are taken for the
+// same.
+class Digest {
+ public:
+  void Add(std::string_view bytes) {
+    for (const char c : bytes) hash_ = (hash_ ^ static_cast<uint8_t>(c)) * 1099511628211u;
+    hash_ = (hash_ ^ 0xff) * 1099511628211u;
+  }
+  std::string Hex() const { return absl::StrFormat("%016x", hash_); }
+
+ private:
+  uint64_t hash_ = 14695981039346656037u;
+};
+
+absl::StatusOr<Json> Get(Partition& partition, const Json& request) {
+  absl::StatusOr<std::string> value = partition.StateJson(request.value("key", ""));
+  if (!value.ok()) return value.status();
+  Json answer;
+  answer["value"] = Json::parse(*value, nullptr, false);
+  return answer;
+}
+
+absl::StatusOr<Json> Scan(Partition& partition, const Json& request) {
+  const size_t limit = std::min<size_t>(request.value("limit", kMaxScanRows), kMaxScanRows);
+  const std::string after = request.value("after", "");
+  Json rows = Json::array();
+  size_t bytes = 0;
+  bool more = false;
+  const auto visit = [&](std::string_view key, std::string value) {
+    if (!after.empty() && key <= after) return true;
+    bytes += key.size() + value.size();
+    more = rows.size() >= limit || bytes > kMaxAnswerBytes;
+    if (!more) rows.push_back(Row(key, value));
+    return !more;
+  };
+  const absl::Status status =
+      partition.ScanStateJson(request.value("prefix", ""), std::numeric_limits<size_t>::max(), visit);
+  if (!status.ok()) return status;
+  Json answer;
+  answer["rows"] = std::move(rows);
+  answer["more"] = more;
+  return answer;
+}
+
+absl::StatusOr<Json> TakeDigest(Partition& partition) {
+  Digest digest;
+  uint64_t keys = 0;
+  const auto visit = [&](std::string_view key, const std::string& value) {
+    digest.Add(key);
+    digest.Add(value);
+    ++keys;
+    return true;
+  };
+  const absl::Status status = partition.ScanStateJson("", std::numeric_limits<size_t>::max(), visit);
+  if (!status.ok()) return status;
+  Json answer;
+  answer["keys"] = keys;
+  answer["digest"] = digest.Hex();
+  return answer;
+}
+
+absl::StatusOr<Json> Dispatch(Partition& partition, const Json& request) {
+  const std::string verb = request.value("verb", "");
+  if (verb == "get") return Get(partition, request);
+  if (verb == "scan") return Scan(partition, request);
+  if (verb == "digest") return TakeDigest(partition);
+  return absl::InvalidArgumentError("no such question: " + verb);
+}
+
+}  // namespace
+
+absl::StatusOr<StateQueryTarget> ParseStateQueryTarget(std::string_view request) {
+  const Json json = Json::parse(request, nullptr, false);
+  if (!json.is_object() || !json.contains("uid") || !json["uid"].is_string() || !json.contains("partition") ||
+      !json["partition"].is_number_unsigned()) {
+    return absl::InvalidArgumentError("a question needs uid and partition");
+  }
+  return StateQueryTarget{json["uid"].get<std::string>(), PartitionId(json["partition"].get<uint32_t>())};
+}
+
+std::string AnswerStateQuery(Partition& partition, std::string_view request) {
+  const Json json = Json::parse(request, nullptr, false);
+  if (!json.is_object())
+    return RefuseStateQuery(absl::InvalidArgumentError("the question is not a JSON object"));
+  absl::StatusOr<Json> result = absl::InvalidArgumentError("");
+  try {
+    result = Dispatch(partition, json);
+  } catch (const Json::exception& e) {  // a field of another type than it should be
+    return RefuseStateQuery(absl::InvalidArgumentError(e.what()));
+  }
+  if (!result.ok()) return RefuseStateQuery(result.status());
+  Json answer;
+  answer["ok"] = true;
+  answer["offset"] = partition.offset().value();
+  answer.update(*result);
+  return Text(answer);
+}
+
+std::string RefuseStateQuery(const absl::Status& status) {
+  Json answer;
+  answer["ok"] = false;
+  answer["code"] = absl::AsciiStrToLower(absl::StatusCodeToString(status.code()));
+  answer["error"] = std::string(status.message());
+  return Text(answer);
+}
+
+}  // namespace millrace

@@ -1,0 +1,32 @@
+// `state get` and `state scan`, as an owner answers them: JSON in, JSON out.
+//
+//   {"verb":"get","job":…,"uid":…,"partition":3,"key":…}              -> {"ok":true,"offset":17,"value":{…}}
+//   {"verb":"scan",…,"prefix":"A","limit":100}                        ->
+//   {"ok":true,"offset":17,"rows":[{"key":…,"value":…}],"more":false}
+//   {"verb":"digest",…}                                               ->
+//   {"ok":true,"offset":17,"keys":2,"digest":"9c31…"} anything that fails ->
+//   {"ok":false,"code":"not_found","error":…}
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "worker/partition/partition.h"
+
+namespace millrace {
+
+inline constexpr size_t kMaxScanRows = 10'000;        // in one answer
+inline constexpr size_t kMaxAnswerBytes = 512 << 10;  // likewise; below the broker's message limit
+
+// Whom a query is for.
+struct StateQueryTarget {
+  std::string uid;
+  PartitionId partition;
+};
+absl::StatusOr<StateQueryTarget> ParseStateQueryTarget(std::string_view request);
+
+std::string AnswerStateQuery(Partition& partition, std::string_view request);
+std::string RefuseStateQuery(const absl::Status& status);
+
+}  // namespace millrace

@@ -1,0 +1,112 @@
+#include "worker/lane/watchdog.h"
+
+#include <algorithm>
+
+#include "common/frame/verdict.h"
+#include "common/log.h"
+#include "common/strings.h"
+
+namespace millrace {
+
+Watchdog::Slot::Slot(Watchdog& watchdog, PartitionKey partition, Epoch epoch, LogTail verdict_tail,
+                     Mark low_mark)
+    : watchdog_(watchdog),
+      partition_(std::move(partition)),
+      epoch_(epoch),
+      verdict_tail_(std::move(verdict_tail)),
+      low_mark_(low_mark) {
+  absl::MutexLock lock(&watchdog_.mutex_);
+  watchdog_.slots_.push_back(this);
+}
+
+Watchdog::Slot::~Slot() {
+  absl::MutexLock lock(&watchdog_.mutex_);
+  std::erase(watchdog_.slots_, this);
+}
+
+void Watchdog::Slot::Enter(Offset offset, uint32_t record, absl::Duration timeout, const std::string& stage) {
+  // What came of this record is in the result stream already: a replay must come to the same, however slow it
+  // is today.
+  const bool decided = offset.value() < low_mark_.offset;
+  offset_.store(offset.value(), std::memory_order_relaxed);
+  record_.store(record, std::memory_order_relaxed);
+  stage_.store(&stage, std::memory_order_relaxed);
+  const absl::Duration limit = decided ? absl::Hours(24 * 365) : timeout;
+  deadline_ns_.store(absl::ToInt64Nanoseconds(watchdog_.clock_.Monotonic() + limit),
+                     std::memory_order_relaxed);
+  state_.store(kRunning, std::memory_order_release);
+}
+
+void Watchdog::Slot::Leave() {
+  int running = kRunning;
+  if (state_.compare_exchange_strong(running, kIdle)) return;
+  while (true) watchdog_.clock_.Sleep(absl::Seconds(1));
+}
+
+Watchdog::Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process)
+    : bus_(bus), clock_(clock), end_process_(std::move(end_process)) {}
+
+Watchdog::~Watchdog() { Stop(); }
+
+void Watchdog::Start() {
+  thread_ = std::thread([this] {
+    const auto stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; };
+    while (true) {
+      {
+        absl::MutexLock lock(&mutex_);
+        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), kWatchdogInterval)) return;
+      }
+      Check();
+    }
+  });
+}
+
+void Watchdog::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Watchdog::Check() {
+  const int64_t now_ns = absl::ToInt64Nanoseconds(clock_.Monotonic());
+  absl::MutexLock lock(&mutex_);
+  for (Slot* slot : slots_) {
+    if (slot->state_.load(std::memory_order_acquire) != Slot::kRunning || now_ns < slot->deadline_ns_)
+      continue;
+    int running = Slot::kRunning;
+    // From here on the call's outcome is decided: it failed. Leave can no longer return.
+    if (slot->state_.compare_exchange_strong(running, Slot::kCondemned)) Condemn(*slot);
+  }
+}
+
+void Watchdog::Condemn(Slot& slot) {
+  const Verdict verdict = {Offset(slot.offset_), slot.record_,
+                           StrCat("stage ", *slot.stage_, " overran its time")};
+  LogError("user code overran its time: this process ends, the record's attempt is counted",
+           {{"partition", slot.partition_.ToString()},
+            {"offset", verdict.offset.value()},
+            {"record", verdict.record},
+            {"stage", *slot.stage_}});
+  const WriterCursors::Cursor cursor = slot.verdict_tail_.cursors.Get(slot.partition_.writer());
+  const Mark next = {cursor.mark.offset + 1, 0};
+  const std::string header =
+      FormatMessageHeader({FrameKind::kVerdict, slot.partition_.uid, slot.partition_.writer(), slot.epoch_,
+                           cursor.mark, next, cursor.records + 1});
+  const std::string subject = slot.partition_.verdict_subject();
+  const std::string payload = EncodeVerdict(verdict);
+  AppendRequest request;
+  request.subject = subject;
+  request.header = header;
+  request.payload = payload;
+  request.expected_last_sequence = slot.verdict_tail_.last_sequence;
+  // Refused: another owner is there, and whatever this process holds is void. No answer: the record runs
+  // again.
+  if (absl::StatusOr<uint64_t> appended = bus_.AppendAndWait(request); !appended.ok()) {
+    LogWarning("the verdict was not taken", {{"why", appended.status()}});
+  }
+  end_process_();
+}
+
+}  // namespace millrace

@@ -1,0 +1,99 @@
+// A worker's place in the cluster: its lease, and what the leader wants it to own. Steppable; no thread of
+// its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/cluster/documents.h"
+#include "common/cluster/key_view.h"
+#include "common/job/job_spec.h"
+#include "worker/lane/report_board.h"
+#include "worker/partition/partition_id.h"
+
+namespace millrace {
+
+// A partition that this worker is to own.
+struct DesiredPartition {
+  std::shared_ptr<const JobSpec> spec;
+  bool paused = false;
+};
+using DesiredPartitions = std::map<PartitionKey, DesiredPartition>;
+
+// Blocks on the broker for its lease only. Not thread-safe.
+class Membership {
+ public:
+  struct Options {
+    std::string name;
+    std::string host;
+    int64_t pid = 0;
+    uint32_t lanes = 1;
+    std::string version;
+    std::string http;
+    absl::Duration default_lease_ttl = absl::Seconds(15);  // until a leader has said
+    uint64_t seed = 0;                                     // for incarnations
+  };
+  Membership(Bus& bus, Clock& clock, const ReportBoard& board, const Options& options);
+
+  void Handle(const BusEvent& event);
+  // Renews the lease when that is due. FAILED_PRECONDITION: another process has taken this worker's name;
+  // give up.
+  absl::Status Step();
+  // Gives the lease back: others need not wait for its end.
+  void Leave();
+
+  // By the own monotonic clock, reckoned from before the last renewal was sent: never later than what the
+  // leader believes.
+  absl::Duration lease_valid_until() const { return valid_until_; }
+  // Changes with each joining and rejoining.
+  const std::string& incarnation() const { return lease_.incarnation; }
+  // Call when the lease ran out and everything was dropped: the next renewal joins anew.
+  void BecomeNewIncarnation();
+
+  // What the assignment in force gives this worker. Partitions of jobs whose record is not known yet are left
+  // out.
+  DesiredPartitions Desired();
+  // Whether a job record of this uid is there; answers true while the buckets are not read in yet.
+  bool JobMayExist(const std::string& uid) const;
+  // Moves when Desired() may have changed.
+  uint64_t revision() const { return assignments_.revision() + jobs_.revision(); }
+
+ private:
+  absl::Duration lease_ttl() const;
+  std::shared_ptr<const JobSpec> SpecOf(const std::string& job, const std::string& uid);
+  absl::Status Renew();
+  std::string NewIncarnation();
+
+  Bus& bus_;
+  Clock& clock_;
+  const ReportBoard& board_;
+  const Options options_;
+  KeyView assignments_;
+  KeyView jobs_;
+  uint64_t jobs_there_at_start_ = 0;  // last revision of the jobs bucket when this began
+  WorkerLease lease_;
+  uint64_t last_revision_ = 0;  // of the last renewal
+  uint64_t incarnations_ = 0;
+  absl::Duration valid_until_;
+  absl::Duration renew_at_;
+  absl::Duration renewed_at_;
+  uint64_t reported_changes_ = 0;
+  double cpu_seconds_ = 0;
+  absl::Duration cpu_at_;
+  std::map<std::string, std::shared_ptr<const JobSpec>> specs_;  // by uid
+};
+
+// The assignment in force: the greatest (term, number) among the bucket's keys. nullopt when there is none.
+std::optional<Assignment> AssignmentInForce(const KeyView& assignments);
+// The newest term; nullopt when there is none.
+std::optional<Term> NewestTerm(const KeyView& assignments);
+
+}  // namespace millrace

@@ -1,0 +1,41 @@
+// A thread that runs tasks one after the other: for work that blocks on disk or broker and must not hold a
+// lane.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "common/mailbox.h"
+
+namespace millrace {
+
+class TaskThread {
+ public:
+  TaskThread() : thread_([this] { Run(); }) {}
+  // Runs what was submitted, then ends.
+  ~TaskThread() { Join(); }
+  TaskThread(const TaskThread&) = delete;
+  TaskThread& operator=(const TaskThread&) = delete;
+
+  void Submit(std::function<void()> task) { tasks_.Send(std::move(task)); }
+  void Join() {
+    if (!thread_.joinable()) return;
+    tasks_.Send(nullptr);
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    while (true) {
+      const auto task = tasks_.Receive(absl::Seconds(10));
+      if (task == nullptr) continue;
+      if (*task == nullptr) return;
+      (*task)();
+    }
+  }
+
+  Mailbox<std::function<void()>> tasks_;
+  std::thread thread_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,374 @@
+#include "worker/runtime/worker_runtime.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/log.h"
+#include "common/names.h"
+#include "common/strings.h"
+#include "worker/lane/state_query.h"
+
+namespace millrace {
+namespace {
+
+constexpr absl::Duration kTurnWait = absl::Milliseconds(20);
+constexpr size_t kMaxManagerEvents = 1024;
+constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
+constexpr absl::Duration kMaxRetry = absl::Seconds(5);
+constexpr absl::Duration kStrayInterval = absl::Seconds(10);
+constexpr size_t kExpectedPartitions = 16;  // for the plan's share before the first assignment
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+absl::Duration RetryAfter(int failures) {
+  return std::min(kMaxRetry, kFirstRetry * (int64_t{1} << std::min(failures, 10)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WorkerRuntime>> WorkerRuntime::Create(const WorkerOptions& options,
+                                                                     const Connect& connect, Clock& clock) {
+  auto runtime = absl::WrapUnique(new WorkerRuntime(options, clock));
+  if (absl::Status status = runtime->Start(connect); !status.ok()) return status;
+  return runtime;
+}
+
+WorkerRuntime::WorkerRuntime(const WorkerOptions& options, Clock& clock)
+    : options_(options), clock_(clock), memory_plan_(PlanMemory(options.memory_bytes, kExpectedPartitions)) {}
+
+WorkerRuntime::~WorkerRuntime() {
+  if (!shutting_down_) ShutDown();
+}
+
+absl::Status WorkerRuntime::Start(const Connect& connect) {
+  absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Open(options_.data_dir);
+  if (!data_dir.ok()) return data_dir.status();
+  data_dir_ = *std::move(data_dir);
+  db_resources_ = DbResources::Create(memory_plan_.db);
+
+  for (auto& [bus, purpose] : {std::pair(&data_bus_, "data"), std::pair(&manager_bus_, "manager"),
+                               std::pair(&watchdog_bus_, "watchdog")}) {
+    absl::StatusOr<std::unique_ptr<Bus>> connected = connect(purpose);
+    if (!connected.ok()) return connected.status();
+    *bus = *std::move(connected);
+  }
+  for (int i = 0; i < kOpeners; ++i) {
+    absl::StatusOr<std::unique_ptr<Bus>> connected = connect("opener");
+    if (!connected.ok()) return connected.status();
+    opener_buses_.push_back(*std::move(connected));
+  }
+  for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
+    if (absl::Status status = manager_bus_->CreateBucket(bucket); !status.ok()) return status;
+  }
+
+  Membership::Options membership;
+  membership.name = options_.name;
+  membership.host = HostName();
+  membership.pid = getpid();
+  membership.lanes = options_.lanes;
+  membership.version = options_.version;
+  membership.http = options_.http;
+  membership.seed = options_.seed;
+  membership_ = std::make_unique<Membership>(*manager_bus_, clock_, board_, membership);
+
+  watchdog_ = std::make_unique<Watchdog>(*watchdog_bus_, clock_, [] { _exit(kExitOverrun); });
+  watchdog_->Start();
+  pull_loop_ = std::make_unique<PullLoop>(*data_bus_, options_.lanes, [this](uint32_t lane, LaneEvent event) {
+    lanes_[lane]->Send(std::move(event));
+  });
+  for (uint32_t i = 0; i < options_.lanes; ++i) {
+    lanes_.push_back(std::make_unique<LaneThread>(
+        std::make_unique<Lane>(i, static_cast<LanePorts&>(*this), *data_bus_, clock_, board_, *watchdog_)));
+  }
+  committer_ = std::make_unique<TaskThread>();
+  for (int i = 0; i < kOpeners; ++i) openers_.push_back(std::make_unique<TaskThread>());
+  pull_loop_->Start();
+  return absl::OkStatus();
+}
+
+absl::Status WorkerRuntime::Run(const std::function<bool()>& stop) {
+  absl::Status status;
+  while (status.ok() && !stop()) status = Turn();
+  ShutDown();
+  return status;
+}
+
+absl::Status WorkerRuntime::Turn() {
+  std::vector<BusEvent> events;
+  manager_bus_->Poll(kTurnWait, kMaxManagerEvents, &events);
+  for (const BusEvent& event : events) membership_->Handle(event);
+  while (auto event = inbox_.Receive(absl::ZeroDuration())) HandleManagerEvent(std::move(*event));
+  DropLostLease();
+  if (absl::Status status = membership_->Step(); !status.ok()) return status;
+  lease_valid_until_ns_ = absl::ToInt64Nanoseconds(membership_->lease_valid_until());
+  if (absl::Status status = ServeQueries(); !status.ok())
+    LogWarning("cannot take questions", {{"why", status}});
+  Reconcile();
+  RemoveStrayState();
+  return absl::OkStatus();
+}
+
+// --- called by lanes and openers
+
+bool WorkerRuntime::MayAct() const {
+  return absl::ToInt64Nanoseconds(clock_.Monotonic()) < lease_valid_until_ns_;
+}
+
+void WorkerRuntime::WriteCommit(uint32_t lane, uint64_t instance, StateStore& store,
+                                std::unique_ptr<FrozenCommit> commit) {
+  // The partition, and with it the store, outlives the commit: it is not released while one is under way.
+  committer_->Submit(
+      [this, lane, instance, &store, commit = std::shared_ptr<FrozenCommit>(std::move(commit))] {
+        const absl::Duration began = clock_.Monotonic();
+        absl::Status status = commit->Write(store.db());
+        lanes_[lane]->Send(CommitWritten{instance, std::move(status), clock_.Monotonic() - began});
+      });
+}
+
+void WorkerRuntime::ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                                   const LogTail& tail) {
+  const size_t i = instance / kMaxLanes % openers_.size();
+  openers_[i]->Submit([this, i, lane, instance, partition, tail] {
+    absl::StatusOr<LogTail> read = ReadLogTail(
+        *opener_buses_[i], clock_, {partition.result_stream(), tail.last_sequence + 1}, tail.cursors);
+    lanes_[lane]->Send(TailRead{instance, std::move(read)});
+  });
+}
+
+void WorkerRuntime::Released(uint64_t instance) {
+  inbox_.Send(Gone{instance});
+  manager_bus_->Wake();
+}
+
+// --- the manager
+
+void WorkerRuntime::HandleManagerEvent(ManagerEvent event) {
+  if (auto* opened = std::get_if<Opened>(&event)) {
+    HandleOpened(std::move(*opened));
+  } else if (auto* gone = std::get_if<Gone>(&event)) {
+    HandleGone(gone->instance);
+  } else {
+    RouteQuery(std::get<Bus::Incoming>(event));
+  }
+}
+
+void WorkerRuntime::HandleOpened(Opened opened) {
+  const auto it = hosted_.find(opened.key);
+  if (it == hosted_.end() || it->second.instance != opened.instance) return;
+  Hosted& hosted = it->second;
+  if (opened.result.ok() && !hosted.abandon && !shutting_down_) {
+    LogInfo("partition opened", {{"partition", opened.key.ToString()},
+                                 {"epoch", (*opened.result)->epoch.value()},
+                                 {"offset", (*opened.result)->offset.value()}});
+    hosted.phase = Hosted::Phase::kRunning;
+    hosted.failures = 0;
+    lanes_[LaneOf(hosted.instance)]->Send(
+        AdoptPartition{hosted.instance, *std::move(opened.result), hosted.paused});
+    return;
+  }
+  if (opened.result.ok() || hosted.abandon) {
+    board_.Remove(hosted.instance);
+    hosted_.erase(it);
+    return;
+  }
+  const absl::Status& why = opened.result.status();
+  ReportStopped(opened.key, hosted, why);
+  hosted.phase = Hosted::Phase::kStopped;
+  // What the broker holds does not change by asking again; the rest may pass.
+  hosted.retry_at =
+      absl::IsDataLoss(why) ? absl::InfiniteDuration() : clock_.Monotonic() + RetryAfter(hosted.failures++);
+}
+
+void WorkerRuntime::ReportStopped(const PartitionKey& key, const Hosted& hosted, const absl::Status& why) {
+  LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
+  PartitionReport report;
+  report.job = key.job;
+  report.uid = key.uid;
+  report.segment = key.segment.value();
+  report.partition = key.partition.value();
+  report.state = absl::IsDataLoss(why) ? "stopped" : "restoring";
+  report.reason = std::string(why.message());
+  board_.Put(hosted.instance, std::move(report));
+}
+
+void WorkerRuntime::HandleGone(uint64_t instance) {
+  for (auto it = hosted_.begin(); it != hosted_.end(); ++it) {
+    if (it->second.instance != instance) continue;
+    if (it->second.phase == Hosted::Phase::kRunning) {
+      // It let go by itself: a later owner is there, or its disk failed. Should it still be wanted here, then
+      // after a while.
+      it->second.phase = Hosted::Phase::kStopped;
+      it->second.retry_at = clock_.Monotonic() + RetryAfter(it->second.failures++ + 1);
+    } else {
+      hosted_.erase(it);
+    }
+    return;
+  }
+}
+
+void WorkerRuntime::DropLostLease() {
+  if (lease_valid_until_ns_ == 0 || MayAct()) return;
+  LogWarning("the lease ran out: dropping every partition and joining anew", {{"worker", options_.name}});
+  lease_valid_until_ns_ = 0;
+  for (auto& [key, hosted] : hosted_) Release(hosted, /*abandon=*/true);
+  membership_->BecomeNewIncarnation();
+}
+
+void WorkerRuntime::Release(Hosted& hosted, bool abandon) {
+  switch (hosted.phase) {
+    case Hosted::Phase::kOpening:
+      hosted.abandon = true;
+      break;
+    case Hosted::Phase::kReleasing:
+      if (!abandon) break;
+      [[fallthrough]];
+    case Hosted::Phase::kRunning:
+      hosted.phase = Hosted::Phase::kReleasing;
+      lanes_[LaneOf(hosted.instance)]->Send(ReleasePartition{hosted.instance, abandon});
+      break;
+    case Hosted::Phase::kStopped:
+      break;
+  }
+}
+
+void WorkerRuntime::Reconcile() {
+  if (!MayAct()) return;
+  if (const uint64_t revision = membership_->revision(); revision != desired_revision_) {
+    desired_ = membership_->Desired();
+    desired_revision_ = revision;
+  }
+  for (auto it = hosted_.begin(); it != hosted_.end();) {
+    Hosted& hosted = it->second;
+    const auto wish = desired_.find(it->first);
+    if (wish == desired_.end()) {
+      Release(hosted, /*abandon=*/false);
+      if (hosted.phase == Hosted::Phase::kStopped) {
+        board_.Remove(hosted.instance);
+        it = hosted_.erase(it);
+        continue;
+      }
+    } else if (hosted.phase == Hosted::Phase::kStopped && clock_.Monotonic() >= hosted.retry_at) {
+      StartOpening(it->first, wish->second);
+    } else if (hosted.paused != wish->second.paused) {
+      hosted.paused = wish->second.paused;
+      lanes_[LaneOf(hosted.instance)]->Send(PausePartition{hosted.instance, hosted.paused});
+    }
+    ++it;
+  }
+  bool grown = false;
+  for (const auto& [key, wish] : desired_) {
+    if (hosted_.contains(key)) continue;
+    StartOpening(key, wish);
+    grown = true;
+  }
+  if (grown) {
+    const uint64_t bytes = PlanMemory(options_.memory_bytes, hosted_.size()).partition_bytes;
+    memory_plan_.partition_bytes = bytes;
+    for (const auto& lane : lanes_) lane->Send(SetStateBudget{bytes});
+  }
+}
+
+uint32_t WorkerRuntime::EmptiestLane() const {
+  std::vector<size_t> load(lanes_.size(), 0);
+  for (const auto& [key, hosted] : hosted_) ++load[LaneOf(hosted.instance)];
+  return static_cast<uint32_t>(std::min_element(load.begin(), load.end()) - load.begin());
+}
+
+void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition& wish) {
+  const uint32_t lane = EmptiestLane();
+  Hosted& hosted = hosted_[key];
+  board_.Remove(hosted.instance);
+  hosted.instance = MakeInstance(++instances_, lane);
+  hosted.phase = Hosted::Phase::kOpening;
+  hosted.paused = wish.paused;
+  hosted.abandon = false;
+  OpenRequest request;
+  request.key = key;
+  request.spec = wish.spec;
+  request.claimer = StrCat(membership_->incarnation(), "/", hosted.instance);
+  request.state_budget_bytes = memory_plan_.partition_bytes;
+  const size_t i = instances_ % openers_.size();
+  openers_[i]->Submit([this, i, request, instance = hosted.instance] {
+    auto result = OpenPartition(*opener_buses_[i], clock_, *data_dir_, db_resources_, request);
+    inbox_.Send(Opened{request.key, instance, std::move(result)});
+    manager_bus_->Wake();
+  });
+}
+
+absl::Status WorkerRuntime::ServeQueries() {
+  if (served_incarnation_ == membership_->incarnation()) return absl::OkStatus();
+  const auto enqueue = [this](Bus::Incoming query) {
+    inbox_.Send(std::move(query));
+    manager_bus_->Wake();
+  };
+  if (absl::Status status = manager_bus_->Serve(WorkerSubject(membership_->incarnation()), enqueue);
+      !status.ok())
+    return status;
+  served_incarnation_ = membership_->incarnation();
+  return absl::OkStatus();
+}
+
+void WorkerRuntime::RouteQuery(const Bus::Incoming& query) {
+  const auto answer = [this, to = query.reply_to](const std::string& text) {
+    if (absl::Status status = manager_bus_->Reply(to, text); !status.ok())
+      LogWarning("an answer was not sent", {{"why", status}});
+  };
+  absl::StatusOr<StateQueryTarget> target = ParseStateQueryTarget(query.payload);
+  if (!target.ok()) return answer(RefuseStateQuery(target.status()));
+  for (const auto& [key, hosted] : hosted_) {
+    if (key.uid != target->uid || key.partition != target->partition ||
+        hosted.phase != Hosted::Phase::kRunning)
+      continue;
+    lanes_[LaneOf(hosted.instance)]->Send(StateQuery{hosted.instance, query.payload, answer});
+    return;
+  }
+  answer(RefuseStateQuery(absl::UnavailableError("this worker does not own the partition now: ask again")));
+}
+
+// State of jobs that were deleted: nobody will ask for it again.
+void WorkerRuntime::RemoveStrayState() {
+  if (clock_.Monotonic() - stray_checked_at_ < kStrayInterval) return;
+  stray_checked_at_ = clock_.Monotonic();
+  absl::StatusOr<std::vector<DataDir::Partition>> there = data_dir_->List();
+  if (!there.ok()) return;
+  std::set<std::string> in_use;
+  for (const auto& [key, hosted] : hosted_) in_use.insert(key.uid);
+  for (const DataDir::Partition& partition : *there) {
+    if (in_use.contains(partition.uid) || membership_->JobMayExist(partition.uid)) continue;
+    LogInfo("removing the state of a job that was deleted",
+            {{"uid", partition.uid}, {"partition", partition.partition.value()}});
+    if (absl::Status status = data_dir_->Remove(partition); !status.ok())
+      LogWarning("cannot remove state", {{"why", status}});
+  }
+}
+
+void WorkerRuntime::ShutDown() {
+  shutting_down_ = true;
+  if (pull_loop_ == nullptr) return;
+  for (auto& [key, hosted] : hosted_) Release(hosted, /*abandon=*/false);
+  const absl::Duration deadline = clock_.Monotonic() + options_.release_grace;
+  const auto all_gone = [this] {
+    return std::all_of(hosted_.begin(), hosted_.end(),
+                       [](const auto& entry) { return entry.second.phase == Hosted::Phase::kStopped; });
+  };
+  while (!all_gone() && clock_.Monotonic() < deadline) {
+    if (auto event = inbox_.Receive(kTurnWait)) HandleManagerEvent(std::move(*event));
+    static_cast<void>(membership_->Step());  // the last commits need a lease that is good
+    lease_valid_until_ns_ = absl::ToInt64Nanoseconds(membership_->lease_valid_until());
+  }
+  membership_->Leave();
+  watchdog_->Stop();
+  pull_loop_->Stop();
+  for (const auto& lane : lanes_) lane->Join();
+  for (const auto& opener : openers_) opener->Join();
+  committer_->Join();
+  lanes_.clear();  // closes the databases, which no task uses any more
+}
+
+}  // namespace millrace

@@ -1,0 +1,142 @@
+// A worker process put together: connections, lanes, pull loop, committer, openers, lease; and the manager
+// that makes what runs here agree with what the leader wants.
+//
+// Threads: the caller's (manager: lease, assignments, queries), the pull loop, the lanes, one committer, the
+// openers, the watchdog, and the NATS client's own. Connections: one for the lanes' data, one for the
+// manager, one for each opener, one for the watchdog, so that nothing that blocks on one holds up another.
+//
+// Shutdown, each step waiting for the one before: lanes release every partition (a last commit each) -> the
+// lease is given back -> pull loop ends -> lanes end -> committer and openers end -> connections close.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/mailbox.h"
+#include "worker/lane/lane.h"
+#include "worker/lane/report_board.h"
+#include "worker/membership/membership.h"
+#include "worker/runtime/lane_thread.h"
+#include "worker/runtime/pull_loop.h"
+#include "worker/runtime/task_thread.h"
+#include "worker/state/data_dir.h"
+#include "worker/state/memory_plan.h"
+
+namespace millrace {
+
+struct WorkerOptions {
+  std::string name;
+  std::string data_dir;
+  uint32_t lanes = 1;
+  uint64_t memory_bytes = uint64_t{1} << 30;  // for state, of all partitions together
+  std::string http;                           // where HTTP answers; only told to others
+  std::string version;
+  uint64_t seed = 0;
+  absl::Duration release_grace = absl::Seconds(20);  // for the last commits when the process is told to stop
+};
+
+inline constexpr int kOpeners = 2;
+
+class WorkerRuntime : private LanePorts {
+ public:
+  using Connect = std::function<absl::StatusOr<std::unique_ptr<Bus>>(const std::string& purpose)>;
+
+  // Takes the data folder and connects. Errors: those of the folder and the connection, for people.
+  static absl::StatusOr<std::unique_ptr<WorkerRuntime>> Create(const WorkerOptions& options,
+                                                               const Connect& connect, Clock& clock);
+  ~WorkerRuntime() override;
+
+  // Runs until `stop` answers true, then shuts down in order. An error is the reason why this worker cannot
+  // go on.
+  absl::Status Run(const std::function<bool()>& stop);
+
+  // For /readyz: joined, with a lease that is good. Thread-safe.
+  bool ready() const { return MayAct(); }
+  std::vector<PartitionReport> Reports() const { return board_.All(); }
+
+ private:
+  // A partition here, from the wish to own it until it is gone.
+  struct Hosted {
+    uint64_t instance = 0;
+    enum class Phase { kOpening, kRunning, kReleasing, kStopped } phase = Phase::kOpening;
+    bool paused = false;
+    bool abandon = false;  // the lease went while it was being opened
+    int failures = 0;
+    absl::Duration retry_at;  // kStopped: not to be tried again before; InfiniteDuration: not at all
+  };
+  struct Opened {
+    PartitionKey key;
+    uint64_t instance;
+    absl::StatusOr<std::unique_ptr<OpenedPartition>> result;
+  };
+  struct Gone {
+    uint64_t instance;
+  };
+  using ManagerEvent = std::variant<Opened, Gone, Bus::Incoming>;
+
+  WorkerRuntime(const WorkerOptions& options, Clock& clock);
+  absl::Status Start(const Connect& connect);
+
+  // LanePorts: called by lanes
+  ReaderId OpenReader(uint32_t lane, const ReaderOptions& options) override {
+    return pull_loop_->OpenReader(lane, options);
+  }
+  void CloseReader(ReaderId reader) override { pull_loop_->CloseReader(reader); }
+  void WriteCommit(uint32_t lane, uint64_t instance, StateStore& store,
+                   std::unique_ptr<FrozenCommit> commit) override;
+  void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                      const LogTail& tail) override;
+  bool MayAct() const override;
+  void Released(uint64_t instance) override;
+
+  absl::Status Turn();
+  void HandleManagerEvent(ManagerEvent event);
+  void HandleOpened(Opened opened);
+  void HandleGone(uint64_t instance);
+  void RouteQuery(const Bus::Incoming& query);
+  void DropLostLease();
+  void Reconcile();
+  void StartOpening(const PartitionKey& key, const DesiredPartition& wish);
+  void Release(Hosted& hosted, bool abandon);  // NOLINT: the name of the flag is its meaning
+  void RemoveStrayState();
+  absl::Status ServeQueries();
+  void ShutDown();
+  uint32_t EmptiestLane() const;
+  void ReportStopped(const PartitionKey& key, const Hosted& hosted, const absl::Status& why);
+
+  const WorkerOptions options_;
+  Clock& clock_;
+  std::unique_ptr<DataDir> data_dir_;
+  std::shared_ptr<DbResources> db_resources_;
+  MemoryPlan memory_plan_;
+
+  std::unique_ptr<Bus> data_bus_, manager_bus_, watchdog_bus_;
+  std::vector<std::unique_ptr<Bus>> opener_buses_;
+  ReportBoard board_;
+  std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<Membership> membership_;
+  std::unique_ptr<PullLoop> pull_loop_;
+  std::vector<std::unique_ptr<LaneThread>> lanes_;
+  std::unique_ptr<TaskThread> committer_;
+  std::vector<std::unique_ptr<TaskThread>> openers_;
+  Mailbox<ManagerEvent> inbox_;
+  std::atomic<int64_t> lease_valid_until_ns_{0};
+
+  std::map<PartitionKey, Hosted> hosted_;
+  DesiredPartitions desired_;
+  uint64_t desired_revision_ = 0;
+  uint64_t instances_ = 0;
+  std::string served_incarnation_;
+  bool shutting_down_ = false;
+  absl::Duration stray_checked_at_;
+};
+
+}  // namespace millrace
