@@ -1,0 +1,356 @@
+#include "coordinator/ingest/ingest.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/cluster/documents.h"
+#include "common/failpoint.h"
+#include "common/names.h"
+#include "common/partitioner.h"
+#include "common/strings.h"
+#include "coordinator/ingest/rejected_line.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint32_t kLettersPartition = 0;  // whose frames wait for the dead letters before them
+constexpr size_t kRecordOverheadBytes = 64;
+constexpr absl::Duration kKeyRetry = absl::Milliseconds(200);
+
+std::vector<std::string> Subjects(const IngestOptions& options) {
+  std::vector<std::string> subjects;
+  for (uint32_t p = 0; p < options.partitions; ++p) {
+    subjects.push_back(InputSubject(options.job, kOnlySegment, PartitionId(p)));
+  }
+  return subjects;
+}
+
+// At most, in a frame.
+size_t FrameBytesOf(const RecordView& record) {
+  size_t bytes = kRecordOverheadBytes + record.key.size() + record.value.size();
+  if (record.fields != nullptr) {
+    for (const std::string_view field : *record.fields) bytes += field.size() + 5;
+  }
+  return bytes;
+}
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+Ingest::Ingest(IngestOptions options, Bus& bus, Clock& clock, InputReader& input, KeyExtractor& extractor)
+    : options_(std::move(options)),
+      bus_(bus),
+      clock_(clock),
+      input_(input),
+      extractor_(extractor),
+      appender_(bus, clock, Subjects(options_),
+                DeadLetterSubject(options_.job, kOnlySegment, PartitionId(kLettersPartition)),
+                options_.append),
+      feeds_(options_.partitions),
+      claim_started_at_(clock.Monotonic()) {}
+
+void Ingest::Fail(absl::Status status) {
+  status_ = std::move(status);
+  phase_ = Phase::kFailed;
+}
+
+void Ingest::Handle(const BusEvent& event) {
+  if (done()) return;
+  if (const absl::Status appended = appender_.Handle(event); !appended.ok()) return Fail(appended);
+  if (!scan_.has_value()) return;
+  if (const absl::Status scanned = scan_->Handle(event); !scanned.ok()) Fail(scanned);
+}
+
+bool Ingest::Pump() {
+  if (done()) return false;
+  if (const absl::Status ticked = appender_.Tick(); !ticked.ok()) {
+    Fail(ticked);
+    return false;
+  }
+  switch (phase_) {
+    case Phase::kClaim:
+      return Claim();
+    case Phase::kMark:
+      MarkEpoch();
+      return true;
+    case Phase::kResume:
+      return Resume();
+    case Phase::kFeed:
+      return FeedSome();
+    case Phase::kEnd:
+      return Finish();
+    case Phase::kDone:
+    case Phase::kFailed:
+      break;
+  }
+  return false;
+}
+
+// Epochs are claimed without holes: each ingest takes the first that nobody has.
+bool Ingest::Claim() {
+  if (clock_.Monotonic() < retry_at_) return false;
+  const Epoch next = epoch_.Next();
+  const absl::StatusOr<uint64_t> made =
+      bus_.CreateKey(kEpochsBucket, EpochKey(options_.uid, kIngestWriter, next), options_.claimer);
+  if (MayPass(made.status()) && clock_.Monotonic() - claim_started_at_ < options_.append.patience) {
+    retry_at_ = clock_.Monotonic() + kKeyRetry;
+    return false;
+  }
+  if (!made.ok() && !absl::IsAlreadyExists(made.status())) {
+    Fail(made.status());
+    return false;
+  }
+  epoch_ = next;
+  if (made.ok()) {
+    MILLRACE_FAILPOINT("ingest_after_claim");
+    phase_ = Phase::kMark;
+  }
+  return true;
+}
+
+void Ingest::MarkEpoch() {
+  for (uint32_t p = 0; p < options_.partitions; ++p) PushMark(p, FrameKind::kEpoch);
+  bus_.Flush();
+  MILLRACE_FAILPOINT("ingest_after_epoch_marks");
+  phase_ = Phase::kResume;
+  // The first epoch's streams hold nothing of any ingest.
+  if (epoch_ > Epoch(1)) scan_.emplace(bus_, options_.job, options_.uid, epoch_, options_.partitions);
+}
+
+bool Ingest::Resume() {
+  phase_ = Phase::kFeed;
+  up_to_date_at_ = clock_.Monotonic();
+  if (!scan_.has_value()) return true;
+  if (const absl::Status advanced = scan_->Advance(); !advanced.ok()) {
+    Fail(advanced);
+    return false;
+  }
+  if (!scan_->done()) {
+    phase_ = Phase::kResume;
+    return false;
+  }
+  for (uint32_t p = 0; p < options_.partitions; ++p) {
+    const ResumeScan::Found& found = scan_->found()[p];
+    feeds_[p].mark = found.mark;
+    feeds_[p].records = found.records;
+    feeds_[p].ended = found.ended;
+    records_ += found.records;
+  }
+  rejected_ = scan_->rejected();
+  rejects_start_ = scan_->rejects_start();
+  const std::optional<uint64_t> start = scan_->start();
+  scan_.reset();
+  if (!start.has_value()) {
+    phase_ = Phase::kEnd;
+    return true;
+  }
+  resumed_from_ = position_ = *start;
+  input_.StartAt(*start);
+  return true;
+}
+
+bool Ingest::FeedSome() {
+  if (clock_.Monotonic() - up_to_date_at_ >= options_.mark_interval) BringUpToDate();
+  if (crowded_.has_value() && appender_.HasRoom(*crowded_)) crowded_.reset();
+  for (int i = 0; i < kLinesPerPump; ++i) {
+    if (done() || crowded_.has_value() || !appender_.HasRoom()) return false;
+    InputLine line;
+    const absl::StatusOr<InputReader::Event> event = input_.Next(&line);
+    if (!event.ok()) {
+      Fail(event.status());
+      return false;
+    }
+    switch (*event) {
+      case InputReader::Event::kHeader:
+        if (const absl::Status set = extractor_.SetCsvHeader(line.text); !set.ok()) {
+          Fail(set);
+          return false;
+        }
+        continue;
+      case InputReader::Event::kTooLong:
+        Reject(line, StrCat("line of ", line.text_bytes, " bytes is over max_record"));
+        break;
+      case InputReader::Event::kLine:
+        if (!FeedLine(line)) return false;
+        break;
+      case InputReader::Event::kNotReady:
+        if (open_bytes_ > 0 && clock_.Monotonic() - open_since_ >= options_.linger) CloseAllFrames();
+        bus_.Flush();
+        return false;
+      case InputReader::Event::kEnd:
+        EndInput();
+        return true;
+    }
+    position_ = std::max(position_, line.end);
+  }
+  return true;
+}
+
+bool Ingest::FeedLine(const InputLine& line) {
+  const absl::StatusOr<KeyExtractor::Decoded> decoded = extractor_.Decode(line.text);
+  if (!decoded.ok()) {
+    Reject(line, ToStd(decoded.status().message()));
+    return true;
+  }
+  const RecordView& record = decoded->record;
+  if (FrameBytesOf(record) > options_.max_message_bytes) {
+    Reject(line, StrCat("record of ", line.text_bytes,
+                        " bytes is over what the NATS server takes in a message — "
+                        "raise its max_payload"));
+    return true;
+  }
+  const uint32_t p = PartitionOf(record.key, options_.partitions).value();
+  Feed& feed = feeds_[p];
+  watermark_ms_ = std::max(watermark_ms_, record.time_ms);
+  if (line.end <= feed.mark.offset) return true;  // fed by an earlier ingest
+  if (feed.ended) {
+    Fail(absl::FailedPreconditionError(
+        "the input is longer than what was fed before — submit it as a new job, with --name"));
+    return false;
+  }
+  Add(p, record);
+  return true;
+}
+
+void Ingest::Add(uint32_t partition, const RecordView& record) {
+  FrameBuilder& builder = feeds_[partition].builder;
+  if (!builder.empty() && (builder.record_count() >= options_.max_frame_records ||
+                           builder.size() + FrameBytesOf(record) > options_.max_frame_bytes)) {
+    CloseFrame(partition);
+  }
+  if (open_bytes_ == 0) open_since_ = clock_.Monotonic();
+  const size_t before = builder.empty() ? 0 : builder.size();
+  RecordView placed = record;
+  if (record.fields != nullptr) placed.shape = builder.InternShape(*record.fields);
+  builder.Add(placed);
+  open_bytes_ += builder.size() - before;
+  ++feeds_[partition].records;
+  ++records_;
+  if (open_bytes_ >= options_.max_open_bytes) {
+    // The record's own line is not behind position_ yet: its frame stays open.
+    for (uint32_t p = 0; p < options_.partitions; ++p) {
+      if (p != partition) CloseFrame(p);
+    }
+  }
+}
+
+void Ingest::Reject(const InputLine& line, std::string_view error) {
+  if (line.end <= rejects_start_) return;
+  RejectedLine rejected;
+  rejected.job = options_.job;
+  rejected.uid = options_.uid;
+  rejected.position = line.begin;
+  rejected.text = line.text;
+  rejected.text_bytes = line.text_bytes;
+  rejected.error = error;
+  rejected.number = ++rejected_;
+  PendingAppend append;
+  append.kind = PendingAppend::Kind::kDeadLetter;
+  append.payload = EncodeRejectedLine(rejected);
+  append.message_id = RejectedLineMessageId(options_.uid, line.begin);
+  appender_.Push(kLettersPartition, std::move(append));
+  if (!appender_.HasRoom(kLettersPartition)) crowded_ = kLettersPartition;
+}
+
+void Ingest::CloseFrame(uint32_t partition) {
+  Feed& feed = feeds_[partition];
+  if (feed.builder.empty()) return;
+  open_bytes_ -= std::min(open_bytes_, feed.builder.size());
+  feed.builder.SetWatermark(watermark_ms_);
+  PushFrame(partition, FrameKind::kData, {position_, 0}, feed.builder.Finish());
+  feed.builder.Reset(FrameKind::kData);
+  MILLRACE_FAILPOINT("ingest_after_append");
+}
+
+void Ingest::CloseAllFrames() {
+  for (uint32_t p = 0; p < options_.partitions; ++p) CloseFrame(p);
+  open_bytes_ = 0;
+  bus_.Flush();
+}
+
+// Every partition learns the watermark and how far it was fed, also one that gets few records: windows close,
+// and an ingest that resumes need not begin where that partition's last record was.
+void Ingest::BringUpToDate() {
+  up_to_date_at_ = clock_.Monotonic();
+  if (IsSuperseded()) return;
+  CloseAllFrames();
+  FrameBuilder empty;
+  empty.SetWatermark(watermark_ms_);
+  const std::string_view frame = empty.Finish();
+  for (uint32_t p = 0; p < options_.partitions; ++p) {
+    if (!feeds_[p].ended && feeds_[p].mark.offset < position_) {
+      PushFrame(p, FrameKind::kData, {position_, 0}, frame);
+    }
+  }
+}
+
+void Ingest::PushMark(uint32_t partition, FrameKind kind) {
+  FrameBuilder empty(kind);
+  empty.SetWatermark(watermark_ms_);
+  PushFrame(partition, kind, feeds_[partition].mark, empty.Finish());
+}
+
+void Ingest::PushFrame(uint32_t partition, FrameKind kind, Mark upto, std::string_view payload) {
+  Feed& feed = feeds_[partition];
+  PendingAppend append;
+  append.header =
+      FormatMessageHeader({kind, options_.uid, kIngestWriter, epoch_, feed.mark, upto, feed.records});
+  append.payload.assign(payload);
+  feed.mark = upto;
+  appender_.Push(partition, std::move(append));
+  if (!appender_.HasRoom(partition)) crowded_ = partition;
+}
+
+void Ingest::EndInput() {
+  position_ = input_.position();
+  CloseAllFrames();
+  MILLRACE_FAILPOINT("ingest_before_end_marks");
+  for (uint32_t p = 0; p < options_.partitions; ++p) {
+    if (feeds_[p].ended) continue;
+    PushMark(p, FrameKind::kEnd);
+    if (p == 0) {
+      bus_.Flush();
+      MILLRACE_FAILPOINT("ingest_between_end_marks");
+    }
+  }
+  bus_.Flush();
+  phase_ = Phase::kEnd;
+}
+
+bool Ingest::Finish() {
+  if (!appender_.idle() || clock_.Monotonic() < retry_at_) return false;
+  // All is confirmed. What a later ingest has marked cannot lie before it if none has claimed an epoch yet.
+  if (IsSuperseded()) return false;
+  MILLRACE_FAILPOINT("ingest_before_fed");
+  const InputFed fed = {records_, rejected_, epoch_.value()};
+  const absl::Status made =
+      bus_.CreateKey(kAssignmentsBucket, StrCat("fed.", options_.uid), Encode(fed)).status();
+  if (MayPass(made)) {
+    retry_at_ = clock_.Monotonic() + kKeyRetry;
+  } else if (made.ok() || absl::IsAlreadyExists(made)) {
+    phase_ = Phase::kDone;
+  } else {
+    Fail(made);
+  }
+  return false;
+}
+
+bool Ingest::IsSuperseded() {
+  const absl::Status next =
+      bus_.GetKey(kEpochsBucket, EpochKey(options_.uid, kIngestWriter, epoch_.Next())).status();
+  if (next.ok()) {
+    Fail(
+        absl::AbortedError("another submit of this job took over — let it finish, or look at its state with "
+                           "`coordinator status`"));
+    return true;
+  }
+  if (absl::IsNotFound(next)) return false;
+  // Unknown: in kEnd that must be known first; before, the next look will tell.
+  retry_at_ = clock_.Monotonic() + kKeyRetry;
+  return phase_ == Phase::kEnd;
+}
+
+}  // namespace millrace

@@ -1,0 +1,34 @@
+// Makes a job: its record, made once, and its streams. All of it can be cut off at any moment and done again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/cluster/documents.h"
+#include "common/job/job_spec.h"
+
+namespace millrace {
+
+struct JobRequest {
+  const JobSpec* spec = nullptr;
+  std::vector<InputFile> inputs;
+  std::string new_uid;  // 16 hex digits: the uid if the job is new
+  int64_t now_ms = 0;
+  int replicas = 1;  // of streams and buckets that are new
+};
+
+// The job's record, as it stands in the bucket: a new one, or that of the same job submitted before. Its
+// streams are there afterwards. FAILED_PRECONDITION: a job of that name has another file or other inputs, or
+// a stream of that name is somebody else's; the message says what differs.
+absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request);
+
+// What tells two submissions of one name apart, in a line; empty when they are the same.
+std::string DescribeOtherJob(const JobRecord& there, const JobSpec& spec,
+                             const std::vector<InputFile>& inputs);
+
+// Every stream that the job has.
+std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, int replicas);
+
+}  // namespace millrace

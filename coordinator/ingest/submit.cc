@@ -1,0 +1,323 @@
+// `coordinator submit`: makes the job, feeds its input, and waits for its end if asked to.
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_format.h"
+#include "common/clock.h"
+#include "common/job/job_parser.h"
+#include "common/names.h"
+#include "common/pipeline/pipeline.h"
+#include "common/strings.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/context.h"
+#include "coordinator/ingest/ingest.h"
+#include "coordinator/ingest/job_creation.h"
+#include "nlohmann/json.hpp"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kEventsPerPoll = 4096;
+constexpr absl::Duration kIdleWait = absl::Milliseconds(5);
+constexpr absl::Duration kFinalPoll = absl::Milliseconds(25);
+constexpr absl::Duration kAskInterval = absl::Seconds(1);  // at the job's end, while it is being fed
+constexpr absl::Duration kBarInterval = absl::Milliseconds(200);
+constexpr int64_t kMessageSlackBytes = 16 << 10;  // of max_payload, for headers
+
+struct SubmitFlags {
+  std::string file;
+  std::vector<std::string> inputs;
+  std::string name;
+  std::vector<std::string> sets;
+  bool wait = false;
+  absl::Duration timeout = absl::InfiniteDuration();
+  int64_t replicas = 1;
+};
+
+std::string RandomHex() { return absl::StrFormat("%016x", absl::Uniform<uint64_t>(absl::BitGen())); }
+
+absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
+  std::ifstream file(flags.file, std::ios::binary);
+  if (!file) {
+    return absl::InvalidArgumentError(StrCat(flags.file, ": cannot be read — is the path right?"));
+  }
+  std::string text(kMaxJobFileBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxJobFileBytes) {
+    return absl::InvalidArgumentError(
+        StrCat(flags.file, ": over ", kMaxJobFileBytes, " bytes — is it a job file?"));
+  }
+  std::vector<std::string> sets = flags.sets;
+  if (!flags.name.empty()) {
+    if (!IsValidName(flags.name)) {
+      return absl::InvalidArgumentError(
+          StrCat("--name ", flags.name, " — a job's name is 1 to 64 letters, digits, _ and -"));
+    }
+    sets.push_back(StrCat("name=\"", flags.name, "\""));
+  }
+  return ParseJob(flags.file, text, sets);
+}
+
+// One line on a terminal, rewritten in place.
+class Bar {
+ public:
+  Bar(const Clock& clock, uint64_t total_bytes)
+      : clock_(clock),
+        total_bytes_(total_bytes),
+        shown_(isatty(STDERR_FILENO) == 1),
+        start_(clock.Monotonic()) {}
+
+  void Show(const Ingest& ingest) {
+    const absl::Duration now = clock_.Monotonic();
+    if (!shown_ || now < next_) return;
+    next_ = now + kBarInterval;
+    const double seconds = std::max(absl::ToDoubleSeconds(now - start_), 1e-3);
+    const double megabytes = static_cast<double>(ingest.position() - ingest.resumed_from()) / 1e6;
+    std::string line = absl::StrFormat("%d records, %.1f MB/s", ingest.records(), megabytes / seconds);
+    if (total_bytes_ > 0) {
+      const double share = static_cast<double>(ingest.position()) / static_cast<double>(total_bytes_);
+      line = absl::StrFormat("%3.0f %%  %s", 100 * share, line);
+    }
+    if (!ingest.trouble().empty()) StrAppend(&line, "  (", ingest.trouble(), ")");
+    absl::FPrintF(stderr, "\r%s\x1b[K", line);
+    drawn_ = true;
+  }
+  void Clear() {
+    if (drawn_) absl::FPrintF(stderr, "\r\x1b[K");
+    drawn_ = false;
+  }
+
+ private:
+  const Clock& clock_;
+  const uint64_t total_bytes_;
+  const bool shown_;
+  const absl::Duration start_;
+  absl::Duration next_;
+  bool drawn_ = false;
+};
+
+// One submission, from the connection on.
+class Submission {
+ public:
+  Submission(const SubmitFlags& flags, const JobSpec& spec, InputReader& input, KeyExtractor& extractor,
+             Bus& bus)
+      : flags_(flags),
+        spec_(spec),
+        input_(input),
+        extractor_(extractor),
+        bus_(bus),
+        clock_(SystemClock()),
+        start_(clock_.Monotonic()) {}
+
+  absl::Status Run() {
+    JobRequest request;
+    request.spec = &spec_;
+    request.inputs = input_.Identities();
+    request.new_uid = RandomHex();
+    request.now_ms = absl::ToUnixMillis(clock_.Now());
+    request.replicas = static_cast<int>(flags_.replicas);
+    const absl::StatusOr<JobRecord> job = EnsureJob(bus_, request);
+    if (!job.ok()) return job.status();
+    uid_ = job->uid;
+
+    if (const absl::Status looked = LookAtEnd(); !looked.ok()) return looked;
+    const absl::StatusOr<KeyValue> fed = bus_.GetKey(kAssignmentsBucket, StrCat("fed.", uid_));
+    if (fed.ok()) {
+      const absl::StatusOr<InputFed> counts = DecodeInputFed(fed->value);
+      if (!counts.ok()) return counts.status();
+      records_ = counts->records;
+      rejected_ = counts->rejected;
+      Say(StrCat("job ", spec_.name, ": all ", records_, " records were fed before; nothing to do"));
+    } else if (!absl::IsNotFound(fed.status())) {
+      return fed.status();
+    } else if (!final_.has_value()) {
+      if (const absl::Status done = Feed(); !done.ok()) return done;
+    }
+    return flags_.wait ? WaitForEnd() : absl::OkStatus();
+  }
+
+  std::string Json() const {
+    const nlohmann::ordered_json json = {{"job", spec_.name},
+                                         {"uid", uid_},
+                                         {"records", records_},
+                                         {"rejected", rejected_},
+                                         {"state", final_.has_value() ? final_->state : "running"}};
+    return json.dump() + "\n";
+  }
+
+  // What the job's end means to scripts.
+  int ExitCode() const {
+    if (!final_.has_value() || final_->state == "completed") return kExitDone;
+    return final_->state == "failed" ? kExitJobFailed : kExitFailed;
+  }
+
+ private:
+  absl::Status LookAtEnd() {
+    const absl::StatusOr<KeyValue> ended = bus_.GetKey(kAssignmentsBucket, StrCat("final.", uid_));
+    if (!ended.ok()) return absl::IsNotFound(ended.status()) ? absl::OkStatus() : ended.status();
+    const absl::StatusOr<FinalStatus> final = DecodeFinalStatus(ended->value);
+    if (!final.ok()) return final.status();
+    final_ = *final;
+    if (final_->state != "completed") {
+      Say(StrCat("job ", spec_.name, " ", final_->state, final_->reason.empty() ? "" : ": ", final_->reason));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckTime() const {
+    if (const absl::Status stopped = CheckInterrupted(); !stopped.ok()) {
+      Say(StrCat("interrupted; job ", spec_.name, " is left as it is, the same command goes on"));
+      return stopped;
+    }
+    if (clock_.Monotonic() - start_ < flags_.timeout) return absl::OkStatus();
+    return absl::DeadlineExceededError(StrCat("job ", spec_.name, " did not come that far within --timeout ",
+                                              absl::FormatDuration(flags_.timeout),
+                                              " — it is left as it is; the same command goes on"));
+  }
+
+  absl::StatusOr<IngestOptions> Options() {
+    const absl::StatusOr<ServerInfo> server = bus_.Server();
+    if (!server.ok()) return server.status();
+    IngestOptions options;
+    options.job = spec_.name;
+    options.uid = uid_;
+    options.partitions = spec_.partitions;
+    options.claimer = RandomHex();
+    options.max_message_bytes =
+        static_cast<size_t>(std::max<int64_t>(kMessageSlackBytes, server->max_payload - kMessageSlackBytes));
+    return options;
+  }
+
+  absl::Status Feed() {
+    absl::StatusOr<IngestOptions> options = Options();
+    if (!options.ok()) return options.status();
+    Ingest ingest(*std::move(options), bus_, clock_, input_, extractor_);
+    Bar bar(clock_, input_.total_bytes());
+    const absl::Duration begun = clock_.Monotonic();
+    const absl::Status fed = Drive(ingest, bar);
+    bar.Clear();
+    records_ = ingest.records();
+    rejected_ = ingest.rejected();
+    if (!fed.ok() || final_.has_value()) return fed;
+    const double seconds = absl::ToDoubleSeconds(clock_.Monotonic() - begun);
+    std::string line = absl::StrFormat("job %s: %d records fed in %.2f s", spec_.name, records_, seconds);
+    if (rejected_ > 0)
+      StrAppend(&line, ", ", rejected_, " lines rejected (see `coordinator dead-letters list ", spec_.name,
+                "`)");
+    if (ingest.resumed_from() > 0) StrAppend(&line, ", resumed at byte ", ingest.resumed_from());
+    Say(line);
+    return absl::OkStatus();
+  }
+
+  absl::Status Drive(Ingest& ingest, Bar& bar) {
+    std::vector<BusEvent> events;
+    absl::Duration look_at = clock_.Monotonic() + kAskInterval;
+    std::string told;
+    while (!ingest.done()) {
+      const bool more = ingest.Pump();
+      events.clear();
+      bus_.Poll(more ? absl::ZeroDuration() : kIdleWait, kEventsPerPoll, &events);
+      for (const BusEvent& event : events) ingest.Handle(event);
+      if (const absl::Status time = CheckTime(); !time.ok()) return time;
+      bar.Show(ingest);
+      if (clock_.Monotonic() < look_at) continue;
+      look_at = clock_.Monotonic() + kAskInterval;
+      if (ingest.trouble() != told) {
+        told = ingest.trouble();
+        bar.Clear();
+        if (!told.empty()) Say(told);
+      }
+      // A job that was cancelled or failed meanwhile takes nothing more. That it cannot be asked is no harm.
+      if (LookAtEnd().ok() && final_.has_value()) return absl::OkStatus();
+    }
+    return ingest.status();
+  }
+
+  absl::Status WaitForEnd() {
+    while (!final_.has_value()) {
+      if (const absl::Status time = CheckTime(); !time.ok()) return time;
+      if (const absl::Status looked = LookAtEnd();
+          !looked.ok() && !absl::IsUnavailable(looked) && !absl::IsDeadlineExceeded(looked)) {
+        return looked;
+      }
+      if (!final_.has_value()) clock_.Sleep(kFinalPoll);
+    }
+    if (final_->state == "completed") {
+      Say(absl::StrFormat("job %s completed: %d records in, %d results, %d dead letters, %.2f s in all",
+                          spec_.name, final_->records_in, final_->records_out, final_->dead_letters,
+                          absl::ToDoubleSeconds(clock_.Monotonic() - start_)));
+    }
+    return absl::OkStatus();
+  }
+
+  const SubmitFlags& flags_;
+  const JobSpec& spec_;
+  InputReader& input_;
+  KeyExtractor& extractor_;
+  Bus& bus_;
+  Clock& clock_;
+  const absl::Duration start_;
+  std::string uid_;
+  std::optional<FinalStatus> final_;
+  uint64_t records_ = 0;
+  uint64_t rejected_ = 0;
+};
+
+}  // namespace
+
+int RunSubmit(const Arguments& arguments) {
+  SubmitFlags flags;
+  CommandLine command(
+      "coordinator submit JOB.yaml [--input FILE|-]... [--name NAME] [--set PATH=VALUE]... [--wait]",
+      "Creates a job and feeds its input. Run again after an interruption, it goes on where it was.",
+      "coordinator submit delays.yaml --input flights.jsonl --wait");
+  command.flags().Positional("JOB.yaml", &flags.file);
+  command.flags().Add("input", &flags.inputs, "FILE|-",
+                      "what to read, in this order; gzip is recognised; - is stdin");
+  command.flags().Add("name", &flags.name, "NAME", "the job's name, instead of the file's");
+  command.flags().Add("set", &flags.sets, "PATH=VALUE",
+                      "changes the job file: partitions=4, source.format=csv");
+  command.flags().AddSwitch("wait", &flags.wait, "wait until the job has ended");
+  command.flags().Add("timeout", &flags.timeout, "give up after this long (exit code 4)");
+  command.flags().Add("replicas", &flags.replicas, "N", "copies of each new stream, in a NATS cluster");
+  command.AddOutput({"text", "json"});
+  command.AddConnection();
+  if (const std::optional<int> code = command.Parse(arguments); code.has_value()) return *code;
+
+  const absl::StatusOr<JobSpec> spec = ReadJob(flags);
+  if (!spec.ok()) return Fail(spec.status());
+  // Expressions that do not compile are told here, before anything is made.
+  const absl::Status compiled = Pipeline::Create(*spec, {}).status();
+  if (!compiled.ok()) return Fail(compiled);
+  const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
+  if (!extractor.ok()) return Fail(extractor.status());
+  if (flags.inputs.empty()) {
+    return Fail(absl::InvalidArgumentError(StrCat("no input — say what to feed to job ", spec->name,
+                                                  ": --input FILE, or --input - for standard input")));
+  }
+  InputOptions input_options;
+  input_options.max_line_bytes = spec->source.max_record_bytes;
+  input_options.has_header = spec->source.format == Format::kCsv;
+  const absl::StatusOr<std::unique_ptr<InputReader>> input = InputReader::Open(flags.inputs, input_options);
+  if (!input.ok()) return Fail(input.status());
+
+  const absl::StatusOr<std::unique_ptr<Bus>> bus = command.Connect();
+  if (!bus.ok()) return Fail(bus.status());
+  Submission submission(flags, *spec, **input, **extractor, **bus);
+  if (const absl::Status done = submission.Run(); !done.ok()) return Fail(done);
+  if (command.json()) {
+    if (const absl::Status written = WriteOut(submission.Json()); !written.ok()) return Fail(written);
+  }
+  return submission.ExitCode();
+}
+
+}  // namespace millrace

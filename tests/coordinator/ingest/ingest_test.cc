@@ -1,0 +1,332 @@
+#include "coordinator/ingest/ingest.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+
+#include "common/cluster/documents.h"
+#include "common/frame/writer_cursors.h"
+#include "common/names.h"
+#include "common/partitioner.h"
+#include "common/strings.h"
+#include "coordinator/ingest/rejected_line.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_bus.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kJob[] = "j";
+constexpr char kUid[] = "0123456789abcdef";
+constexpr uint32_t kPartitions = 3;
+constexpr SegmentId kSegment(0);
+
+// An ingest with a connection and an input of its own: a process that can be killed.
+struct Process {
+  std::unique_ptr<MemoryBus> bus;
+  std::unique_ptr<InputReader> input;
+  std::unique_ptr<KeyExtractor> extractor;
+  std::unique_ptr<Ingest> ingest;
+
+  void Step() {
+    ingest->Pump();
+    std::vector<BusEvent> events;
+    bus->Poll(absl::ZeroDuration(), 3, &events);
+    for (const BusEvent& event : events) ingest->Handle(event);
+  }
+};
+
+class IngestTest : public testing::Test {
+ protected:
+  IngestTest() : broker_(clock_), admin_(broker_.Connect()) {
+    std::string pattern = testing::TempDir() + "/ingest-XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+    Reset();
+  }
+  ~IngestTest() override { std::filesystem::remove_all(folder_); }
+
+  // Empty streams and buckets, as submit makes them.
+  void Reset() {
+    for (const char* bucket : {kEpochsBucket, kAssignmentsBucket}) {
+      broker_.DeleteStream(StrCat("KV_", bucket));
+      EXPECT_TRUE(admin_->CreateBucket(bucket).ok());
+    }
+    Make(DeadLetterStream(kJob), DeadLetterSubjects(kJob), absl::Minutes(2));
+    for (uint32_t p = 0; p < kPartitions; ++p) MakeInput(p);
+  }
+  void MakeInput(uint32_t p) {
+    Make(InputStream(kJob, kSegment, PartitionId(p)), InputSubject(kJob, kSegment, PartitionId(p)),
+         absl::Seconds(1));
+  }
+  void Make(const std::string& name, const std::string& subject, absl::Duration window) {
+    broker_.DeleteStream(name);
+    StreamConfig config;
+    config.name = name;
+    config.subjects = {subject};
+    config.duplicate_window = window;
+    EXPECT_TRUE(admin_->CreateStream(config).ok());
+  }
+
+  void WriteInput(const std::vector<std::string>& lines) {
+    std::ofstream file(folder_ + "/in", std::ios::binary);
+    for (const std::string& line : lines) file << line << "\n";
+  }
+
+  // Every seventh line is no record. Gives the keys of the others.
+  std::vector<std::string> WriteMixedInput(int lines) {
+    std::vector<std::string> text;
+    std::vector<std::string> keys;
+    for (int i = 0; i < lines; ++i) {
+      if (i % 7 == 3) {
+        text.push_back(i % 2 == 0 ? "{\"broken" : std::string(200, 'x'));
+        continue;
+      }
+      keys.push_back(StrCat("key-", i));
+      text.push_back(StrCat("{\"k\":\"key-", i, "\"}"));
+    }
+    WriteInput(text);
+    return keys;
+  }
+
+  Process Start() {
+    Process process;
+    process.bus = broker_.Connect();
+    InputOptions input;
+    input.max_line_bytes = 100;
+    process.input = *InputReader::Open({folder_ + "/in"}, input);
+    JobSpec spec;
+    spec.key.paths = {"k"};
+    process.extractor = *KeyExtractor::Create(spec);
+    IngestOptions options;
+    options.job = kJob;
+    options.uid = kUid;
+    options.partitions = kPartitions;
+    options.claimer = StrCat("claimer-", ++started_);
+    options.max_frame_records = 3;
+    options.append.ack_deadline = absl::Seconds(2);
+    process.ingest =
+        std::make_unique<Ingest>(options, *process.bus, clock_, *process.input, *process.extractor);
+    return process;
+  }
+
+  absl::Status Finish(Process& process) {
+    for (int i = 0; i < 5000 && !process.ingest->done(); ++i) {
+      process.Step();
+      clock_.Advance(absl::Milliseconds(10));
+    }
+    return process.ingest->done() ? process.ingest->status() : absl::DeadlineExceededError("still at work");
+  }
+
+  std::vector<Message> ReadStream(const std::string& stream) {
+    const auto bus = broker_.Connect();
+    ReaderOptions options;
+    options.stream = stream;
+    options.window_messages = 1 << 20;
+    options.window_bytes = 1 << 30;
+    bus->OpenReader(options);
+    std::vector<Message> messages;
+    std::vector<BusEvent> events;
+    while (bus->Poll(absl::ZeroDuration(), 1000, &events) > 0) {
+      for (BusEvent& event : events) {
+        if (event.type == BusEvent::Type::kMessage) messages.push_back(std::move(event.message));
+      }
+      events.clear();
+    }
+    return messages;
+  }
+
+  // What a reader under R3 takes of a partition.
+  struct Taken {
+    std::vector<std::string> keys;
+    WriterCursors::Cursor cursor;
+  };
+  Taken Take(uint32_t partition) {
+    Taken taken;
+    WriterCursors cursors(kUid);
+    for (const Message& message : ReadStream(InputStream(kJob, kSegment, PartitionId(partition)))) {
+      const auto header = ParseMessageHeader(message.header);
+      EXPECT_TRUE(header.ok());
+      const bool ended = cursors.Get(kIngestWriter).ended;
+      if (cursors.Offer(*header) != WriterCursors::Verdict::kTake) continue;
+      EXPECT_FALSE(ended && header->kind == FrameKind::kData) << "data behind the end mark";
+      const auto frame = FrameView::Parse(message.payload);
+      EXPECT_TRUE(frame.ok()) << frame.status();
+      RecordView record;
+      for (auto cursor = frame->records(); cursor.Next(&record);) taken.keys.emplace_back(record.key);
+    }
+    taken.cursor = cursors.Get(kIngestWriter);
+    return taken;
+  }
+
+  void ExpectAllTakenOnce(const std::vector<std::string>& keys, uint64_t rejected) {
+    for (uint32_t p = 0; p < kPartitions; ++p) {
+      std::vector<std::string> expected;
+      for (const std::string& key : keys) {
+        if (PartitionOf(key, kPartitions) == PartitionId(p)) expected.push_back(key);
+      }
+      const Taken taken = Take(p);
+      EXPECT_EQ(taken.keys, expected) << "partition " << p;
+      EXPECT_TRUE(taken.cursor.ended) << "partition " << p;
+      EXPECT_EQ(taken.cursor.records, expected.size()) << "partition " << p;
+    }
+    std::set<uint64_t> letters;
+    for (const Message& message : ReadStream(DeadLetterStream(kJob))) {
+      const auto letter = DecodeRejectedLine(kUid, message.payload);
+      ASSERT_TRUE(letter.has_value()) << message.payload;
+      letters.insert(letter->position);
+    }
+    EXPECT_EQ(letters.size(), rejected);
+    const auto fed = admin_->GetKey(kAssignmentsBucket, StrCat("fed.", kUid));
+    ASSERT_TRUE(fed.ok());
+    EXPECT_EQ(DecodeInputFed(fed->value)->records, keys.size());
+    EXPECT_EQ(DecodeInputFed(fed->value)->rejected, rejected);
+  }
+
+  void DisturbAtRandom(std::mt19937& random, MemoryBus& bus) {
+    switch (random() % 12) {
+      case 0:
+        return bus.HoldAppends();
+      case 1:
+        return bus.ReleaseAppends(random() % 4);
+      case 2:
+        return bus.DropHeldAppends();
+      case 3:
+        return bus.HoldAcks();
+      case 4:
+        return bus.DropHeldAcks();
+      case 5:
+        return bus.ReleaseAcks();
+      case 6:
+        return clock_.Advance(absl::Seconds(3));
+      case 7:
+        bus.Disconnect();
+        return bus.Reconnect();
+      default:
+        return;
+    }
+  }
+
+  ManualClock clock_;
+  MemoryBroker broker_;
+  std::unique_ptr<MemoryBus> admin_;
+  std::string folder_;
+  int started_ = 0;
+};
+
+TEST_F(IngestTest, FeedsEveryRecordOnceAndEndsEveryPartition) {
+  const auto keys = WriteMixedInput(70);
+  Process process = Start();
+  ASSERT_EQ(Finish(process), absl::OkStatus());
+  ExpectAllTakenOnce(keys, 10);
+}
+
+TEST_F(IngestTest, EndsEveryPartitionOfAnEmptyInput) {
+  WriteInput({});
+  Process process = Start();
+  ASSERT_EQ(Finish(process), absl::OkStatus());
+  ExpectAllTakenOnce({}, 0);
+}
+
+TEST_F(IngestTest, GoesOnWhereTheStreamsSayAfterAKillAtAnyStep) {
+  for (int kill_at = 0; kill_at < 60 && !HasFailure(); ++kill_at) {
+    SCOPED_TRACE(kill_at);
+    Reset();
+    const auto keys = WriteMixedInput(50);
+    {
+      Process process = Start();
+      for (int i = 0; i < kill_at && !process.ingest->done(); ++i) process.Step();
+    }
+    Process process = Start();
+    ASSERT_EQ(Finish(process), absl::OkStatus());
+    ExpectAllTakenOnce(keys, 7);
+  }
+}
+
+TEST_F(IngestTest, HoldsWithKillsLostAppendsAndLostAcksInAnyOrder) {
+  for (uint32_t seed = 1; seed <= 200 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    Reset();
+    std::mt19937 random(seed);
+    const auto keys = WriteMixedInput(40);
+    for (uint32_t kills = random() % 4; kills > 0; --kills) {
+      Process process = Start();
+      for (uint32_t steps = random() % 60; steps > 0 && !process.ingest->done(); --steps) {
+        DisturbAtRandom(random, *process.bus);
+        process.Step();
+      }
+    }
+    Process last = Start();
+    ASSERT_EQ(Finish(last), absl::OkStatus());
+    ExpectAllTakenOnce(keys, 6);
+  }
+}
+
+TEST_F(IngestTest, LetsTheLaterOfTwoWin) {
+  for (int begin_second_at = 0; begin_second_at < 30 && !HasFailure(); ++begin_second_at) {
+    SCOPED_TRACE(begin_second_at);
+    Reset();
+    const auto keys = WriteMixedInput(50);
+    Process first = Start();
+    for (int i = 0; i < begin_second_at; ++i) first.Step();
+    Process second = Start();
+    for (int i = 0; i < 5000 && !(first.ingest->done() && second.ingest->done()); ++i) {
+      first.Step();
+      second.Step();
+      clock_.Advance(absl::Milliseconds(10));
+    }
+    ASSERT_TRUE(first.ingest->done() && second.ingest->done());
+    // Who claims first is not who was started first when both are started at once.
+    const bool first_is_later = first.ingest->epoch() > second.ingest->epoch();
+    const absl::Status later = first_is_later ? first.ingest->status() : second.ingest->status();
+    const absl::Status earlier = first_is_later ? second.ingest->status() : first.ingest->status();
+    EXPECT_EQ(later, absl::OkStatus());
+    EXPECT_TRUE(earlier.ok() || absl::IsAborted(earlier)) << earlier;
+    ExpectAllTakenOnce(keys, 7);
+  }
+}
+
+TEST_F(IngestTest, WaitsForRoomInAFullStream) {
+  const auto keys = WriteMixedInput(50);
+  Process process = Start();
+  process.bus->RefuseAppends(absl::ResourceExhaustedError("maximum bytes exceeded"));
+  for (int i = 0; i < 500; ++i) {
+    process.Step();
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_FALSE(process.ingest->done());
+  EXPECT_THAT(process.ingest->trouble(), testing::HasSubstr("waiting for room"));
+  process.bus->RefuseAppends(absl::OkStatus());
+  ASSERT_EQ(Finish(process), absl::OkStatus());
+  ExpectAllTakenOnce(keys, 7);
+}
+
+TEST_F(IngestTest, GivesUpWhenNothingIsAnsweredForLong) {
+  WriteMixedInput(50);
+  Process process = Start();
+  process.bus->HoldAppends();
+  for (int i = 0; i < 500 && !process.ingest->done(); ++i) {
+    process.Step();
+    clock_.Advance(absl::Seconds(1));
+  }
+  EXPECT_TRUE(absl::IsUnavailable(process.ingest->status())) << process.ingest->status();
+}
+
+TEST_F(IngestTest, RefusesInputThatGrewBehindAnEndMark) {
+  WriteInput({R"({"k":"a"})"});
+  Process first = Start();
+  ASSERT_EQ(Finish(first), absl::OkStatus());
+  // As if it had died when only the partition of "a" had its end mark.
+  for (uint32_t p = 0; p < kPartitions; ++p) {
+    if (PartitionOf("a", kPartitions) != PartitionId(p)) MakeInput(p);
+  }
+  WriteInput({R"({"k":"a"})", R"({"k":"a"})"});
+  Process second = Start();
+  EXPECT_TRUE(absl::IsFailedPrecondition(Finish(second)));
+}
+
+}  // namespace
+}  // namespace millrace
