@@ -34,5 +34,6 @@ int RunDeadLetters(const Arguments& arguments);
 int RunVerify(const Arguments& arguments);
 int RunDoctor(const Arguments& arguments);
 int RunBench(const Arguments& arguments);
+int RunCompletion(const Arguments& arguments);
 
 }  // namespace millrace

@@ -17,23 +17,23 @@
 
 namespace millrace {
 
-Command::Command(const std::string& usage, const std::string& what, const std::string& example)
+CommandLine::CommandLine(const std::string& usage, const std::string& what, const std::string& example)
     : flags_(usage, what, example) {}
 
-void Command::AddOutput(std::vector<std::string> choices) {
+void CommandLine::AddOutput(std::vector<std::string> choices) {
   output_choices_ = std::move(choices);
   output_ = output_choices_.front();
   flags_.Add("output", &output_, absl::StrJoin(output_choices_, "|"), "how to print");
   flags_.AddShort('o', "output");
 }
 
-void Command::AddConnection() {
+void CommandLine::AddConnection() {
   connects_ = true;
-  common_.log_level = "warn";
+  common_.log_level = "warning";
   common_.AddTo(flags_);
 }
 
-std::optional<int> Command::Parse(const std::vector<std::string>& arguments) {
+std::optional<int> CommandLine::Parse(const std::vector<std::string>& arguments) {
   const auto outcome = flags_.Parse(arguments);
   if (!outcome.ok()) return Fail(outcome.status());
   if (!outcome->proceed) return outcome->exit_code;
@@ -48,7 +48,7 @@ std::optional<int> Command::Parse(const std::vector<std::string>& arguments) {
   return std::nullopt;
 }
 
-absl::StatusOr<std::unique_ptr<Bus>> Command::Connect() const {
+absl::StatusOr<std::unique_ptr<Bus>> CommandLine::Connect() const {
   NatsOptions options;
   options.url = common_.nats;
   options.creds = common_.creds;

@@ -17,9 +17,9 @@
 namespace millrace {
 
 // One command's command line. Not thread-safe.
-class Command {
+class CommandLine {
  public:
-  Command(const std::string& usage, const std::string& what, const std::string& example);
+  CommandLine(const std::string& usage, const std::string& what, const std::string& example);
 
   Flags& flags() { return flags_; }
   // Adds `-o, --output` with these choices; the first is the default.

@@ -11,7 +11,7 @@ HttpResponse Error(int status, std::string_view message) {
   return {status, "application/json", ViewJson{{"error", message}}.dump() + "\n"};
 }
 
-HttpResponse Json(const ViewJson& json) {
+HttpResponse JsonResponse(const ViewJson& json) {
   return {200, "application/json", json.dump(-1, ' ', false, ViewJson::error_handler_t::replace) + "\n"};
 }
 
@@ -42,8 +42,8 @@ HttpResponse Api::AnswerForCluster(const HttpRequest& request) const {
   const Cluster cluster =
       DecodeCluster(state.snapshot->jobs, state.snapshot->workers, state.snapshot->assignments);
   if (request.path == "/") return {200, "text/html; charset=utf-8", FrontPage(cluster)};
-  if (request.path == "/api/v1/jobs") return Json(JobsView(cluster));
-  if (request.path == "/api/v1/workers") return Json(WorkersView(cluster));
+  if (request.path == "/api/v1/jobs") return JsonResponse(JobsView(cluster));
+  if (request.path == "/api/v1/workers") return JsonResponse(WorkersView(cluster));
 
   const auto name = request.query.find("job");
   if (name == request.query.end()) return Error(400, "which job? — try ?job=NAME");
@@ -52,8 +52,8 @@ HttpResponse Api::AnswerForCluster(const HttpRequest& request) const {
   const auto logs = ReadPartitionLogs(*state.bus, cluster, *job);
   if (!logs.ok()) return FromStatus(logs.status());
   const int64_t now_ms = absl::ToUnixMillis(clock_.Now());
-  return Json(request.path == "/api/v1/status" ? StatusView(cluster, *job, *logs, now_ms)
-                                               : PartitionsView(cluster, *job, *logs, now_ms));
+  return JsonResponse(request.path == "/api/v1/status" ? StatusView(cluster, *job, *logs, now_ms)
+                                                       : PartitionsView(cluster, *job, *logs, now_ms));
 }
 
 }  // namespace millrace

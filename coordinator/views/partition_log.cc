@@ -8,10 +8,9 @@
 namespace millrace {
 namespace {
 
-constexpr SegmentId kOnlySegment{0};
 // Ticks and a stranger or two may stand behind the ingest's last message; so far back it is looked for.
 constexpr uint64_t kLookBackMessages = 4;
-constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kNsPerMilli = 1'000'000;
 
 absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::string& stream,
                                                         const JobRecord& job, const StreamInfo& info) {
@@ -64,7 +63,7 @@ absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Clus
     logs[p].records = *records;
     const auto next = bus.GetMessage(stream, applied + 1);
     if (next.ok()) {
-      logs[p].oldest_ms = next->time_ns / kNsPerMs;
+      logs[p].oldest_ms = next->time_ns / kNsPerMilli;
     } else if (!absl::IsNotFound(next.status())) {
       return next.status();
     }

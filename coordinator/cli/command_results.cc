@@ -1,0 +1,194 @@
+// results: what a job put out, as lines.
+#include <algorithm>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/clock.h"
+#include "common/names.h"
+#include "common/strings.h"
+#include "common/units.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/context.h"
+#include "coordinator/results/result_line.h"
+#include "coordinator/results/result_reader.h"
+#include "coordinator/views/cluster.h"
+
+namespace millrace {
+namespace {
+
+constexpr size_t kWriteBytes = 256 << 10;                // lines gathered before a write
+constexpr uint64_t kMaxLatestBytes = uint64_t{2} << 30;  // what --latest may hold in memory
+
+struct ResultsRequest {
+  std::string job;
+  bool follow = false;
+  bool latest = false;
+  std::optional<std::string> key;
+  std::optional<int64_t> partition;
+  int64_t from = 0;
+};
+
+// Forms lines and writes them in large pieces.
+class LinePrinter {
+ public:
+  explicit LinePrinter(std::string form) : form_(std::move(form)) { buffer_.reserve(kWriteBytes * 2); }
+
+  absl::Status Format(PartitionId partition, const RecordView& record, std::string* out) {
+    if (form_ == "csv") return csv_.Append(record, partition, out);
+    if (form_ == "raw") {
+      AppendRawLine(record, out);
+    } else {
+      AppendResultLine(record, partition, out);
+    }
+    return absl::OkStatus();
+  }
+  absl::Status Print(PartitionId partition, const RecordView& record) {
+    if (const absl::Status status = Format(partition, record, &buffer_); !status.ok()) return status;
+    return buffer_.size() < kWriteBytes ? absl::OkStatus() : Flush();
+  }
+  absl::Status Flush() {
+    const absl::Status status = WriteOut(buffer_);
+    buffer_.clear();
+    return status;
+  }
+
+ private:
+  const std::string form_;
+  CsvResultWriter csv_;
+  std::string buffer_;
+};
+
+// The last line of each key, held in memory and printed in the order of their labels.
+class LatestLines {
+ public:
+  absl::Status Add(std::string_view key, std::string line) {
+    auto [at, is_new] = lines_.try_emplace(std::string(key));
+    bytes_ += line.size() + (is_new ? key.size() : 0);
+    bytes_ -= at->second.line.size();
+    at->second = {next_++, std::move(line)};
+    if (bytes_ <= kMaxLatestBytes) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        StrCat("the latest results take more than ", FormatSize(kMaxLatestBytes),
+               " of memory — too many keys — try --partition, one at a time"));
+  }
+  absl::Status Print() {
+    std::vector<Latest*> order;
+    for (auto& [key, latest] : lines_) order.push_back(&latest);
+    std::sort(order.begin(), order.end(),
+              [](const Latest* a, const Latest* b) { return a->number < b->number; });
+    std::string buffer;
+    for (const Latest* latest : order) {
+      buffer += latest->line;
+      if (buffer.size() < kWriteBytes) continue;
+      if (const absl::Status status = WriteOut(buffer); !status.ok()) return status;
+      buffer.clear();
+    }
+    return WriteOut(buffer);
+  }
+
+ private:
+  struct Latest {
+    uint64_t number = 0;
+    std::string line;
+  };
+  absl::flat_hash_map<std::string, Latest> lines_;
+  uint64_t next_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+absl::StatusOr<ResultQuery> QueryOf(const ResultsRequest& request, const JobRecord& job) {
+  ResultQuery query;
+  query.key = request.key;
+  query.from_offset = static_cast<uint64_t>(request.from);
+  if (request.partition) {
+    if (*request.partition < 0 || *request.partition >= job.partitions) {
+      return absl::InvalidArgumentError(StrCat("--partition ", *request.partition, " — job `", job.name,
+                                               "` has partitions 0 to ", job.partitions - 1));
+    }
+    query.partition = static_cast<uint32_t>(*request.partition);
+  }
+  return query;
+}
+
+absl::Status PrintLatest(ResultReader& reader, const std::string& form) {
+  LatestLines latest;
+  LinePrinter printer(form);
+  const absl::Status status =
+      reader.ReadAll([&](PartitionId partition, const RecordView& record) -> absl::Status {
+        std::string line;
+        if (const absl::Status formed = printer.Format(partition, record, &line); !formed.ok()) return formed;
+        return latest.Add(record.key, std::move(line));
+      });
+  return status.ok() ? latest.Print() : status;
+}
+
+absl::Status PrintResults(Bus& bus, const ResultsRequest& request, const std::string& form) {
+  const auto cluster = ReadCluster(bus);
+  if (!cluster.ok()) return cluster.status();
+  const auto job = RequireJob(*cluster, request.job);
+  if (!job.ok()) return job.status();
+  const auto query = QueryOf(request, *job);
+  if (!query.ok()) return query.status();
+  ResultReader reader(bus, SystemClock(), *job, *query);
+  if (request.latest) return PrintLatest(reader, form);
+
+  LinePrinter printer(form);
+  const auto print = [&](PartitionId partition, const RecordView& record) {
+    return printer.Print(partition, record);
+  };
+  if (!request.follow) {
+    const absl::Status status = reader.ReadAll(print);
+    return status.ok() ? printer.Flush() : status;
+  }
+  const auto over = [&]() -> absl::StatusOr<bool> {
+    const auto entry = bus.GetKey(kAssignmentsBucket, StrCat("final.", job->uid));
+    if (absl::IsNotFound(entry.status())) return false;
+    if (!entry.ok()) return entry.status();
+    return true;
+  };
+  return reader.Follow(print, over, [&] { return printer.Flush(); });
+}
+
+absl::Status CheckRequest(const ResultsRequest& request, const std::string& form) {
+  if (request.follow && request.latest) {
+    return absl::InvalidArgumentError(
+        "--follow with --latest — which line is a key's last is known only at the end — leave one of them "
+        "out");
+  }
+  if (request.latest && form == "csv") {
+    return absl::InvalidArgumentError(
+        "--latest with -o csv — the columns would be those of a line that is not printed — try -o jsonl");
+  }
+  if (request.from < 0) return absl::InvalidArgumentError("--from — offsets count from 1");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int RunResults(const Arguments& arguments) {
+  ResultsRequest request;
+  std::string key;
+  CommandLine command(
+      "coordinator results JOB [--follow] [--latest] [--key K] [--partition P] [--from OFFSET] [-o "
+      "jsonl|csv|raw]",
+      "Prints a job's results, each once, in partition order.",
+      "coordinator results delays --latest --key ATL");
+  command.AddConnection();
+  command.AddOutput({"jsonl", "csv", "raw"});
+  Flags& flags = command.flags();
+  flags.Positional("JOB", &request.job);
+  flags.AddSwitch("follow", &request.follow, "print what comes until the job is over");
+  flags.AddSwitch("latest", &request.latest,
+                  "only the last result of each key (held in memory, up to 2 GiB)");
+  flags.Add("key", &key, "K", "only this key's");
+  flags.Add("partition", &request.partition, "P", "only this partition's");
+  flags.Add("from", &request.from, "OFFSET", "only labels of this input offset and later ones");
+  if (const auto exit = command.Parse(arguments)) return *exit;
+  if (!key.empty()) request.key = key;
+  if (const absl::Status s = CheckRequest(request, command.output()); !s.ok()) return Fail(s);
+  const auto bus = command.Connect();
+  if (!bus.ok()) return Fail(bus.status());
+  const absl::Status status = PrintResults(**bus, request, command.output());
+  return status.ok() ? kExitDone : Fail(status);
+}
+
+}  // namespace millrace

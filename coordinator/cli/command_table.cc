@@ -1,0 +1,35 @@
+#include "coordinator/cli/command_table.h"
+
+#include <algorithm>
+
+namespace millrace {
+
+const std::vector<CommandEntry>& CommandTable() {
+  static const auto& table = *new std::vector<CommandEntry>{
+      {"dev", "a whole cluster on this machine, to try things", RunDev, {}},
+      {"serve", "the service: leads, assigns, answers HTTP", RunServe, {}},
+      {"submit", "make a job and feed its input", RunSubmit, {}},
+      {"jobs", "the jobs and how they are doing", RunJobs, {}},
+      {"status", "one job: state, records, lag", RunStatus, {}},
+      {"partitions", "a job's partitions: who owns them, how far they are", RunPartitions, {}},
+      {"workers", "the workers, their load and their leases", RunWorkers, {}},
+      {"results", "what a job put out, each result once", RunResults, {}},
+      {"pause", "let a job rest", RunPause, {}},
+      {"resume", "let a paused job go on", RunResume, {}},
+      {"cancel", "end a job before its input does", RunCancel, {}},
+      {"delete", "delete a job with all that belongs to it", RunDelete, {}},
+      {"dead-letters", "records that could not be handled, and why", RunDeadLetters, {"list", "show"}},
+      {"doctor", "is this NATS, disk, clock, process fit for it?", RunDoctor, {}},
+      {"completion", "completion for bash, zsh or fish", RunCompletion, {"bash", "zsh", "fish"}},
+  };
+  return table;
+}
+
+const CommandEntry* FindCommand(std::string_view name) {
+  const auto& table = CommandTable();
+  const auto found =
+      std::find_if(table.begin(), table.end(), [&](const CommandEntry& entry) { return entry.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+}  // namespace millrace

@@ -1,0 +1,155 @@
+#include "coordinator/cli/job_commands.h"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "common/cluster/key_view.h"
+#include "common/names.h"
+#include "common/strings.h"
+#include "coordinator/cli/context.h"
+
+namespace millrace {
+namespace {
+
+std::string RandomId() {
+  std::random_device device;
+  return absl::StrFormat("%08x%08x", device(), device());
+}
+
+// Makes the next free `cmd.<uid>.<n>`. Another command line may take the same number first.
+absl::Status MakeCommandKey(Bus& bus, const Cluster& cluster, const JobRecord& job, JobVerb verb) {
+  const std::string document = Encode(Command{VerbName(verb), RandomId()});
+  const auto used = cluster.commands.find(job.uid);
+  uint64_t number = used == cluster.commands.end() ? 0 : used->second;
+  for (int i = 0; i < kMaxCommandTries; ++i) {
+    const auto made = bus.CreateKey(kAssignmentsBucket, StrCat("cmd.", job.uid, ".", ++number), document);
+    if (!absl::IsAlreadyExists(made.status())) return made.status();
+  }
+  return absl::AbortedError(StrCat("cannot ask to ", VerbName(verb), " `", job.name, "` — ", kMaxCommandTries,
+                                   " others ask at the same time — try again"));
+}
+
+absl::Status DeleteStreams(Bus& bus, const JobRecord& job) {
+  const auto names = bus.ListStreams();
+  if (!names.ok()) return names.status();
+  const std::string prefix = StrCat("mr-", job.name, "-");
+  for (const std::string& name : *names) {
+    if (!name.starts_with(prefix)) continue;
+    // `mr-a-` also begins the streams of a job `a-b`; the uid tells whose it is.
+    const auto info = bus.GetStream(name);
+    if (absl::IsNotFound(info.status())) continue;
+    if (!info.ok()) return info.status();
+    if (info->config.description != StreamDescription(job.uid)) continue;
+    const absl::Status status = bus.DeleteStream(name);
+    if (!status.ok() && !absl::IsNotFound(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DeleteKeys(Bus& bus, const std::string& bucket, const std::vector<std::string>& prefixes) {
+  const auto entries = ReadBucket(bus, bucket);
+  if (absl::IsNotFound(entries.status())) return absl::OkStatus();
+  if (!entries.ok()) return entries.status();
+  for (const auto& [key, entry] : *entries) {
+    const bool ours = std::any_of(prefixes.begin(), prefixes.end(), [&key = key](const std::string& prefix) {
+      return key.starts_with(prefix);
+    });
+    if (!ours || entry.deleted) continue;
+    if (const absl::Status status = bus.DeleteKey(bucket, key); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+bool IsHeld(const Cluster& cluster, const JobRecord& job) {
+  if (cluster.FindAssigned(job.uid) != nullptr) return true;
+  return std::any_of(cluster.workers.begin(), cluster.workers.end(), [&](const auto& entry) {
+    const WorkerSeen& worker = entry.second;
+    return !cluster.IsLost(worker) &&
+           std::any_of(worker.lease.partitions.begin(), worker.lease.partitions.end(),
+                       [&](const PartitionReport& report) { return report.uid == job.uid; });
+  });
+}
+
+}  // namespace
+
+std::string VerbName(JobVerb verb) {
+  switch (verb) {
+    case JobVerb::kPause:
+      return "pause";
+    case JobVerb::kResume:
+      return "resume";
+    case JobVerb::kCancel:
+      return "cancel";
+  }
+  return "";
+}
+
+absl::StatusOr<bool> IsApplied(const Cluster& cluster, const JobRecord& job, JobVerb verb) {
+  if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
+    if (verb == JobVerb::kCancel && final_status->state == "cancelled") return true;
+    return absl::FailedPreconditionError(
+        StrCat("cannot ", VerbName(verb), " `", job.name, "` — it is ", final_status->state,
+               " — its results stay until `coordinator delete ", job.name, "`"));
+  }
+  if (verb == JobVerb::kCancel) return false;
+  const JobAssignment* assigned = cluster.FindAssigned(job.uid);
+  return assigned != nullptr && assigned->paused == (verb == JobVerb::kPause);
+}
+
+absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobVerb verb,
+                       absl::Duration timeout) {
+  const absl::Duration deadline = clock.Monotonic() + timeout;
+  bool asked = false;
+  while (true) {
+    const auto cluster = ReadCluster(bus);
+    if (!cluster.ok()) return cluster.status();
+    const auto job = RequireJob(*cluster, job_name);
+    if (!job.ok()) return job.status();
+    const auto applied = IsApplied(*cluster, *job, verb);
+    if (!applied.ok()) return applied.status();
+    if (*applied) return absl::OkStatus();
+    if (!asked) {
+      if (const absl::Status status = MakeCommandKey(bus, *cluster, *job, verb); !status.ok()) return status;
+      asked = true;
+    }
+    if (clock.Monotonic() >= deadline) {
+      return absl::DeadlineExceededError(
+          StrCat("`", job_name, "` was asked to ", VerbName(verb), ", but in ", absl::FormatDuration(timeout),
+                 " no coordinator has done it — it will when one runs — try `coordinator serve`"));
+    }
+    if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
+    clock.Sleep(kClusterPollInterval);
+  }
+}
+
+absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, absl::Duration timeout) {
+  const absl::Duration deadline = clock.Monotonic() + timeout;
+  while (true) {
+    const auto cluster = ReadCluster(bus);
+    if (!cluster.ok()) return cluster.status();
+    if (!IsHeld(*cluster, job)) return absl::OkStatus();
+    if (clock.Monotonic() >= deadline) {
+      return absl::DeadlineExceededError(
+          StrCat("`", job.name, "` is over, but workers still hold partitions of it after ",
+                 absl::FormatDuration(timeout), " — nothing was deleted — try again in a while"));
+    }
+    if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
+    clock.Sleep(kClusterPollInterval);
+  }
+}
+
+absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
+  if (const absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
+  absl::Status status = DeleteKeys(bus, kEpochsBucket, {job.uid + "."});
+  if (!status.ok()) return status;
+  status = DeleteKeys(bus, kAssignmentsBucket, {StrCat("cmd.", job.uid, "."), StrCat("fed.", job.uid)});
+  if (!status.ok()) return status;
+  // How it ended outlives the record by a moment: a record without it would be a job that runs.
+  status = bus.DeleteKey(kJobsBucket, StrCat("job.", job.name));
+  if (!status.ok()) return status;
+  return bus.DeleteKey(kAssignmentsBucket, StrCat("final.", job.uid));
+}
+
+}  // namespace millrace

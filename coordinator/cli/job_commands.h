@@ -1,0 +1,37 @@
+// What the commands do to a job by way of the leader: a key made once asks for it, and the answer is read
+// from what the leader makes of it.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "coordinator/views/cluster.h"
+
+namespace millrace {
+
+inline constexpr int kMaxCommandTries = 100;  // numbers that others took first
+inline constexpr absl::Duration kClusterPollInterval = absl::Milliseconds(200);
+
+enum class JobVerb { kPause, kResume, kCancel };
+std::string VerbName(JobVerb verb);
+
+// Whether the job is as the verb wants it. FAILED_PRECONDITION when it can no longer come to that.
+absl::StatusOr<bool> IsApplied(const Cluster& cluster, const JobRecord& job, JobVerb verb);
+
+// Asks for the verb, unless it holds already, and waits until it does. DEADLINE_EXCEEDED: the request stands,
+// but no coordinator has applied it in time.
+absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobVerb verb,
+                       absl::Duration timeout);
+
+// Waits until a final job has left the assignment in force and no live worker reports it any more: nobody
+// will write to its streams.
+absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, absl::Duration timeout);
+
+// Deletes what a final job has left: its streams (those that carry its uid), its keys, and last its record
+// and how it ended. Killed anywhere in between and run again, it goes on.
+absl::Status DeleteJob(Bus& bus, const JobRecord& job);
+
+}  // namespace millrace

@@ -1,0 +1,38 @@
+#include "coordinator/dead_letters/dead_letter_reader.h"
+
+#include "common/names.h"
+#include "coordinator/streams/stream_set.h"
+
+namespace millrace {
+
+LetterJson DeadLetterFilter::Take(const Message& message) {
+  LetterJson letter = LetterJson::parse(message.payload, nullptr, /*allow_exceptions=*/false);
+  if (!letter.is_object()) return nullptr;
+  const auto id = letter.find("id");
+  const auto uid = letter.find("uid");
+  if (id == letter.end() || !id->is_string() || uid == letter.end() || *uid != uid_) return nullptr;
+  if (!seen_.insert(id->get<std::string>()).second) return nullptr;
+  return letter;
+}
+
+absl::Status ReadDeadLetters(Bus& bus, Clock& clock, const JobRecord& job,
+                             const std::function<absl::Status(const LetterJson&)>& visit) {
+  const std::string name = DeadLetterStream(job.name);
+  const auto info = bus.GetStream(name);
+  if (absl::IsNotFound(info.status())) return absl::OkStatus();
+  if (!info.ok()) return info.status();
+  if (info->messages == 0) return absl::OkStatus();
+  StreamSet streams(bus, clock);
+  const auto stream = streams.Open({name, std::max<uint64_t>(1, info->first_sequence), info->last_sequence});
+  DeadLetterFilter filter(job.uid);
+  while (true) {
+    const auto message = streams.Next(stream);
+    if (!message.ok()) return message.status();
+    if (!message->has_value()) return absl::OkStatus();
+    const LetterJson letter = filter.Take(**message);
+    if (letter.is_null()) continue;
+    if (const absl::Status status = visit(letter); !status.ok()) return status;
+  }
+}
+
+}  // namespace millrace
