@@ -1,0 +1,170 @@
+"""A cluster of real processes for tests: nats-server, coordinators, workers, each started and ended by pid on free ports."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", "build/debug/bin")).resolve()
+NATS_SERVER = os.environ.get("MILLRACE_NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
+WAIT_SECONDS = 120  # no condition that a test waits for takes longer, even on a slow machine under a sanitizer
+
+
+def wait_for(condition, what, seconds=WAIT_SECONDS):
+    """Polls until the condition holds and returns its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """A child with its output in a file."""
+
+    def __init__(self, arguments, log, environment=None):
+        self.arguments = [str(a) for a in arguments]
+        self.log = pathlib.Path(log)
+        with open(self.log, "ab") as output:
+            self.child = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                          env={**os.environ, **(environment or {})})
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def running(self):
+        return self.child.poll() is None
+
+    def kill(self):
+        if self.running():
+            self.child.kill()
+        self.child.wait()
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+    def stop(self, seconds=30):
+        if self.running():
+            self.child.terminate()
+            try:
+                self.child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"{self.arguments[0]} did not stop on SIGTERM; its log: {self.log}")
+        return self.child.returncode
+
+
+class NatsServer:
+    """One server with JetStream. Its port and its store stay the same over kill and start."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.process = None
+        self.start()
+
+    @property
+    def url(self):
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = Process([NATS_SERVER, "-a", "127.0.0.1", "-p", self.port, "-js", "-sd", self.folder / "store"],
+                               self.folder / "nats.log")
+        wait_for(self.answers, "nats-server accepts connections")
+
+    def answers(self):
+        if not self.process.running():
+            raise AssertionError(f"nats-server ended: {self.process.log.read_text()}")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                return connection.recv(5) == b"INFO "
+        except OSError:
+            return False
+
+    def kill(self):
+        self.process.kill()
+
+
+class Cluster:
+    """Use as a context manager; ends everything it began, and keeps its folder when the test failed."""
+
+    def __init__(self, lease_ttl="2s", workers=()):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-test-"))
+        self.lease_ttl = lease_ttl
+        self.nats = NatsServer(self.folder / "nats")
+        self.workers = {}
+        self.others = []
+        self.coordinator = self.start_coordinator()
+        for name in workers:
+            self.start_worker(name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for process in [*self.workers.values(), *self.others, self.coordinator]:
+            if process.running():
+                process.signal(signal.SIGCONT)
+            process.kill()
+        self.nats.kill()
+        if kind is None:
+            shutil.rmtree(self.folder)
+        else:
+            print(f"\nlogs and states are kept in {self.folder}")
+
+    def start_coordinator(self, environment=None):
+        return Process([BIN / "coordinator", "serve", "--nats", self.nats.url, "--lease-ttl", self.lease_ttl, "--http", "127.0.0.1:0"],
+                       self.folder / "coordinator.log", environment)
+
+    def start_worker(self, name, failpoint=None, defect=None, nats=None, flags=()):
+        environment = {}
+        if failpoint:
+            environment["MILLRACE_FAILPOINT"] = failpoint
+        if defect:
+            environment["MILLRACE_DEFECT"] = defect
+        self.workers[name] = Process(
+            [BIN / "worker", "--nats", nats or self.nats.url, "--name", name, "--data", self.folder / name, *flags],
+            self.folder / f"{name}.log", environment)
+        return self.workers[name]
+
+    def kill_worker(self, name):
+        self.workers[name].kill()
+
+    def run(self, *arguments, check=True, stdin=None, environment=None, timeout=WAIT_SECONDS):
+        """A command of the coordinator; returns the completed process."""
+        done = subprocess.run([str(BIN / "coordinator"), *map(str, arguments), "--nats", self.nats.url], capture_output=True,
+                              text=True, input=stdin, timeout=timeout, env={**os.environ, **(environment or {})})
+        if check and done.returncode != 0:
+            raise AssertionError(f"coordinator {' '.join(map(str, arguments))} exited with {done.returncode}: {done.stderr}")
+        return done
+
+    def start(self, *arguments, environment=None):
+        """A command of the coordinator that runs beside the test."""
+        process = Process([BIN / "coordinator", *arguments, "--nats", self.nats.url], self.folder / "commands.log", environment)
+        self.others.append(process)
+        return process
+
+    def json(self, *arguments):
+        return json.loads(self.run(*arguments, "-o", "json").stdout)
+
+    def status(self, job):
+        return self.json("status", job)
+
+    def wait_state(self, job, state, seconds=WAIT_SECONDS):
+        return wait_for(lambda: self.status(job)["state"] == state, f"job {job} is {state}", seconds)
