@@ -1,6 +1,6 @@
 // Abseil's string functions for std::string_view. Where abseil is built for C++14 (Debian bookworm),
-// absl::string_view is a type of its own that does not convert from or to the standard's; where it is built for
-// C++17 (trixie) the two are one, and all of this costs nothing.
+// absl::string_view is a type of its own that does not convert from or to the standard's; where it is built
+// for C++17 (trixie) the two are one, and all of this costs nothing.
 #pragma once
 
 #include <string>

@@ -95,8 +95,8 @@ struct BusEvent {
     kReaderError,  // reader, status: DATA_LOSS on a gap, NOT_FOUND when the stream is gone. The reader is
                    // closed.
     kAppended,     // cookie, sequence; status OK, or FAILED_PRECONDITION (wrong expected sequence),
-                // RESOURCE_EXHAUSTED (full), UNAVAILABLE (no responders: ambiguous), NOT_FOUND (no such
-                // stream). A lost ack gives no event: the caller keeps the deadline.
+                   // RESOURCE_EXHAUSTED (full), UNAVAILABLE (no responders: ambiguous), NOT_FOUND (no such
+                   // stream). A lost ack gives no event: the caller keeps the deadline.
     kReconnected,  // the connection was lost and is back: outstanding appends may be lost
     kDisconnected,
   };

@@ -11,7 +11,6 @@
 namespace millrace {
 namespace {
 
-
 uint64_t SizeOf(const Message& message) { return message.header.size() + message.payload.size(); }
 
 }  // namespace

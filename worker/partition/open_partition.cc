@@ -48,7 +48,8 @@ class Opening {
     }
     // Without state there is nothing to lose: whoever submits makes the streams after the job's record.
     if (absl::IsNotFound(info.status())) {
-      return absl::UnavailableError(StrCat("stream ", name, " is not there yet — the submit may be under way"));
+      return absl::UnavailableError(
+          StrCat("stream ", name, " is not there yet — the submit may be under way"));
     }
     return info;
   }

@@ -1,5 +1,7 @@
 // The bytes of frames, kept in golden/*.hex: other clients (tests/clients) read the same files. A change here
 // is a change of the wire format.
+#include <gtest/gtest.h>
+
 #include "common/frame/frame.h"
 #include "common/frame/message_header.h"
 #include "common/value/msgpack.h"

@@ -1,5 +1,8 @@
 #include "common/frame/frame.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <random>
 
 #include "common/frame/frame_layout.h"

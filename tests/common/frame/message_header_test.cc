@@ -1,5 +1,7 @@
 #include "common/frame/message_header.h"
 
+#include <gtest/gtest.h>
+
 #include <limits>
 
 namespace millrace {

@@ -1,5 +1,7 @@
 #include "common/frame/wire.h"
 
+#include <gtest/gtest.h>
+
 #include <limits>
 
 #include "common/frame/checksum.h"

@@ -1,5 +1,7 @@
 #include "common/frame/writer_cursors.h"
 
+#include <gtest/gtest.h>
+
 #include <random>
 
 namespace millrace {

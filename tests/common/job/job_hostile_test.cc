@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::string_view kJob = R"(name: delays
+constexpr std::string_view kWrongJob = R"(name: delays
 source: { format: csv, types: { zip: string }, max_record: 64KiB }
 key: [origin, carrier.code]
 time: { field: date, format: '%Y/%m/%d %H:%M' }
@@ -71,7 +71,7 @@ TEST(HostileJobFile, SurvivesRandomMutations) {
   const std::string_view alphabet = " \n:-[]{}&*!|>'\"%@`#,?0a.\t\r\xff";
   int parsed = 0;
   for (int round = 0; round < 3000; ++round) {
-    std::string text(kJob);
+    std::string text(kWrongJob);
     for (uint64_t change = random() % 4 + 1; change > 0; --change) {
       const size_t at = random() % text.size();
       switch (random() % 3) {

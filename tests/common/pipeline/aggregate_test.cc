@@ -1,3 +1,6 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include "common/pipeline/aggregate_state.h"
 #include "tests/common/pipeline/pipeline_rig.h"
 

@@ -1,4 +1,7 @@
 // JSON to value and back.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <bit>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,7 @@
 #include "common/value/msgpack.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 #include <random>
