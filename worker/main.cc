@@ -41,6 +41,7 @@ int Fail(int code, const absl::Status& status) {
 }
 
 int ExitCodeOf(const absl::Status& status) {
+  if (absl::IsInvalidArgument(status)) return kExitUsage;
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ? kExitCannotConnect : kExitFailed;
 }
 

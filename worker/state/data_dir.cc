@@ -26,12 +26,16 @@ absl::Status DiskError(int error, std::string_view doing, std::string_view path)
     case ENOSPC:
     case EDQUOT:
       return absl::ResourceExhaustedError(
-          StrCat(text, "; make room there, or give --data-dir another folder"));
+          StrCat(text, "; make room there, or give --data another folder"));
     case EACCES:
     case EPERM:
     case EROFS:
       return absl::PermissionDeniedError(
-          StrCat(text, "; give --data-dir a folder that this user may write to"));
+          StrCat(text, "; give --data a folder that this user may write to"));
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+      return absl::InvalidArgumentError(StrCat(text, "; give --data the path of a folder"));
     default:
       return absl::UnavailableError(text);
   }
@@ -78,7 +82,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
     if (errno != EWOULDBLOCK) return DiskError(errno, "lock", path);
     return absl::FailedPreconditionError(StrCat("the data folder ", dir, " is in use by process ",
                                                 HolderOf(fd),
-                                                "; stop that worker, or give this one another --data-dir"));
+                                                "; stop that worker, or give this one another --data"));
   }
   if (absl::Status status = WritePid(fd, path); !status.ok()) return status;
   std::move(close).Cancel();
