@@ -297,7 +297,8 @@ int RunSubmit(const Arguments& arguments) {
   if (!spec.ok()) return Fail(spec.status());
   // Expressions that do not compile are told here, before anything is made.
   const absl::Status compiled = Pipeline::Create(*spec, {}).status();
-  if (!compiled.ok()) return Fail(compiled);
+  if (!compiled.ok())
+    return Fail(absl::Status(compiled.code(), StrCat(flags.file, ": ", ToStd(compiled.message()))));
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());
   if (flags.inputs.empty()) {
