@@ -1,5 +1,6 @@
 """A cluster of real processes for tests: nats-server, coordinators, workers, each started and ended by pid on free ports."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", "build/debug/bin")).resolve()
 NATS_SERVER = os.environ.get("MILLRACE_NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
@@ -25,6 +27,12 @@ def wait_for(condition, what, seconds=WAIT_SECONDS):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.02)
+
+
+def coordinator(*arguments, stdin=None, environment=None, timeout=WAIT_SECONDS):
+    """A command of the coordinator, whatever becomes of it. Its standard input is `stdin`, or empty."""
+    return subprocess.run([str(BIN / "coordinator"), *map(str, arguments)], capture_output=True, text=True, input=stdin or "",
+                          timeout=timeout, env={**os.environ, **(environment or {})})
 
 
 def free_port():
@@ -102,17 +110,22 @@ class NatsServer:
 
 
 class Cluster:
-    """Use as a context manager; ends everything it began, and keeps its folder when the test failed."""
+    """Use as a context manager; ends everything it began, and keeps its folder when the test failed (or MILLRACE_KEEP is set)."""
 
     def __init__(self, lease_ttl="2s", workers=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-test-"))
         self.lease_ttl = lease_ttl
-        self.nats = NatsServer(self.folder / "nats")
         self.workers = {}
         self.others = []
-        self.coordinator = self.start_coordinator()
-        for name in workers:
-            self.start_worker(name)
+        self.failed = False
+        self.nats = NatsServer(self.folder / "nats")
+        try:
+            self.coordinator = self.start_coordinator()
+            for name in workers:
+                self.start_worker(name)
+        except OSError:
+            self.nats.kill()
+            raise
 
     def __enter__(self):
         return self
@@ -123,14 +136,33 @@ class Cluster:
                 process.signal(signal.SIGCONT)
             process.kill()
         self.nats.kill()
-        if kind is None:
+        failed = self.failed or kind is not None and not issubclass(kind, unittest.SkipTest)
+        if not failed and "MILLRACE_KEEP" not in os.environ:
             shutil.rmtree(self.folder)
         else:
-            print(f"\nlogs and states are kept in {self.folder}")
+            print(f"\nlogs and states are kept in {self.folder}", flush=True)
+
+    @contextlib.contextmanager
+    def part(self, test, **parameters):
+        """A subtest on this cluster, which keeps its folder when the subtest fails."""
+        with test.subTest(**parameters):
+            try:
+                yield
+            except unittest.SkipTest:
+                raise
+            except Exception:
+                self.failed = True
+                raise
+
+    # --- processes
 
     def start_coordinator(self, environment=None):
-        return Process([BIN / "coordinator", "serve", "--nats", self.nats.url, "--lease-ttl", self.lease_ttl, "--http", "127.0.0.1:0"],
-                       self.folder / "coordinator.log", environment)
+        return Process([BIN / "coordinator", "serve", "--nats", self.nats.url, "--lease-ttl", self.lease_ttl,
+                        "--http", "127.0.0.1:0"], self.folder / "coordinator.log", environment)
+
+    def restart_coordinator(self):
+        self.coordinator.kill()
+        self.coordinator = self.start_coordinator()
 
     def start_worker(self, name, failpoint=None, defect=None, nats=None, flags=()):
         environment = {}
@@ -146,17 +178,35 @@ class Cluster:
     def kill_worker(self, name):
         self.workers[name].kill()
 
-    def run(self, *arguments, check=True, stdin=None, environment=None, timeout=WAIT_SECONDS):
-        """A command of the coordinator; returns the completed process."""
-        done = subprocess.run([str(BIN / "coordinator"), *map(str, arguments), "--nats", self.nats.url], capture_output=True,
-                              text=True, input=stdin, timeout=timeout, env={**os.environ, **(environment or {})})
-        if check and done.returncode != 0:
+    def restart_worker(self, name, **options):
+        self.workers[name].kill()
+        return self.start_worker(name, **options)
+
+    def wait_killed_by_itself(self, name, where, seconds=WAIT_SECONDS):
+        """The worker reached the failpoint that it was started with. Nobody else has killed it."""
+        worker = self.workers[name]
+        wait_for(lambda: not worker.running(), f"worker {name} dies at {where}", seconds)
+        if worker.child.returncode != -signal.SIGKILL:
+            raise AssertionError(f"worker {name} did not die at {where}, it ended with {worker.child.returncode}: {worker.log}")
+
+    # --- commands
+
+    def try_run(self, *arguments, stdin=None, environment=None, timeout=WAIT_SECONDS):
+        """A command of the coordinator that may fail; returns the completed process."""
+        return coordinator(*arguments, stdin=stdin, timeout=timeout,
+                           environment={"NATS_URL": self.nats.url, **(environment or {})})
+
+    def run(self, *arguments, **options):
+        """A command of the coordinator that must succeed; returns the completed process."""
+        done = self.try_run(*arguments, **options)
+        if done.returncode != 0:
             raise AssertionError(f"coordinator {' '.join(map(str, arguments))} exited with {done.returncode}: {done.stderr}")
         return done
 
     def start(self, *arguments, environment=None):
         """A command of the coordinator that runs beside the test."""
-        process = Process([BIN / "coordinator", *arguments, "--nats", self.nats.url], self.folder / "commands.log", environment)
+        process = Process([BIN / "coordinator", *arguments], self.folder / "commands.log",
+                          {"NATS_URL": self.nats.url, **(environment or {})})
         self.others.append(process)
         return process
 
@@ -166,5 +216,36 @@ class Cluster:
     def status(self, job):
         return self.json("status", job)
 
+    def owners(self, job):
+        """The owner of each partition, in order; "" for none."""
+        return [row["owner"] for row in self.json("partitions", job)]
+
+    def results(self, job, *flags):
+        return [json.loads(line) for line in self.run("results", job, *flags, "-o", "jsonl").stdout.splitlines()]
+
+    # --- conditions
+
+    def wait_ready(self, *names):
+        def ready():
+            rows = {row["name"]: row for row in self.json("workers")}
+            return all(name in rows and rows[name]["state"] == "ready" and rows[name]["pid"] == self.workers[name].pid
+                       for name in names)
+        return wait_for(ready, f"workers {', '.join(names)} are ready")
+
     def wait_state(self, job, state, seconds=WAIT_SECONDS):
-        return wait_for(lambda: self.status(job)["state"] == state, f"job {job} is {state}", seconds)
+        """Waits until the job is in that state; fails at once when it has ended in another."""
+        def reached():
+            status = self.status(job)
+            if status["state"] != state and status["state"] in ("completed", "failed", "cancelled"):
+                raise AssertionError(f"job {job} is {status['state']} ({status['reason']}), expected {state}")
+            return status["state"] == state
+        return wait_for(reached, f"job {job} is {state}", seconds)
+
+    def wait_records(self, job, records, seconds=WAIT_SECONDS):
+        return wait_for(lambda: self.status(job)["records_in"] >= records, f"job {job} took {records} records", seconds)
+
+    def write(self, name, text):
+        """A file of the test's own; returns its path."""
+        path = self.folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
