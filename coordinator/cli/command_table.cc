@@ -9,6 +9,9 @@ const std::vector<CommandEntry>& CommandTable() {
       {"dev", "a whole cluster on this machine, to try things", RunDev, {}},
       {"serve", "the service: leads, assigns, answers HTTP", RunServe, {}},
       {"submit", "make a job and feed its input", RunSubmit, {}},
+      {"check", "is this job file right?", RunCheck, {}},
+      {"try", "run a job's stages here, without a cluster", RunTry, {}},
+      {"test", "run the job file's own tests", RunTest, {}},
       {"jobs", "the jobs and how they are doing", RunJobs, {}},
       {"status", "one job: state, records, lag", RunStatus, {}},
       {"partitions", "a job's partitions: who owns them, how far they are", RunPartitions, {}},
@@ -18,8 +21,11 @@ const std::vector<CommandEntry>& CommandTable() {
       {"resume", "let a paused job go on", RunResume, {}},
       {"cancel", "end a job before its input does", RunCancel, {}},
       {"delete", "delete a job with all that belongs to it", RunDelete, {}},
+      {"state", "the state of keys, asked of the owner", RunState, {"get", "scan"}},
       {"dead-letters", "records that could not be handled, and why", RunDeadLetters, {"list", "show"}},
+      {"verify", "replay the logs and compare results and state", RunVerify, {}},
       {"doctor", "is this NATS, disk, clock, process fit for it?", RunDoctor, {}},
+      {"bench", "measure the running cluster with a temporary job", RunBench, {}},
       {"completion", "completion for bash, zsh or fish", RunCompletion, {"bash", "zsh", "fish"}},
   };
   return table;

@@ -14,25 +14,25 @@
 namespace millrace {
 namespace {
 
-using Json = nlohmann::json;
+using ApiJson = nlohmann::json;
 
 constexpr absl::Duration kApiDeadline = absl::Seconds(5);
 
 // One question to the JetStream API (https://docs.nats.io/reference/reference-protocols/nats_api_reference);
 // null when there is no usable answer.
-Json AskApi(Bus& bus, const std::string& subject) {
+ApiJson AskApi(Bus& bus, const std::string& subject) {
   const auto reply = bus.Request(subject, "", kApiDeadline);
   if (!reply.ok()) return nullptr;
-  Json answer = Json::parse(*reply, nullptr, false);
+  ApiJson answer = ApiJson::parse(*reply, nullptr, false);
   if (!answer.is_object() || answer.contains("error")) return nullptr;
   return answer;
 }
 
 void ExamineAccount(Bus& bus, DoctorFacts* facts) {
-  const Json info = AskApi(bus, "$JS.API.INFO");
+  const ApiJson info = AskApi(bus, "$JS.API.INFO");
   if (!info.is_object() || !info.contains("storage")) return;
   facts->store_used_bytes = info.value("storage", uint64_t{0});
-  facts->store_limit_bytes = info.value("limits", Json::object()).value("max_storage", int64_t{-1});
+  facts->store_limit_bytes = info.value("limits", ApiJson::object()).value("max_storage", int64_t{-1});
 }
 
 // A message of our own tells whether appends work, how fast, and what the broker's clock says.
@@ -48,7 +48,7 @@ void ExamineAppend(Bus& bus, Clock& clock, DoctorFacts* facts) {
     facts->append_error = std::string(ToStd(stream.status().message()));
     return;
   }
-  const Json info = AskApi(bus, StrCat("$JS.API.STREAM.INFO.", config.name));
+  const ApiJson info = AskApi(bus, StrCat("$JS.API.STREAM.INFO.", config.name));
   if (info.is_object()) facts->clustered = info.contains("cluster");
   AppendRequest request;
   request.subject = config.subjects.front();
@@ -70,9 +70,9 @@ void ExamineBuckets(Bus& bus, DoctorFacts* facts) {
   for (const char* name : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
     BucketFacts bucket;
     bucket.name = name;
-    const Json info = AskApi(bus, StrCat("$JS.API.STREAM.INFO.KV_", name));
+    const ApiJson info = AskApi(bus, StrCat("$JS.API.STREAM.INFO.KV_", name));
     if (info.is_object() && info.contains("config")) {
-      const Json& config = info["config"];
+      const ApiJson& config = info["config"];
       bucket.exists = true;
       bucket.ages = config.value("max_age", int64_t{0}) > 0;
       bucket.discards_old =

@@ -1,0 +1,64 @@
+// check, test: what can be said of a job file without a cluster.
+#include "common/strings.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/context.h"
+#include "coordinator/cli/job_file.h"
+#include "coordinator/local/job_test.h"
+
+namespace millrace {
+namespace {
+
+absl::Status Test(const std::string& path) {
+  const auto spec = LoadJob(path);
+  if (!spec.ok()) return spec.status();
+  if (spec->tests.empty()) {
+    return absl::FailedPreconditionError(StrCat(
+        path, " has no `tests:` — nothing was tested — `coordinator try` shows what it does with a file"));
+  }
+  const bool color = UseColor();
+  size_t failed = 0;
+  for (const TestSpec& test : spec->tests) {
+    const auto outcome = RunJobTest(*spec, test);
+    if (!outcome.ok()) {
+      return absl::InvalidArgumentError(StrCat(path, ": ", ToStd(outcome.status().message())));
+    }
+    if (!outcome->passed) ++failed;
+    const std::string word = outcome->passed ? (color ? "\x1b[32mok\x1b[0m    " : "ok    ")
+                                             : (color ? "\x1b[31mFAIL\x1b[0m  " : "FAIL  ");
+    const absl::Status status =
+        WriteOut(StrCat(word, test.name, " (", path, ":", test.line, ")\n", outcome->report));
+    if (!status.ok()) return status;
+  }
+  if (failed == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat(failed, " of ", spec->tests.size(), " tests of ", path, " differ"));
+}
+
+}  // namespace
+
+int RunCheck(const Arguments& arguments) {
+  std::string path;
+  CommandLine command("coordinator check JOB.yaml", "Says whether a job file is right, and where it is not.",
+                      "coordinator check delays.yaml");
+  command.flags().Positional("JOB.yaml", &path);
+  if (const auto exit = command.Parse(arguments)) return *exit;
+  const auto spec = LoadJob(path);
+  if (!spec.ok()) return Fail(spec.status());
+  const absl::Status status =
+      WriteOut(StrCat(path, ": job `", spec->name, "`, ", spec->stages.size(), " stages, ", spec->partitions,
+                      " partitions, ", spec->tests.size(), " tests: ok\n"));
+  return status.ok() ? kExitDone : Fail(status);
+}
+
+int RunTest(const Arguments& arguments) {
+  std::string path;
+  CommandLine command("coordinator test JOB.yaml",
+                      "Runs the job file's own `tests:` here. Exit code 1 when a result differs.",
+                      "coordinator test delays.yaml");
+  command.flags().Positional("JOB.yaml", &path);
+  if (const auto exit = command.Parse(arguments)) return *exit;
+  const absl::Status status = Test(path);
+  return status.ok() ? kExitDone : Fail(status);
+}
+
+}  // namespace millrace

@@ -1,0 +1,46 @@
+// verify: do the results follow from the input?
+#include "common/clock.h"
+#include "common/job/job_parser.h"
+#include "common/strings.h"
+#include "coordinator/cli/commands.h"
+#include "coordinator/cli/context.h"
+#include "coordinator/verify/verifier.h"
+
+namespace millrace {
+namespace {
+
+absl::StatusOr<VerifyReport> Verify(Bus& bus, const std::string& name) {
+  const auto cluster = ReadCluster(bus);
+  if (!cluster.ok()) return cluster.status();
+  const auto job = RequireJob(*cluster, name);
+  if (!job.ok()) return job.status();
+  const auto spec = ParseJob(job->name, job->spec_text);
+  if (!spec.ok()) return spec.status();
+  return Verifier(bus, SystemClock(), *cluster, *job, *spec).Run();
+}
+
+}  // namespace
+
+int RunVerify(const Arguments& arguments) {
+  std::string job;
+  CommandLine command("coordinator verify JOB [-o table|json]",
+                      "Replays a job's logs here and compares: results, labels, order, dead letters, state. "
+                      "Exit code 1 when anything differs.",
+                      "coordinator verify delays");
+  command.AddConnection();
+  command.AddOutput({"table", "json"});
+  command.flags().Positional("JOB", &job);
+  if (const auto exit = command.Parse(arguments)) return *exit;
+  const auto bus = command.Connect();
+  if (!bus.ok()) return Fail(bus.status());
+  const auto report = Verify(**bus, job);
+  if (!report.ok()) return Fail(report.status());
+  const absl::Status written =
+      WriteOut(command.json() ? ToJson(*report, job).dump(2) + "\n" : ToText(*report));
+  if (!written.ok()) return Fail(written);
+  if (report->differences.count() == 0) return kExitDone;
+  Say(StrCat("`", job, "` does not verify: ", report->differences.count(), " differences"));
+  return kExitFailed;
+}
+
+}  // namespace millrace

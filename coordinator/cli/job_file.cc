@@ -1,0 +1,48 @@
+#include "coordinator/cli/job_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "common/job/job_parser.h"
+#include "common/pipeline/pipeline.h"
+#include "common/strings.h"
+#include "common/units.h"
+
+namespace millrace {
+namespace {
+
+absl::StatusOr<std::string> ReadJobText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxJobFileBytes + 1, '\0');
+  errno = 0;
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file && !file.eof()) {
+    return absl::InvalidArgumentError(
+        StrCat("cannot read ", path, " — ", std::strerror(errno), " — is this the job file?"));
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxJobFileBytes) {
+    return absl::InvalidArgumentError(
+        StrCat(path, " is larger than ", FormatSize(kMaxJobFileBytes), " — is this the job file?"));
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<JobSpec> LoadJob(const std::string& path) {
+  const auto text = ReadJobText(path);
+  if (!text.ok()) return text.status();
+  auto spec = ParseJob(path, *text);
+  if (!spec.ok()) return spec.status();
+  if (const auto pipeline = Pipeline::Create(*spec, PipelineOptions()); !pipeline.ok()) {
+    return absl::InvalidArgumentError(StrCat(path, ":", ToStd(pipeline.status().message())));
+  }
+  if (const auto extractor = KeyExtractor::Create(*spec); !extractor.ok()) {
+    return absl::InvalidArgumentError(StrCat(path, ": ", ToStd(extractor.status().message())));
+  }
+  return spec;
+}
+
+}  // namespace millrace

@@ -1,0 +1,50 @@
+// A job's partitions replayed from the broker's streams.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/cluster/documents.h"
+#include "common/job/job_spec.h"
+#include "coordinator/streams/stream_set.h"
+#include "coordinator/verify/partition_replay.h"
+
+namespace millrace {
+
+// The decisions of the partition's verdict stream, under R3. Empty for jobs that give none.
+absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, const JobRecord& job,
+                                                    const JobSpec& spec, PartitionId partition);
+
+// One partition's log, replayed message by message. Uses the bus's Poll. Not thread-safe.
+class LogReplayer {
+ public:
+  // Replays up to the log's present end.
+  static absl::StatusOr<std::unique_ptr<LogReplayer>> Open(Bus& bus, StreamSet& streams, Clock& clock,
+                                                           const JobRecord& job, const JobSpec& spec,
+                                                           PartitionId partition);
+
+  // Takes the next message. False at the end, and behind a record that failed the job (see failure()).
+  absl::StatusOr<bool> Step(StepSink& sink);
+
+  PartitionReplay& replay() { return *replay_; }
+  Offset end() const { return end_; }
+  uint64_t bytes() const { return bytes_; }
+  // ABORTED with what failed the job, where the log comes to it.
+  const absl::Status& failure() const { return failure_; }
+
+ private:
+  LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end, std::unique_ptr<PartitionReplay> replay);
+
+  StreamSet& streams_;
+  const StreamSet::Id input_;
+  const Offset end_;
+  std::unique_ptr<PartitionReplay> replay_;
+  uint64_t bytes_ = 0;
+  absl::Status failure_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,280 @@
+#include "coordinator/verify/verifier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "common/cluster/key_view.h"
+#include "common/names.h"
+#include "common/strings.h"
+#include "coordinator/dead_letters/dead_letter_reader.h"
+#include "coordinator/results/result_cursor.h"
+#include "coordinator/state/owner_query.h"
+#include "coordinator/verify/log_replayer.h"
+#include "coordinator/views/partition_log.h"
+
+namespace millrace {
+namespace {
+
+// "0.3.17.2" -> 17; nullopt for other ids.
+std::optional<uint64_t> OffsetOfLetter(const std::string& id) {
+  const std::vector<std::string> parts = absl::StrSplit(id, '.');
+  uint64_t offset = 0;
+  if (parts.size() != 4 || !absl::SimpleAtoi(parts[2], &offset)) return std::nullopt;
+  return offset;
+}
+
+}  // namespace
+
+// One partition under examination; takes what the replay puts out.
+struct Verifier::Partition : StepSink {
+  Partition(Verifier& verifier, PartitionId p)
+      : id(p),
+        streams(verifier.bus_, verifier.clock_),
+        cursor(verifier.job_.uid, kOnlySegment, p),
+        comparer(p, &verifier.report_.differences),
+        keeps_results(verifier.spec_.sink.kind == SinkSpec::Kind::kResults) {}
+
+  void Emit(const RecordView& record) override {
+    if (keeps_results) comparer.Expect(record);
+  }
+  void Reject(const DeadLetter& letter) override {
+    rejected.insert(StrCat("0.", id.value(), ".", log->replay().offset().value(), ".", letter.record));
+  }
+
+  const PartitionId id;
+  StreamSet streams;
+  std::unique_ptr<LogReplayer> log;
+  ResultCursor cursor;
+  ResultComparer comparer;
+  const bool keeps_results;
+  std::set<std::string> rejected;
+  std::optional<OwnerState> owner;
+  Offset settled;
+};
+
+Verifier::Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobSpec& spec)
+    : bus_(bus),
+      clock_(clock),
+      cluster_(cluster),
+      job_(job),
+      spec_(spec),
+      completed_(cluster.FindFinal(job.uid) != nullptr && cluster.FindFinal(job.uid)->state == "completed") {}
+
+absl::StatusOr<VerifyReport> Verifier::Run() {
+  report_ = VerifyReport();
+  if (const absl::Status status = ReadClaims(); !status.ok()) return status;
+  if (const absl::Status status = ReadLetters(); !status.ok()) return status;
+  for (uint32_t p = 0; p < job_.partitions; ++p) {
+    const absl::Status status = VerifyPartition(PartitionId(p));
+    if (absl::IsDataLoss(status)) {
+      report_.differences.Add(StrCat("partition ", p, ": ", ToStd(status.message())));
+    } else if (!status.ok()) {
+      return status;
+    }
+    ++report_.partitions;
+  }
+  if (report_.states_compared < job_.partitions) {
+    report_.notes.push_back(StrCat("state compared for ", report_.states_compared, " of ", job_.partitions,
+                                   " partitions: the others have no owner to ask"));
+  }
+  return std::move(report_);
+}
+
+absl::Status Verifier::ReadLetters() {
+  letters_.clear();
+  return ReadDeadLetters(bus_, clock_, job_, [&](const LetterJson& letter) {
+    const auto partition = letter.find("partition");
+    if (partition != letter.end() && partition->is_number_unsigned()) {
+      letters_[partition->get<uint32_t>()].insert(letter["id"].get<std::string>());
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status Verifier::ReadClaims() {
+  const auto entries = ReadBucket(bus_, kEpochsBucket);
+  if (!entries.ok()) return entries.status();
+  for (const auto& [key, entry] : *entries) {
+    if (!entry.deleted && key.starts_with(job_.uid)) claims_.insert(key);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Verifier::OwnerState>> Verifier::AskState(PartitionId partition) {
+  if (cluster_.FindFinal(job_.uid) != nullptr) return std::nullopt;
+  const std::string owner = OwnerOf(cluster_, job_, partition);
+  if (owner.empty()) return std::nullopt;
+  const auto answer = AskOnce(bus_, owner, job_, partition, {{"verb", "digest"}});
+  if (absl::IsUnavailable(answer.status()) || absl::IsNotFound(answer.status())) return std::nullopt;
+  if (!answer.ok()) return answer.status();
+  OwnerState state;
+  state.offset = Offset(answer->value("offset", uint64_t{0}));
+  state.state.keys = answer->value("keys", uint64_t{0});
+  state.state.digest = answer->value("digest", "");
+  return state;
+}
+
+// Up to here everything must be out: what an owner committed was acknowledged before (R2).
+Offset Verifier::SettledOffset(PartitionId partition) const {
+  const auto reports = NewestReports(cluster_, job_);
+  const auto& report = reports[partition.value()];
+  return report ? Offset(report->committed_offset) : Offset(0);
+}
+
+absl::Status Verifier::VerifyPartition(PartitionId partition) {
+  Partition at(*this, partition);
+  // The order of these questions matters: results are looked at before the input's end is, so that each has
+  // its input; and after the offset up to which they must be there.
+  auto owner = AskState(partition);
+  if (!owner.ok()) return owner.status();
+  at.owner = *std::move(owner);
+  at.settled = SettledOffset(partition);
+  const auto results = bus_.GetStream(ResultStream(job_.name, partition));
+  if (!results.ok() && !(absl::IsNotFound(results.status()) && !at.keeps_results)) return results.status();
+  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, spec_, partition);
+  if (!log.ok()) return log.status();
+  at.log = *std::move(log);
+  if (completed_) at.settled = at.log->end();
+
+  absl::Status status = CompareState(at);  // for an owner that has applied nothing
+  if (status.ok() && results.ok()) status = CompareResults(at);
+  if (status.ok()) status = StepTo(at, at.log->end());
+  // Counted whatever was found: the report says how far the replay came.
+  PartitionReplay& replay = at.log->replay();
+  report_.messages += replay.offset().value();
+  report_.messages_in_log += at.log->end().value();
+  report_.records += replay.progress().records_in;
+  report_.bytes += at.log->bytes();
+  report_.dropped_messages += replay.dropped_messages() + at.cursor.dropped_messages();
+  report_.epochs += at.cursor.epoch().value();
+  if (status.ok()) {
+    at.comparer.Finish(at.settled);
+    if (!at.log->failure().ok()) {
+      report_.notes.push_back(StrCat("partition ", partition.value(), " fails the job at offset ",
+                                     replay.offset().value(), ": ", ToStd(at.log->failure().message())));
+    }
+    if (completed_ && at.keeps_results && !at.cursor.ended()) {
+      report_.differences.Add(StrCat("partition ", partition.value(), ": the results have no end mark"));
+    }
+    const auto digest = DigestOf(replay.pipeline(), replay.state());
+    if (digest.ok()) report_.keys += digest->keys;
+    CompareLetters(at);
+  }
+  report_.results += at.comparer.compared();
+  report_.results_on_the_way += at.comparer.on_the_way();
+  return status;
+}
+
+absl::Status Verifier::CompareResults(Partition& at) {
+  const std::string name = ResultStream(job_.name, at.id);
+  const auto info = bus_.GetStream(name);
+  if (!info.ok()) return info.status();
+  const auto stream = at.streams.Open({name, 1, info->last_sequence});
+  const auto find = [&](const RecordView& record) -> absl::Status {
+    // Results of messages behind the end that this replay goes to are the next verification's.
+    if (record.offset > at.log->end()) return absl::OkStatus();
+    if (const absl::Status status = StepTo(at, record.offset); !status.ok()) return status;
+    at.comparer.Find(record);
+    return absl::OkStatus();
+  };
+  Epoch epoch;
+  while (true) {
+    const auto message = at.streams.Next(stream);
+    if (!message.ok()) return message.status();
+    if (!message->has_value()) return absl::OkStatus();
+    report_.bytes += (*message)->payload.size();
+    if (const absl::Status status = at.cursor.Take(**message, find); !status.ok()) return status;
+    if (at.cursor.epoch() == epoch) continue;
+    epoch = at.cursor.epoch();
+    if (!claims_.contains(EpochKey(job_.uid, OwnerWriter(kOnlySegment, at.id), epoch))) {
+      report_.differences.Add(StrCat("partition ", at.id.value(), ": results of epoch ", epoch.value(),
+                                     ", which nobody has claimed"));
+    }
+  }
+}
+
+absl::Status Verifier::StepTo(Partition& at, Offset offset) {
+  while (at.log->replay().offset() < offset) {
+    const auto stepped = at.log->Step(at);
+    if (!stepped.ok()) return stepped.status();
+    if (!*stepped) return absl::OkStatus();
+    if (const absl::Status status = CompareState(at); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Verifier::CompareState(Partition& at) {
+  PartitionReplay& replay = at.log->replay();
+  if (!at.owner || at.owner->offset != replay.offset()) return absl::OkStatus();
+  const auto digest = DigestOf(replay.pipeline(), replay.state());
+  if (!digest.ok()) return digest.status();
+  ++report_.states_compared;
+  if (digest->keys != at.owner->state.keys || digest->digest != at.owner->state.digest) {
+    report_.differences.Add(StrCat("partition ", at.id.value(), ": the owner's state at offset ",
+                                   replay.offset().value(), " (", at.owner->state.keys, " keys, ",
+                                   at.owner->state.digest, ") is not the replay's (", digest->keys, " keys, ",
+                                   digest->digest, ")"));
+  }
+  return absl::OkStatus();
+}
+
+void Verifier::CompareLetters(const Partition& at) {
+  const std::set<std::string>& stored = letters_[at.id.value()];
+  const Offset replayed = at.log->replay().offset();
+  for (const std::string& id : at.rejected) {
+    if (stored.contains(id)) {
+      ++report_.dead_letters;
+    } else if (OffsetOfLetter(id) <= at.settled.value()) {
+      report_.differences.Add(StrCat("dead letter ", id, " is missing"));
+    }
+  }
+  for (const std::string& id : stored) {
+    const auto offset = OffsetOfLetter(id);
+    if (offset && *offset <= replayed.value() && !at.rejected.contains(id)) {
+      report_.differences.Add(StrCat("dead letter ", id, " should not be: the replay handles that record"));
+    }
+  }
+}
+
+nlohmann::ordered_json ToJson(const VerifyReport& report, const std::string& job) {
+  nlohmann::ordered_json json;
+  json["job"] = job;
+  json["ok"] = report.differences.count() == 0;
+  json["partitions"] = report.partitions;
+  json["messages"] = report.messages;
+  json["messages_in_log"] = report.messages_in_log;
+  json["percent"] = report.messages_in_log == 0 ? 100.0
+                                                : 100.0 * static_cast<double>(report.messages) /
+                                                      static_cast<double>(report.messages_in_log);
+  json["records"] = report.records;
+  json["results"] = report.results;
+  json["results_on_the_way"] = report.results_on_the_way;
+  json["dead_letters"] = report.dead_letters;
+  json["keys"] = report.keys;
+  json["bytes"] = report.bytes;
+  json["dropped_messages"] = report.dropped_messages;
+  json["epochs"] = report.epochs;
+  json["states_compared"] = report.states_compared;
+  json["difference_count"] = report.differences.count();
+  json["differences"] = report.differences.kept();
+  json["notes"] = report.notes;
+  return json;
+}
+
+std::string ToText(const VerifyReport& report) {
+  std::string text = StrCat("partitions    ", report.partitions, "\nmessages      ", report.messages, " of ",
+                            report.messages_in_log, " replayed\nrecords       ", report.records,
+                            "\nresults       ", report.results, " compared, ", report.results_on_the_way,
+                            " on the way\ndead letters  ", report.dead_letters, "\nkeys          ",
+                            report.keys, "\nbytes         ", report.bytes, "\ndropped       ",
+                            report.dropped_messages, " messages (sent twice, or by an owner of the past)",
+                            "\nepochs        ", report.epochs, "\nstates        ", report.states_compared,
+                            " compared with the owners'\ndifferences   ", report.differences.count(), "\n");
+  for (const std::string& difference : report.differences.kept()) StrAppend(&text, "  ", difference, "\n");
+  for (const std::string& note : report.notes) StrAppend(&text, "note: ", note, "\n");
+  return text;
+}
+
+}  // namespace millrace

@@ -1,0 +1,145 @@
+#include "coordinator/views/views.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace {
+namespace {
+
+constexpr char kViewUid[] = "00000000000000aa";
+constexpr int64_t kViewNowMs = 1'000'000'010'000;
+constexpr int64_t kViewNsPerMs = 1'000'000;
+
+// Two partitions; worker `a` owns 0 and lags, worker `b` owned 1 and has fallen silent.
+Cluster MakeViewCluster() {
+  Cluster cluster;
+  JobRecord job;
+  job.name = "delays";
+  job.uid = kViewUid;
+  job.partitions = 2;
+  job.created_ms = 1'000'000'000'000;
+  cluster.jobs["delays"] = job;
+  cluster.term = Term{3, "c1", 3000};
+  cluster.assignment = Assignment{3, 9, {JobAssignment{"delays", kViewUid, false, {"a", "b"}}}};
+
+  PartitionReport report;
+  report.job = "delays";
+  report.uid = kViewUid;
+  report.epoch = 4;
+  report.offset = 5;
+  report.committed_offset = 4;
+  report.committed_at_ms = kViewNowMs - 700;
+  report.records_in = 100;
+  report.records_out = 90;
+  report.dead_letters = 2;
+  report.retries = 1;
+  report.state_keys = 7;
+  report.state_bytes = 300;
+  report.state = "running";
+  WorkerLease a;
+  a.name = "a";
+  a.incarnation = "00000000000000a1";
+  a.pid = 11;
+  a.host = "h";
+  a.lanes = 2;
+  a.state = "ready";
+  a.cpu = 0.5;
+  a.memory_bytes = 4096;
+  a.version = "0.1.0";
+  a.http = "127.0.0.1:1";
+  a.partitions = {report};
+  WorkerLease b = a;
+  b.name = "b";
+  b.incarnation = "00000000000000b1";
+  report.partition = 1;
+  report.offset = 8;
+  report.records_in = 50;
+  b.partitions = {report};
+  cluster.newest_lease_ns = kViewNowMs * kViewNsPerMs;
+  cluster.workers["a"] = {a, (kViewNowMs - 1000) * kViewNsPerMs};
+  cluster.workers["b"] = {b, (kViewNowMs - 9000) * kViewNsPerMs};
+  return cluster;
+}
+
+std::vector<PartitionLog> MakeViewLogs() {
+  return {PartitionLog{9, 140, kViewNowMs - 2500}, PartitionLog{8, std::nullopt, std::nullopt}};
+}
+
+TEST(ViewsTest, PartitionsShowEveryFieldOfTheInterface) {
+  const Cluster cluster = MakeViewCluster();
+  const ViewJson rows = PartitionsView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
+  EXPECT_EQ(rows.dump(),
+            R"([{"segment":0,"partition":0,"owner":"a","epoch":4,"offset":5,"end":9,"lag_records":40,)"
+            R"("oldest_ms":2500,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
+            R"("state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":100,)"
+            R"("records_out":90,"dead_letters":2,"retries":1},)"
+            R"({"segment":0,"partition":1,"owner":"b","epoch":4,"offset":8,"end":8,"lag_records":0,)"
+            R"("oldest_ms":0,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
+            R"("state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":50,)"
+            R"("records_out":90,"dead_letters":2,"retries":1}])");
+}
+
+TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
+  const Cluster cluster = MakeViewCluster();
+  const ViewJson view = StatusView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
+  EXPECT_EQ(view.dump(),
+            R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
+            R"("records_out":180,"dead_letters":4,"lag_records":40,"oldest_ms":2500,)"
+            R"("started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
+            R"("input_rejected":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
+            R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
+}
+
+TEST(ViewsTest, WorkersShowEveryFieldAndWhoIsLost) {
+  EXPECT_EQ(WorkersView(MakeViewCluster()).dump(),
+            R"([{"name":"a","incarnation":"00000000000000a1","pid":11,"host":"h","lanes":2,"partitions":1,)"
+            R"("state":"ready","cpu":0.5,"memory_bytes":4096,"lease_ms_left":2000,"version":"0.1.0",)"
+            R"("http":"127.0.0.1:1"},)"
+            R"({"name":"b","incarnation":"00000000000000b1","pid":11,"host":"h","lanes":2,"partitions":1,)"
+            R"("state":"lost","cpu":0.5,"memory_bytes":4096,"lease_ms_left":0,"version":"0.1.0",)"
+            R"("http":"127.0.0.1:1"}])");
+}
+
+TEST(ViewsTest, AWorkerThatStoppedInOrderIsNotLost) {
+  Cluster cluster = MakeViewCluster();
+  cluster.workers["b"].lease.state = "stopped";
+  EXPECT_EQ(WorkersView(cluster)[1]["state"], "stopped");
+}
+
+TEST(ViewsTest, ACompletedJobHasNoLagWhateverTheLastReportsSaid) {
+  Cluster cluster = MakeViewCluster();
+  cluster.finals[kViewUid] = FinalStatus{"completed", "", kViewNowMs, 190, 180, 4, 3};
+  const ViewJson view = StatusView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
+  EXPECT_EQ(view["state"], "completed");
+  EXPECT_EQ(view["records_in"], 190);
+  EXPECT_EQ(view["lag_records"], 0);
+  EXPECT_EQ(view["ended"], "2001-09-09T01:46:50.000Z");
+}
+
+TEST(ViewsTest, BehindAStrangersMessageLagCountsMessages) {
+  const Cluster cluster = MakeViewCluster();
+  const std::vector<PartitionLog> logs = {PartitionLog{9, std::nullopt, kViewNowMs}, PartitionLog{8, {}, {}}};
+  EXPECT_EQ(PartitionsView(cluster, cluster.jobs.at("delays"), logs, kViewNowMs)[0]["lag_records"], 4);
+}
+
+TEST(ViewsTest, AStoppedPartitionIsTheJobsReason) {
+  Cluster cluster = MakeViewCluster();
+  cluster.workers["a"].lease.partitions[0].state = "stopped";
+  cluster.workers["a"].lease.partitions[0].reason = "the stream was rolled back";
+  const JobState state = JobStateOf(cluster, cluster.jobs.at("delays"));
+  EXPECT_EQ(state.state, "running");
+  EXPECT_EQ(state.reason, "partition 0 stopped: the stream was rolled back");
+}
+
+TEST(ViewsTest, TheReportOfTheLaterEpochCounts) {
+  Cluster cluster = MakeViewCluster();
+  PartitionReport old = cluster.workers["a"].lease.partitions[0];
+  old.epoch = 1;
+  old.offset = 9;
+  cluster.workers["b"].lease.partitions.push_back(old);
+  const auto reports = NewestReports(cluster, cluster.jobs.at("delays"));
+  ASSERT_TRUE(reports[0].has_value());
+  EXPECT_EQ(reports[0]->offset, 5u);
+}
+
+}  // namespace
+}  // namespace millrace
