@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "common/strings.h"
+#include "common/tsan_annotations.h"
 
 namespace millrace {
 namespace {
@@ -45,6 +46,7 @@ PointerPipe::PointerPipe(int capacity) : impl_(std::make_unique<Impl>(capacity))
 PointerPipe::~PointerPipe() = default;
 
 void PointerPipe::Send(void* pointer) {
+  MILLRACE_HAND_OVER(pointer);
   absl::MutexLock lock(&impl_->push_mutex);
   impl_->push.send(zmq::const_buffer(&pointer, sizeof(pointer)), zmq::send_flags::none);
 }
@@ -52,7 +54,10 @@ void PointerPipe::Send(void* pointer) {
 void* PointerPipe::Receive(absl::Duration wait) {
   void* pointer = nullptr;
   const zmq::mutable_buffer buffer(&pointer, sizeof(pointer));
-  if (impl_->pull.recv(buffer, zmq::recv_flags::dontwait)) return pointer;
+  if (impl_->pull.recv(buffer, zmq::recv_flags::dontwait)) {
+    MILLRACE_TAKE_OVER(pointer);
+    return pointer;
+  }
   const int64_t wait_ms =
       std::max<int64_t>(0, absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
   if (wait_ms == 0) return nullptr;
@@ -64,6 +69,7 @@ void* PointerPipe::Receive(absl::Duration wait) {
     return nullptr;
   }
   if (!impl_->pull.recv(buffer, zmq::recv_flags::dontwait)) return nullptr;
+  MILLRACE_TAKE_OVER(pointer);
   return pointer;
 }
 
