@@ -46,6 +46,16 @@ class LedgerRun:
         """That part of the records, in chunks."""
         self.feed.write(int(self.records * part))
 
+    def wait_running(self):
+        """Every partition is open: what is fed from here on comes as it is fed, not as one backlog."""
+        wait_for(lambda: all(row["state"] == "running" for row in self.cluster.json("partitions", self.name)), "all partitions run")
+
+    def feed_until_killed(self, name, point):
+        """Feeds until the worker dies at the failpoint, at most three quarters of the records."""
+        while self.cluster.workers[name].running() and self.feed.written < self.records * 3 // 4:
+            self.share(0.05)
+        self.cluster.wait_killed_by_itself(name, point)
+
     def outputs_so_far(self):
         return self.cluster.status(self.name)["records_out"]
 

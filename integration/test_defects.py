@@ -65,8 +65,8 @@ class Scenarios:
 
     def killed_in_commit(self):
         self.cluster.start_worker("w1", defect=self.defect, failpoint="in_commit:20")
-        self.run.share(0.5)
-        self.cluster.wait_killed_by_itself("w1", "in_commit")
+        self.run.wait_running()
+        self.run.feed_until_killed("w1", "in_commit")
         self.cluster.start_worker("w1")
         self.finish()
 
@@ -90,7 +90,7 @@ class Scenarios:
     def killed_with_slow_acknowledgements(self):
         with proxy.Proxy(self.cluster.nats.port) as link:
             self.cluster.start_worker("w1", nats=link.url, defect=self.defect)
-            wait_for(lambda: all(row["state"] == "running" for row in self.cluster.json("partitions", self.run.name)), "all run")
+            self.run.wait_running()
             link.delay(proxy.TO_CLIENT, 0.1)  # a commit waits so long for its outputs, while records go on
             self.feed_until_committed(0.5)
             self.cluster.kill_worker("w1")
