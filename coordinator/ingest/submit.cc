@@ -141,6 +141,8 @@ class Submission {
       return fed.status();
     } else if (!final_.has_value()) {
       if (const absl::Status done = Feed(); !done.ok()) return done;
+    } else if (final_->state == "completed") {
+      Say(StrCat("job ", spec_.name, " has completed; nothing to do"));
     }
     return flags_.wait ? WaitForEnd() : absl::OkStatus();
   }
