@@ -12,11 +12,14 @@
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
 
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "common/failpoint.h"
+#include "common/log.h"
 #include "common/strings.h"
 #include "worker/state/row_key.h"
 
@@ -26,6 +29,7 @@ namespace {
 // RocksDB leaves files that it has no pattern for alone, so that an unfinished commit waits here to be
 // replaced.
 constexpr char kUnfinishedCommit[] = "commit.part";
+constexpr size_t kMaxLogLineBytes = 512;
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -42,6 +46,20 @@ absl::Status ToStatus(const rocksdb::Status& status, const std::string& dir, std
   return absl::UnavailableError(text);
 }
 
+// RocksDB's own log, from warnings on, in ours. Not a file beside the data: on a full disk the file's writer
+// fails, and Debian's RocksDB, built with its assertions, aborts at the next line that is logged.
+class ForwardingLogger : public rocksdb::Logger {
+ public:
+  ForwardingLogger() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char text[kMaxLogLineBytes];
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    LogWarning("rocksdb", {{"says", text}});
+  }
+  void LogHeader(const char*, va_list) override {}  // every option of every database
+};
+
 class SharedResources : public DbResources {
  public:
   explicit SharedResources(const Options& options)
@@ -57,6 +75,7 @@ class SharedResources : public DbResources {
 
   const std::shared_ptr<rocksdb::Cache> cache;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
+  const std::shared_ptr<rocksdb::Logger> log = std::make_shared<ForwardingLogger>();
   const int background_threads;
 };
 
@@ -100,7 +119,7 @@ rocksdb::Options DbOptions(const SharedResources& resources) {
   options.bytes_per_sync = 1 << 20;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.keep_log_file_num = 2;
+  options.info_log = resources.log;
   options.info_log_level = rocksdb::WARN_LEVEL;
   return options;
 }
