@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/clock.h"
 #include "common/names.h"
 #include "common/strings.h"
 #include "coordinator/results/result_line.h"
@@ -80,7 +81,7 @@ class ResultReaderTest : public testing::Test {
   }
 
   using Lines = std::vector<std::string>;
-  MemoryBroker broker_;
+  MemoryBroker broker_{SystemClock()};
   MemoryBus bus_{broker_};
   ManualClock clock_;
   JobRecord job_;
