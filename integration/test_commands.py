@@ -101,8 +101,11 @@ class CommandTest(CommandCase):
         self.assert_fails(NO_SUCH_THING, "dead-letters", "show", "0.0.99999.0", "done")
 
     def test_state_of_a_completed_job(self):
-        self.assertEqual(self.cluster.json("state", "get", "done", "key-3")["value"]["n"], len(range(3, RECORDS, 7)))
-        self.assertIn("key-3", self.cluster.run("state", "scan", "done").stdout)
+        row = json.loads(self.cluster.run("state", "get", "done", "key-3").stdout)
+        self.assertEqual((row["key"], row["value"]["n"]), ("key-3", len(range(3, RECORDS, 7))))
+        rows = [json.loads(line) for line in self.cluster.run("state", "scan", "done", "--prefix", "key-").stdout.splitlines()]
+        self.assertEqual(sorted(row["key"] for row in rows), [f"key-{k}" for k in range(7)])
+        self.assertEqual(len(self.cluster.run("state", "scan", "done", "--limit", "2").stdout.splitlines()), 2)
         self.assert_fails(NO_SUCH_THING, "state", "get", "done", "no-such-key")
 
     def test_verify_says_what_it_covered(self):

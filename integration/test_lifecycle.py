@@ -62,11 +62,13 @@ class ExitCodeTest(CommandCase):
 
     def test_timed_out(self):
         job_file = self.write_job("endless")
-        submit = subprocess.Popen([str(BIN / "coordinator"), "submit", str(job_file), "--input", "-", "--timeout", "500ms"],
-                                  stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  env={**os.environ, "NATS_URL": self.cluster.nats.url})
-        self.assertEqual(submit.wait(60), TIMED_OUT)
-        self.assertEqual(len(submit.communicate()[1].splitlines()), 1)
+        with subprocess.Popen([str(BIN / "coordinator"), "submit", str(job_file), "--input", "-", "--timeout", "500ms"],
+                              stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, "NATS_URL": self.cluster.nats.url}) as submit:
+            submit.stdin.write('{"k":"a","seq":1}\n')
+            submit.stdin.flush()
+            self.assertEqual(submit.wait(60), TIMED_OUT)
+            self.assertEqual(len(submit.stderr.read().splitlines()), 1)
 
     def test_cannot_connect(self):
         nowhere = {"NATS_URL": f"nats://127.0.0.1:{free_port()}"}
