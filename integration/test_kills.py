@@ -32,6 +32,7 @@ class WorkerKilledAtNamedPoints(unittest.TestCase):
         run = scenario.LedgerRun(cluster, kind, f"{kind}-{point}")
         cluster.restart_worker("w1", failpoint=f"{point}:{passing}")
         run.begin()
+        run.wait_running()
         run.feed_until_killed("w1", point)
         cluster.start_worker("w1")
         run.finish_and_check()
