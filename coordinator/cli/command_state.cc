@@ -23,6 +23,7 @@ constexpr int64_t kScanPageRows = 1000;  // asked of an owner at a time
 struct StateRequest {
   std::string verb, job, key, prefix;
   int64_t limit = 100;
+  bool json = false;
 };
 
 class NoOutput : public StepSink {
@@ -143,9 +144,18 @@ class ReplaySource : public StateSource {
   const JobSpec& spec_;
 };
 
-absl::Status PrintRows(const std::vector<Row>& rows) {
+// A line each; with -o json one document: the row of `get`, the list of `scan`.
+absl::Status PrintRows(const std::vector<Row>& rows, const StateRequest& request) {
+  const auto text_of = [](const Json& json, int indent) {
+    return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+  };
   std::string text;
-  for (const Row& row : rows) text += row.line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (request.json && request.verb == "scan") {
+    Json list = Json::array();
+    for (const Row& row : rows) list.push_back(row.line);
+    return WriteOut(text_of(list, 2));
+  }
+  for (const Row& row : rows) text += text_of(row.line, request.json ? 2 : -1);
   return WriteOut(text);
 }
 
@@ -157,7 +167,7 @@ absl::Status Answer(StateSource& source, const JobRecord& job, const StateReques
                                         ToStd(row.status().message()), " — try `coordinator state scan ",
                                         job.name, "`"));
     }
-    return row.ok() ? PrintRows({*row}) : row.status();
+    return row.ok() ? PrintRows({*row}, request) : row.status();
   }
   std::vector<Row> rows;
   const auto limit = static_cast<size_t>(request.limit);
@@ -169,7 +179,7 @@ absl::Status Answer(StateSource& source, const JobRecord& job, const StateReques
     if (rows.size() > limit) rows.resize(limit);
   }
   if (rows.size() == limit) Say(StrCat("the first ", limit, " keys; --limit N shows more"));
-  return PrintRows(rows);
+  return PrintRows(rows, request);
 }
 
 absl::Status Run(Bus& bus, const StateRequest& request) {
@@ -184,10 +194,11 @@ absl::Status Run(Bus& bus, const StateRequest& request) {
   }
   const auto spec = ParseJob(job->name, job->spec_text);
   if (!spec.ok()) return spec.status();
-  Say(StrCat("`", job->name, "` is ", final_status->state,
-             ": nobody owns its state, replaying the log here"));
   ReplaySource source(bus, *job, *spec);
-  return Answer(source, *job, request);
+  if (const absl::Status status = Answer(source, *job, request); !status.ok()) return status;
+  Say(StrCat("`", job->name, "` is ", final_status->state,
+             " and nobody owns its state: the log was replayed here"));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -199,6 +210,7 @@ int RunState(const Arguments& arguments) {
       "Shows the state of keys, a JSON line each, asked of the partition's owner at its last offset.",
       "coordinator state get delays ATL");
   command.AddConnection();
+  command.AddOutput({"jsonl", "json"});
   Flags& flags = command.flags();
   flags.Positional("get|scan", &request.verb);
   flags.Positional("JOB", &request.job);
@@ -211,6 +223,7 @@ int RunState(const Arguments& arguments) {
         StrCat("state ", request.verb,
                " — there is `state get` and `state scan` — try `coordinator state --help`")));
   }
+  request.json = command.json();
   if (request.limit < 1 || request.limit > kMaxScanLimit) {
     return Fail(
         absl::InvalidArgumentError(StrCat("--limit ", request.limit, " — between 1 and ", kMaxScanLimit)));

@@ -1,6 +1,7 @@
 #include "coordinator/views/views.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/time/time.h"
 #include "common/strings.h"
@@ -15,10 +16,14 @@ struct Totals {
 };
 
 Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
+  // Lines that were no record never reached a partition, but they are dead letters like the others.
+  const auto fed = cluster.fed.find(job.uid);
+  const uint64_t rejected = fed != cluster.fed.end() ? fed->second.rejected : 0;
   if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
-    return {final_status->records_in, final_status->records_out, final_status->dead_letters};
+    return {final_status->records_in, final_status->records_out, final_status->dead_letters + rejected};
   }
   Totals totals;
+  totals.dead_letters = rejected;
   for (const auto& report : NewestReports(cluster, job)) {
     if (!report) continue;
     totals.records_in += report->records_in;
@@ -200,7 +205,7 @@ ViewJson WorkersView(const Cluster& cluster) {
     row["lanes"] = lease.lanes;
     row["partitions"] = lease.partitions.size();
     row["state"] = cluster.IsLost(worker) ? "lost" : lease.state;
-    row["cpu"] = lease.cpu;
+    row["cpu"] = std::round(lease.cpu * 1000) / 1000;
     row["memory_bytes"] = lease.memory_bytes;
     row["lease_ms_left"] = cluster.LeaseMsLeft(worker);
     row["version"] = lease.version;

@@ -115,6 +115,14 @@ TEST(ViewsTest, ACompletedJobHasNoLagWhateverTheLastReportsSaid) {
   EXPECT_EQ(view["ended"], "2001-09-09T01:46:50.000Z");
 }
 
+TEST(ViewsTest, LinesThatTheIngestRejectedAreDeadLettersToo) {
+  Cluster cluster = MakeViewCluster();
+  cluster.fed[kViewUid] = InputFed{190, 3, 1};
+  EXPECT_EQ(JobsView(cluster)[0]["dead_letters"], 7);
+  cluster.finals[kViewUid] = FinalStatus{"completed", "", kViewNowMs, 190, 180, 4, 3};
+  EXPECT_EQ(JobsView(cluster)[0]["dead_letters"], 7);
+}
+
 TEST(ViewsTest, BehindAStrangersMessageLagCountsMessages) {
   const Cluster cluster = MakeViewCluster();
   const std::vector<PartitionLog> logs = {PartitionLog{9, std::nullopt, kViewNowMs}, PartitionLog{8, {}, {}}};
