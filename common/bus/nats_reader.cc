@@ -12,6 +12,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxRequests = 3;  // outstanding: one being served, one behind it, one on its way
+constexpr uint64_t kWindowPortions = 3;
 constexpr absl::Duration kRequestExpires = absl::Seconds(10);
 constexpr absl::Duration kIdleHeartbeat = absl::Seconds(2);
 constexpr absl::Duration kSilenceLimit = absl::Milliseconds(4500);  // two heartbeats missed
@@ -228,7 +229,7 @@ uint64_t NatsReader::RequestedBytes() const {
   return bytes;
 }
 
-// Asks for what the window has left, in portions of a third of it so that requests overlap.
+// Asks for what the window has left, in portions of it so that requests overlap.
 void NatsReader::Request(absl::Duration now) {
   if (state_ != State::kReading || !may_request_ || requests_.size() >= kMaxRequests) return;
   const uint64_t used_messages = undealt_messages_ + requested_messages_;
@@ -241,9 +242,10 @@ void NatsReader::Request(absl::Duration now) {
     return SendRequest(static_cast<uint32_t>(std::max<uint64_t>(1, messages)), std::max(bytes, wanted_bytes_),
                        now);
   }
-  const bool idle = requests_.empty();
-  const uint64_t least_messages = idle ? 1 : std::max<uint64_t>(1, options_.window_messages / 3);
-  const uint64_t least_bytes = std::max(wanted_bytes_, options_.window_bytes / (idle ? 8 : 3));
+  // While something is undealt a Grant will come, and with it another look here: asking for the few that each
+  // Grant frees would cost the server a request for every turn of a busy partition.
+  const uint64_t least_messages = std::max<uint64_t>(1, options_.window_messages / kWindowPortions);
+  const uint64_t least_bytes = std::max(wanted_bytes_, options_.window_bytes / kWindowPortions);
   if (messages < least_messages) return;
   if (!options_.headers_only && bytes < least_bytes) return;
   SendRequest(static_cast<uint32_t>(messages), bytes, now);
