@@ -109,11 +109,19 @@ bool Partition::Work() {
   if (granted_messages_ > 0 && reader_ != 0) bus_.Grant(reader_, granted_messages_, granted_bytes_);
   granted_messages_ = 0;
   granted_bytes_ = 0;
-  results_.Flush();
+  FlushResults();
   MaybeFinishInput();
   MaybeCommit();
   MaybeWriteCommit();
   return CanStep();
+}
+
+// A message costs the broker the same with one result in it as with hundreds.
+void Partition::FlushResults() {
+  const absl::Duration now = clock_.Monotonic();
+  if (CanStep() && now - results_flushed_at_ < options_.max_pack_delay) return;
+  results_flushed_at_ = now;
+  results_.Flush();
 }
 
 bool Partition::WarmUp(size_t max_rows) {

@@ -46,6 +46,8 @@ struct PartitionOptions {
   uint64_t instance = 0;  // unique in the process; cookies carry it: see CookieInstance
   ResultWriterLimits results;
   size_t max_frames_a_turn = 32;  // then the lane's other partitions have their turn
+  // Results wait so long to share a message with others, and only while more frames are there to run.
+  absl::Duration max_pack_delay = absl::Milliseconds(10);
   absl::Duration max_commit_interval = absl::Seconds(60);
   size_t lua_memory_bytes = 64 << 20;
   CallObserver* observer = nullptr;  // not owned
@@ -109,6 +111,7 @@ class Partition : private StepSink {
   void Reject(const DeadLetter& letter) override;
 
   bool CanStep() const;
+  void FlushResults();
   bool StepOne();
   absl::StatusOr<bool> Apply(const Message& message);  // false: the message waits for a retry
   void FinishMessage(const Message& message);
@@ -158,6 +161,7 @@ class Partition : private StepSink {
   Offset committed_offset_;
   int64_t committed_at_ms_ = 0;
   absl::Duration last_commit_began_;
+  absl::Duration results_flushed_at_;
   absl::Duration commit_cost_;  // of the last one, lane and committer together
   uint64_t granted_bytes_ = 0;
   uint32_t granted_messages_ = 0;
