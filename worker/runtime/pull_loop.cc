@@ -35,7 +35,9 @@ void PullLoop::Step(absl::Duration wait) {
   Route(events_);
   for (uint32_t lane = 0; lane < by_lane_.size(); ++lane) {
     if (by_lane_[lane].events.empty()) continue;
-    deliver_(lane, std::exchange(by_lane_[lane], BusEvents{}));
+    BusEvents next;
+    next.events.reserve(by_lane_[lane].events.size());  // a busy lane's batches are alike
+    deliver_(lane, std::exchange(by_lane_[lane], std::move(next)));
   }
 }
 

@@ -60,7 +60,10 @@ absl::Status StateStore::Restore() {
 StateTable& StateStore::Table(TableId table) {
   assert(table < kMaxTables);
   std::unique_ptr<StateTable>& place = tables_[table];
-  if (place == nullptr) place = std::make_unique<StateTable>();
+  if (place == nullptr) {
+    place = std::make_unique<StateTable>();
+    tables_used_ = std::max<size_t>(tables_used_, table + 1);
+  }
   return *place;
 }
 
@@ -69,6 +72,7 @@ OrderedSet& StateStore::Ordered(TableId table) {
   std::unique_ptr<OrderedItems>& place = ordered_[table];
   if (place == nullptr) {
     place = std::make_unique<OrderedItems>();
+    tables_used_ = std::max<size_t>(tables_used_, table + 1);
     if (recording_) place->BeginRecord();
   }
   return *place;

@@ -138,6 +138,7 @@ class StateStore : public State {
 
   std::array<std::unique_ptr<StateTable>, kMaxTables> tables_;
   std::array<std::unique_ptr<OrderedItems>, kMaxTables> ordered_;
+  size_t tables_used_ = 0;  // both are empty from there on
   std::array<uint32_t, kMaxTables> typical_value_size_{};
   uint64_t state_keys_ = 0;
   uint64_t state_bytes_ = 0;
