@@ -79,16 +79,20 @@ void Leader::BeginReign() {
 }
 
 bool Leader::HasReadEverything() {
-  const auto knows_end_of = [&](const char* bucket, std::optional<uint64_t>& revision) {
-    if (revision.has_value()) return true;
+  return HasRead(view_.jobs(), kJobsBucket, reign_.jobs) &&
+         HasRead(view_.workers(), kWorkersBucket, reign_.workers) &&
+         HasRead(view_.assignments(), kAssignmentsBucket, reign_.assignments);
+}
+
+bool Leader::HasRead(const KeyView& view, const char* bucket, CatchUp& progress) {
+  if (view.revision() < progress.seen) progress.end.reset();
+  progress.seen = view.revision();
+  if (!progress.end.has_value()) {
     const auto info = bus_.GetStream(absl::StrCat("KV_", bucket));
-    if (info.ok()) revision = info->last_sequence;
-    return info.ok();
-  };
-  return knows_end_of(kJobsBucket, reign_.jobs_revision) &&
-         knows_end_of(kAssignmentsBucket, reign_.assignments_revision) &&
-         view_.jobs().revision() >= *reign_.jobs_revision &&
-         view_.assignments().revision() >= *reign_.assignments_revision;
+    if (!info.ok()) return false;
+    progress.end = info->last_sequence;
+  }
+  return view.revision() >= *progress.end;
 }
 
 // What counts of a partition is what its owner says while it is alive; anybody else may be a memory.

@@ -1,6 +1,7 @@
 #include "coordinator/leader/worker_table.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/log.h"
 
 namespace millrace {
@@ -9,13 +10,13 @@ constexpr char kWorkerPrefix[] = "w.";
 }
 
 void WorkerTable::Observe(const Entries& workers, absl::Duration now) {
+  std::erase_if(rows_, [&](const auto& row) {
+    return FindEntry(workers, absl::StrCat(kWorkerPrefix, row.first)) == nullptr;
+  });
   for (auto it = workers.lower_bound(kWorkerPrefix);
        it != workers.end() && absl::StartsWith(it->first, kWorkerPrefix); ++it) {
     const std::string name = it->first.substr(sizeof(kWorkerPrefix) - 1);
-    if (it->second.deleted) {
-      rows_.erase(name);
-      continue;
-    }
+    if (it->second.deleted) continue;
     Row& row = rows_[name];
     if (row.revision == it->second.revision) continue;
     row.revision = it->second.revision;
