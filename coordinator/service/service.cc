@@ -8,8 +8,9 @@ namespace millrace {
 namespace {
 constexpr absl::Duration kWait = absl::Milliseconds(50);
 constexpr size_t kMostEventsAtOnce = 1024;
-// A snapshot copies the buckets; so old it may be.
-constexpr absl::Duration kShowEvery = absl::Milliseconds(250);
+// A snapshot copies the buckets, measuring decodes them; so old they may be.
+constexpr absl::Duration kShowEvery = absl::Milliseconds(50);
+constexpr absl::Duration kMeasureEvery = absl::Seconds(1);
 }  // namespace
 
 Service::Service(Leadership::Options options, Bus& bus, Clock& clock, Board& board, Metrics& metrics)
@@ -39,6 +40,7 @@ void Service::Turn() {
     events_.clear();
     bus_.Poll(wait, kMostEventsAtOnce, &events_);
     for (const BusEvent& event : events_) leader_.HandleEvent(event);
+    changed_ |= !events_.empty();
     wait = absl::ZeroDuration();
   } while (events_.size() == kMostEventsAtOnce);
   leader_.Step();
@@ -46,14 +48,20 @@ void Service::Turn() {
 }
 
 void Service::Show() {
-  auto snapshot = std::make_shared<ClusterSnapshot>();
-  snapshot->jobs = leader_.view().jobs().entries();
-  snapshot->workers = leader_.view().workers().entries();
-  snapshot->assignments = leader_.view().assignments().entries();
-  Measure(*snapshot);
-  const bool knows_leader = leader_.connected() && leader_.leadership().KnowsLeader();
-  board_.Show({std::move(snapshot), knows_leader, &bus_});
-  show_at_ = clock_.Monotonic() + kShowEvery;
+  const absl::Duration now = clock_.Monotonic();
+  show_at_ = now + kShowEvery;
+  if (changed_) {
+    auto snapshot = std::make_shared<ClusterSnapshot>();
+    snapshot->jobs = leader_.view().jobs().entries();
+    snapshot->workers = leader_.view().workers().entries();
+    snapshot->assignments = leader_.view().assignments().entries();
+    snapshot_ = std::move(snapshot);
+    changed_ = false;
+  }
+  board_.Show({snapshot_, leader_.connected() && leader_.leadership().KnowsLeader(), &bus_});
+  if (now < measure_at_) return;
+  Measure(*snapshot_);
+  measure_at_ = now + kMeasureEvery;
 }
 
 void Service::Measure(const ClusterSnapshot& snapshot) {

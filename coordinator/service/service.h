@@ -33,7 +33,10 @@ class Service {
   Metrics& metrics_;
   Leader leader_;
   std::vector<BusEvent> events_;
+  std::shared_ptr<const ClusterSnapshot> snapshot_;
+  bool changed_ = true;  // since the snapshot
   absl::Duration show_at_ = absl::ZeroDuration();
+  absl::Duration measure_at_ = absl::ZeroDuration();
 
   Gauge leads_, term_;
   Gauge workers_ready_, workers_draining_, workers_stopped_, workers_lost_;

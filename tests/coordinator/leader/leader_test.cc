@@ -293,16 +293,27 @@ TEST_F(LeaderTest, AnswersThatAreLostChangeNoDecision) {
 }
 
 TEST_F(LeaderTest, AViewThatStartsOverIsNotBelievedBeforeItIsWholeAgain) {
-  AddCoordinator("a");
+  TestCoordinator& coordinator = AddCoordinator("a");
   AddWorker("w1");
-  Submit("job", "u1", 1);
+  for (int i = 0; i < 3; ++i) Submit("job", "u1", 1);
   RunUntilPlanned();
   const uint64_t number = InForce().number;
   broker_.RollBack(StrCat("KV_", kJobsBucket), 0);
   Submit("job", "u1", 1);
-  Run(kTestTtl);
+
+  // The reader's error comes alone: the view is empty, and the job only seems to be gone.
+  std::vector<BusEvent> events;
+  ASSERT_EQ(coordinator.bus.Poll(absl::ZeroDuration(), 1, &events), 1u);
+  ASSERT_EQ(events[0].type, BusEvent::Type::kReaderError);
+  coordinator.leader->HandleEvent(events[0]);
+  ASSERT_TRUE(coordinator.leader->view().jobs().entries().empty());
+  coordinator.leader->Step();
   EXPECT_EQ(InForce().number, number);
+
+  Submit("other", "u2", 1);
+  Run(kTestTtl);
   EXPECT_THAT(OwnersInForce("u1"), ElementsAre("w1"));
+  EXPECT_THAT(OwnersInForce("u2"), ElementsAre("w1"));
 }
 
 // Each write of a leader's life is one at which it dies: beats, its term, assignments, a final.
