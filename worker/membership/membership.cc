@@ -108,7 +108,10 @@ absl::Status Membership::Renew() {
     absl::StatusOr<KeyValue> held = bus_.GetKey(kWorkersBucket, key);
     if (held.ok() && held->revision > last_revision_) {
       absl::StatusOr<WorkerLease> other = DecodeWorkerLease(held->value);
-      if (other.ok() && other->incarnation != lease_.incarnation) {
+      // This process's own earlier incarnation may be heard late, and is nobody else.
+      const bool is_other = other.ok() && other->incarnation != lease_.incarnation &&
+                            (other->pid != lease_.pid || other->host != lease_.host);
+      if (is_other) {
         return absl::FailedPreconditionError(
             absl::StrFormat("another process (pid %d on %s) runs as worker %s — two workers cannot share a "
                             "name — start one of them with another --name",
