@@ -25,13 +25,11 @@ absl::Status DiskError(int error, std::string_view doing, std::string_view path)
   switch (error) {
     case ENOSPC:
     case EDQUOT:
-      return absl::ResourceExhaustedError(
-          StrCat(text, "; make room there, or give --data another folder"));
+      return absl::ResourceExhaustedError(StrCat(text, "; make room there, or give --data another folder"));
     case EACCES:
     case EPERM:
     case EROFS:
-      return absl::PermissionDeniedError(
-          StrCat(text, "; give --data a folder that this user may write to"));
+      return absl::PermissionDeniedError(StrCat(text, "; give --data a folder that this user may write to"));
     case ENOTDIR:
     case ENAMETOOLONG:
     case ELOOP:
