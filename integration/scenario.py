@@ -1,6 +1,6 @@
 """A ledger job on a cluster: what every scenario with faults begins and ends with.
 
-Scale and seed come from the environment: MILLRACE_LEDGER_RECORDS (default 20000), MILLRACE_LEDGER_KEYS (500), MILLRACE_SEED (random).
+Scale and seed come from the environment: MILLRACE_LEDGER_RECORDS (default 8000), MILLRACE_LEDGER_KEYS (500), MILLRACE_SEED (random).
 """
 
 import os
@@ -11,7 +11,7 @@ import ledger
 import stream_check
 from cluster import wait_for
 
-RECORDS = int(os.environ.get("MILLRACE_LEDGER_RECORDS", "20000"))
+RECORDS = int(os.environ.get("MILLRACE_LEDGER_RECORDS", "8000"))
 KEYS = int(os.environ.get("MILLRACE_LEDGER_KEYS", "500"))
 SEED = int(os.environ.get("MILLRACE_SEED") or random.SystemRandom().randrange(1 << 32))
 PARTITIONS = 8

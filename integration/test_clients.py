@@ -21,7 +21,7 @@ class ReadResultsTest(unittest.TestCase):
         with Cluster(workers=["w1"]) as cluster:
             for kind in ("native", "lua"):
                 with cluster.part(self, kind=kind):
-                    run = scenario.LedgerRun(cluster, kind, kind)
+                    run = scenario.LedgerRun(cluster, kind, kind, records=4000)
                     run.begin()
                     run.share(0.5)
                     cluster.restart_worker("w1")
