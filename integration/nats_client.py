@@ -12,6 +12,7 @@ class NatsClient:
     def __init__(self, url):
         where = urllib.parse.urlparse(url)
         self.socket = socket.create_connection((where.hostname, where.port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.lines = self.socket.makefile("rb")
         self.lines.readline()  # INFO
         self.socket.sendall(b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"lang":"python","version":"1"}\r\n'

@@ -124,6 +124,7 @@ class Nats:
     def __init__(self, url):
         where = urllib.parse.urlparse(url)
         self.socket = socket.create_connection((where.hostname, where.port or 4222), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer is not waited for twice
         self.lines = self.socket.makefile("rb")
         self.lines.readline()  # INFO
         options = {"verbose": False, "pedantic": False, "lang": "python", "version": "1"}
