@@ -30,7 +30,9 @@ class Zombie(unittest.TestCase):
         return wait_for(lambda: set(cluster.owners(run.name)) == set(names), f"the owners are {names}")
 
     def lease_of(self, cluster, name):
-        return next(row for row in cluster.json("workers") if row["name"] == name)
+        rows = {row["name"]: row for row in cluster.json("workers")}
+        self.assertIn(name, rows)
+        return rows[name]
 
     def stop_and_continue(self, cluster, run, link, share):
         """One zombie. Returns how many appends it had in flight."""

@@ -63,7 +63,7 @@ const KeyValue* KeyView::Find(std::string_view key) const {
 }
 
 absl::StatusOr<std::map<std::string, KeyValue, std::less<>>> ReadBucket(Bus& bus, const std::string& bucket) {
-  const absl::StatusOr<StreamInfo> info = bus.GetStream(StrCat("KV_", bucket));
+  absl::StatusOr<StreamInfo> info = bus.GetStream(StrCat("KV_", bucket));
   if (!info.ok()) return info.status();
   KeyView view(bus, bucket);
   std::vector<BusEvent> events;
@@ -76,6 +76,11 @@ absl::StatusOr<std::map<std::string, KeyValue, std::less<>>> ReadBucket(Bus& bus
     events.clear();
     bus.Poll(left, kMaxEventsAPoll, &events);
     for (const BusEvent& event : events) view.Handle(event);
+    if (view.revision() < info->last_sequence) continue;
+    // A key that was put again meanwhile has moved behind the end that was asked for, and is not read yet:
+    // the bucket is whole when its present end is reached.
+    info = bus.GetStream(StrCat("KV_", bucket));
+    if (!info.ok()) return info.status();
   }
   return view.entries();
 }
