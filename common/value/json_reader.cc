@@ -62,6 +62,8 @@ std::string_view NumberToken(ondemand::document& document) {
   return document.raw_json_token().get(token) == simdjson::SUCCESS ? token : std::string_view();
 }
 
+constexpr std::string_view kNumberCharacters = "0123456789+-.eE";
+
 // A number as it is written, without the space that follows it.
 template <typename Json>
 std::string_view NumberText(Json& json) {
@@ -242,6 +244,8 @@ template <typename Json>
 error_code JsonReader::Impl::PackNumber(Json& json, std::string_view* number) {
   PackWriter writer(&bytes);
   *number = NumberText(json);
+  // simdjson lets a long number at the root end in a letter.
+  if (number->find_first_not_of(kNumberCharacters) != std::string_view::npos) return simdjson::NUMBER_ERROR;
   if (number->find_first_of(".eE") == std::string_view::npos) {
     int64_t integer;
     if (json.get_int64().get(integer) == simdjson::SUCCESS) {

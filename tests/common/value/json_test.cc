@@ -322,5 +322,12 @@ TEST(Utf8Test, TellsTextFromBytes) {
   EXPECT_EQ(Base64("a"), "YQ==");
 }
 
+TEST(JsonReaderTest, RefusesALongNumberThatEndsInSomethingElse) {
+  JsonReader reader;
+  EXPECT_FALSE(reader.Parse("-4277772772727771363*").ok());
+  EXPECT_FALSE(reader.Parse(R"({"a":4277772772727771363*})").ok());
+  EXPECT_TRUE(reader.Parse("-4277772772727771363").ok());
+}
+
 }  // namespace
 }  // namespace millrace
