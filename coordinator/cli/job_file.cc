@@ -13,9 +13,9 @@ namespace millrace {
 namespace {
 
 absl::StatusOr<std::string> ReadJobText(const std::string& path) {
+  errno = 0;  // a reason before the open is not this file's
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxJobFileBytes + 1, '\0');
-  errno = 0;
   if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file && !file.eof()) {
     return absl::InvalidArgumentError(
