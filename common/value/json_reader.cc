@@ -56,18 +56,19 @@ size_t FindInvalidUtf8(std::string_view text) {
   return at;
 }
 
-std::string_view NumberToken(ondemand::value& value) { return value.raw_json_token(); }
-std::string_view NumberToken(ondemand::document& document) {
+std::string_view RawToken(ondemand::value& value) { return value.raw_json_token(); }
+std::string_view RawToken(ondemand::document& document) {
   std::string_view token;
   return document.raw_json_token().get(token) == simdjson::SUCCESS ? token : std::string_view();
 }
 
 constexpr std::string_view kNumberCharacters = "0123456789+-.eE";
 
-// A number as it is written, without the space that follows it.
+// A number, true, false or null as it is written, without the space that follows it. simdjson lets some of
+// them at the root end in a letter or a digit: what is accepted is decided by this text.
 template <typename Json>
-std::string_view NumberText(Json& json) {
-  const std::string_view token = NumberToken(json);
+std::string_view ScalarText(Json& json) {
+  const std::string_view token = RawToken(json);
   return token.substr(0, token.find_last_not_of(kSpace) + 1);
 }
 
@@ -223,15 +224,19 @@ error_code JsonReader::Impl::PackScalar(Json& json, ondemand::json_type type, st
       return simdjson::SUCCESS;
     }
     case ondemand::json_type::boolean: {
+      const std::string_view written = ScalarText(json);
       bool boolean;
       if (auto error = json.get_bool().get(boolean)) return error;
+      if (written != (boolean ? "true" : "false"))
+        return boolean ? simdjson::T_ATOM_ERROR : simdjson::F_ATOM_ERROR;
       writer.Bool(boolean);
       return simdjson::SUCCESS;
     }
     case ondemand::json_type::null: {
+      const std::string_view written = ScalarText(json);
       bool is_null;
       if (auto error = json.is_null().get(is_null)) return error;
-      if (!is_null) return simdjson::N_ATOM_ERROR;
+      if (!is_null || written != "null") return simdjson::N_ATOM_ERROR;
       writer.Nil();
       return simdjson::SUCCESS;
     }
@@ -243,8 +248,7 @@ error_code JsonReader::Impl::PackScalar(Json& json, ondemand::json_type type, st
 template <typename Json>
 error_code JsonReader::Impl::PackNumber(Json& json, std::string_view* number) {
   PackWriter writer(&bytes);
-  *number = NumberText(json);
-  // simdjson lets a long number at the root end in a letter.
+  *number = ScalarText(json);
   if (number->find_first_not_of(kNumberCharacters) != std::string_view::npos) return simdjson::NUMBER_ERROR;
   if (number->find_first_of(".eE") == std::string_view::npos) {
     int64_t integer;
@@ -412,7 +416,7 @@ bool JsonReader::Impl::TakeText(ondemand::value value) {
       if (value.get_string().get(string)) return false;
       break;
     case ondemand::json_type::number:
-      string = NumberText(value);
+      string = ScalarText(value);
       break;
     case ondemand::json_type::boolean: {
       bool boolean;
