@@ -82,6 +82,7 @@ class VerdictTest(unittest.TestCase):
             self.assertEqual(self.restart_until_completed(cluster, "loop"), 1)
             letter = self.check_rest(cluster, "loop", attempts=1)
             self.assertIn("time", letter["error"])
+            self.assertEqual(letter["stage"], "count")
 
     def test_endless_loop_is_tried_as_often_as_the_job_says(self):
         with Cluster(workers=["w1"]) as cluster:

@@ -9,6 +9,11 @@
 #include "common/strings.h"
 
 namespace millrace {
+namespace {
+
+constexpr std::string_view kStageHeader = "stage";
+
+}  // namespace
 
 std::string EncodeVerdict(const Verdict& verdict) {
   FrameBuilder frame(FrameKind::kVerdict);
@@ -16,6 +21,7 @@ std::string EncodeVerdict(const Verdict& verdict) {
   RecordView record;
   record.key = key;
   record.value = verdict.reason;
+  if (!verdict.stage.empty()) frame.AddHeaders({{kStageHeader, verdict.stage}});
   frame.Add(record);
   return std::string(frame.Finish());
 }
@@ -33,6 +39,11 @@ absl::StatusOr<Verdict> ParseVerdict(std::string_view payload) {
     if (absl::SimpleAtoi(parts.first, &offset) && absl::SimpleAtoi(parts.second, &verdict.record)) {
       verdict.offset = Offset(offset);
       verdict.reason = std::string(record.value);
+      const absl::StatusOr<HeaderList> headers = DecodeHeaders(record.raw_headers);
+      if (!headers.ok()) return headers.status();
+      for (const auto& [name, value] : *headers) {
+        if (name == kStageHeader) verdict.stage = std::string(value);
+      }
       return verdict;
     }
   }

@@ -1,6 +1,7 @@
 // A verdict: a decision about a record that is no function of the log. It stands in the partition's verdict
 // stream before anything that follows from it leaves. On the wire a kVerdict frame with one raw record: key
-// "offset.record", value the reason; the message's marks count the verdicts of the stream.
+// "offset.record", value the reason, header "stage" the stage's name (verdicts of earlier versions have
+// none); the message's marks count the verdicts of the stream.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@ struct Verdict {
   Offset offset;
   uint32_t record = 0;  // its position in the frame
   std::string reason;
+  std::string stage;  // whose code it was; may be empty
 };
 
 std::string EncodeVerdict(const Verdict& verdict);

@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -22,6 +21,7 @@
 #include "common/ids.h"
 #include "common/job/job_spec.h"
 #include "common/pipeline/state.h"
+#include "common/pipeline/verdict_attempts.h"
 
 namespace millrace {
 
@@ -43,8 +43,7 @@ struct StepInput {
   PartitionId partition;
   uint32_t partitions = 0;
   // How often a record of this partition took its process down or overran its time: from the verdict stream.
-  // Key: (offset, record's position in the frame).
-  const absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>* attempts = nullptr;
+  const VerdictAttempts* attempts = nullptr;
 };
 
 struct StepResult {

@@ -142,8 +142,7 @@ absl::Status StepRunner::RunRecord(const StepInput& input, uint32_t position, co
   const int attempts_before = AttemptsBefore(input, position);
   absl::Status status;
   if (attempts_before >= allowed_attempts_) {
-    status = absl::InvalidArgumentError(
-        StrCat("overran its time or ended its process ", attempts_before, " times"));
+    status = RefuseSpent(input, position);
   } else {
     status = needs_journal_ ? Attempt([&] { return head_->Process(record); }) : head_->Process(record);
     if (status.ok()) {
@@ -225,7 +224,15 @@ void StepRunner::Reject(DeadLetter letter) {
 int StepRunner::AttemptsBefore(const StepInput& input, uint32_t position) const {
   if (input.attempts == nullptr || !runs_code_) return 0;
   const auto found = input.attempts->find({input.offset.value(), position});
-  return found == input.attempts->end() ? 0 : found->second;
+  return found == input.attempts->end() ? 0 : found->second.count;
+}
+
+absl::Status StepRunner::RefuseSpent(const StepInput& input, uint32_t position) {
+  const SpentAttempts& spent = input.attempts->at({input.offset.value(), position});
+  const auto named = std::find_if(chain_.stages.begin(), chain_.stages.end(),
+                                  [&](const Stage* stage) { return stage->name() == spent.stage; });
+  chain_.context->failed_stage = named == chain_.stages.end() ? nullptr : *named;
+  return absl::InvalidArgumentError(StrCat("overran its time or ended its process ", spent.count, " times"));
 }
 
 absl::Status StepRunner::RunStranger(const StepInput& input, bool* stopped) {
@@ -260,8 +267,7 @@ absl::Status StepRunner::RunUnit(const StepInput& input, std::string_view key, i
   const int attempts = AttemptsBefore(input, position);
   absl::Status status;
   if (attempts >= allowed_attempts_) {
-    chain_.context->failed_stage = nullptr;
-    status = absl::InvalidArgumentError(StrCat("overran its time or ended its process ", attempts, " times"));
+    status = RefuseSpent(input, position);
   } else {
     status = Attempt(body);
     if (status.ok() || chain_.context->failed_stage == nullptr) return status;

@@ -66,6 +66,8 @@ class StepRunner {
   absl::Status Attempt(Body body);  // all or nothing
   absl::Status Settle(const absl::Status& failure, const DeadLetter& letter, bool may_retry, bool* stopped);
   int AttemptsBefore(const StepInput& input, uint32_t position) const;
+  // The failure of a record whose attempts are used up by verdicts; it is charged to the stage they name.
+  absl::Status RefuseSpent(const StepInput& input, uint32_t position);
   void Reject(DeadLetter letter);
 
   const StageChain chain_;

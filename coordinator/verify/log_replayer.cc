@@ -26,7 +26,7 @@ absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, cons
     if (header->kind != FrameKind::kVerdict) continue;
     const auto verdict = ParseVerdict((*message)->payload);
     if (!verdict.ok()) return verdict.status();
-    ++attempts[{verdict->offset.value(), verdict->record}];
+    CountVerdict(*verdict, &attempts);
   }
 }
 

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
@@ -16,9 +15,6 @@
 #include "common/pipeline/pipeline.h"
 
 namespace millrace {
-
-// How often user code failed on a record by a verdict: (offset, position in the frame) -> attempts.
-using VerdictAttempts = absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>;
 
 // Not thread-safe.
 class PartitionReplay {

@@ -83,7 +83,7 @@ void Watchdog::Check() {
 
 void Watchdog::Condemn(Slot& slot) {
   const Verdict verdict = {Offset(slot.offset_), slot.record_,
-                           StrCat("stage ", *slot.stage_, " overran its time")};
+                           StrCat("stage ", *slot.stage_, " overran its time"), *slot.stage_};
   LogError("user code overran its time: this process ends, the record's attempt is counted",
            {{"partition", slot.partition_.ToString()},
             {"offset", verdict.offset.value()},

@@ -212,7 +212,7 @@ class Opening {
       if (header.kind != FrameKind::kVerdict) return absl::OkStatus();
       absl::StatusOr<Verdict> verdict = ParseVerdict(message.payload);
       if (!verdict.ok()) return verdict.status();
-      ++opened_->attempts[{verdict->offset.value(), verdict->record}];
+      CountVerdict(*verdict, &opened_->attempts);
       return absl::OkStatus();
     };
     const LogTailRequest all = {key_.verdict_stream(), 1, /*headers_only=*/false};

@@ -5,12 +5,12 @@
 #include <memory>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/frame/writer_cursors.h"
 #include "common/job/job_spec.h"
+#include "common/pipeline/verdict_attempts.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/partition_id.h"
 #include "worker/state/commit_row.h"
@@ -19,9 +19,6 @@
 #include "worker/state/state_store.h"
 
 namespace millrace {
-
-// How often user code failed on a record by a verdict: (offset, record's position in the frame) -> attempts.
-using Attempts = absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>;
 
 // A partition that is ready to run, on its way from the opener to its lane.
 struct OpenedPartition {
@@ -35,7 +32,7 @@ struct OpenedPartition {
   int64_t input_created_ns = 0;
   int64_t result_created_ns = 0;
   LogTail result_tail;  // behind this owner's epoch mark
-  Attempts attempts;
+  VerdictAttempts attempts;
   LogTail verdict_tail;  // likewise, for jobs that may give verdicts
 };
 

@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-using Verdict = WriterCursors::Verdict;
+using Judged = WriterCursors::Verdict;
 
 constexpr char kUid[] = "9f86d081884c7d65";
 
@@ -36,7 +36,7 @@ MessageHeader Tick(uint64_t epoch) { return Message(FrameKind::kTick, epoch, {},
 
 struct Offered {
   MessageHeader message;
-  Verdict expected;
+  Judged expected;
 };
 
 WriterCursors OfferAll(const std::vector<Offered>& offers) {
@@ -52,12 +52,12 @@ Mark MarkOf(const WriterCursors& cursors) { return cursors.Get("0.1").mark; }
 
 TEST(WriterCursorsTest, TakesWhatFollowsAndDropsWhatWasSeen) {
   const WriterCursors cursors = OfferAll({
-      {EpochMark(1), Verdict::kTake},
-      {Data(1, 0, 5), Verdict::kTake},
-      {Data(1, 5, 9), Verdict::kTake},
-      {Data(1, 5, 9), Verdict::kDuplicate},
-      {Data(1, 0, 5), Verdict::kDuplicate},
-      {Data(1, 9, 12), Verdict::kTake},
+      {EpochMark(1), Judged::kTake},
+      {Data(1, 0, 5), Judged::kTake},
+      {Data(1, 5, 9), Judged::kTake},
+      {Data(1, 5, 9), Judged::kDuplicate},
+      {Data(1, 0, 5), Judged::kDuplicate},
+      {Data(1, 9, 12), Judged::kTake},
   });
   EXPECT_EQ(MarkOf(cursors), (Mark{12, 0}));
   EXPECT_EQ(cursors.Get("0.1").records, 12);
@@ -66,13 +66,13 @@ TEST(WriterCursorsTest, TakesWhatFollowsAndDropsWhatWasSeen) {
 TEST(WriterCursorsTest, AppendRefusedWhileLaterOnesLandIsFilledByTheResend) {
   // Message 5 was refused, 6 and 7 were in flight and landed; then 5, 6 and 7 come again.
   const WriterCursors cursors = OfferAll({
-      {EpochMark(1), Verdict::kTake},
-      {Data(1, 0, 5), Verdict::kTake},
-      {Data(1, 6, 7), Verdict::kGap},
-      {Data(1, 7, 8), Verdict::kGap},
-      {Data(1, 5, 6), Verdict::kTake},
-      {Data(1, 6, 7), Verdict::kTake},
-      {Data(1, 7, 8), Verdict::kTake},
+      {EpochMark(1), Judged::kTake},
+      {Data(1, 0, 5), Judged::kTake},
+      {Data(1, 6, 7), Judged::kGap},
+      {Data(1, 7, 8), Judged::kGap},
+      {Data(1, 5, 6), Judged::kTake},
+      {Data(1, 6, 7), Judged::kTake},
+      {Data(1, 7, 8), Judged::kTake},
   });
   EXPECT_EQ(MarkOf(cursors), (Mark{8, 0}));
 }
@@ -81,16 +81,16 @@ TEST(WriterCursorsTest, ZombieBetweenTwoExpectedSequencesIsDropped) {
   // Owner 1 stops after 4; owner 2 marks its epoch and goes on from there. A pipelined message of owner 1
   // lands between the two.
   const WriterCursors cursors = OfferAll({
-      {EpochMark(1), Verdict::kTake},
-      {Data(1, 0, 4), Verdict::kTake},
-      {EpochMark(2, 4), Verdict::kTake},
-      {Data(1, 4, 6), Verdict::kStale},
-      {Data(2, 4, 5), Verdict::kTake},
-      {Data(1, 5, 6), Verdict::kStale},
-      {EpochMark(1), Verdict::kStale},
-      {End(1, 5), Verdict::kStale},
-      {Tick(1), Verdict::kStale},
-      {Data(2, 5, 6), Verdict::kTake},
+      {EpochMark(1), Judged::kTake},
+      {Data(1, 0, 4), Judged::kTake},
+      {EpochMark(2, 4), Judged::kTake},
+      {Data(1, 4, 6), Judged::kStale},
+      {Data(2, 4, 5), Judged::kTake},
+      {Data(1, 5, 6), Judged::kStale},
+      {EpochMark(1), Judged::kStale},
+      {End(1, 5), Judged::kStale},
+      {Tick(1), Judged::kStale},
+      {Data(2, 5, 6), Judged::kTake},
   });
   EXPECT_EQ(MarkOf(cursors), (Mark{6, 0}));
   EXPECT_EQ(cursors.Get("0.1").epoch, Epoch(2));
@@ -98,51 +98,49 @@ TEST(WriterCursorsTest, ZombieBetweenTwoExpectedSequencesIsDropped) {
 
 TEST(WriterCursorsTest, MessageOfOldEpochBeforeTheNewMarkStillCounts) {
   OfferAll({
-      {EpochMark(1), Verdict::kTake},
-      {Data(1, 0, 4), Verdict::kTake},
-      {Data(1, 4, 6), Verdict::kTake},
-      {EpochMark(2, 4), Verdict::kTake},
-      {Data(2, 4, 5), Verdict::kDuplicate},
-      {Data(2, 5, 7), Verdict::kTake},
+      {EpochMark(1), Judged::kTake},
+      {Data(1, 0, 4), Judged::kTake},
+      {Data(1, 4, 6), Judged::kTake},
+      {EpochMark(2, 4), Judged::kTake},
+      {Data(2, 4, 5), Judged::kDuplicate},
+      {Data(2, 5, 7), Judged::kTake},
   });
 }
 
 TEST(WriterCursorsTest, HigherEpochIsSeenInWhateverMessageCarriesIt) {
-  OfferAll({{Data(3, 0, 5), Verdict::kTake}, {Data(2, 5, 6), Verdict::kStale}});
+  OfferAll({{Data(3, 0, 5), Judged::kTake}, {Data(2, 5, 6), Judged::kStale}});
+  OfferAll({{Data(3, 4, 5), Judged::kGap}, {Data(2, 0, 4), Judged::kStale}, {Data(3, 0, 4), Judged::kTake}});
   OfferAll(
-      {{Data(3, 4, 5), Verdict::kGap}, {Data(2, 0, 4), Verdict::kStale}, {Data(3, 0, 4), Verdict::kTake}});
-  OfferAll({{Data(1, 0, 5), Verdict::kTake},
-            {Data(2, 0, 5), Verdict::kDuplicate},
-            {Data(1, 5, 6), Verdict::kStale}});
-  OfferAll({{Tick(2), Verdict::kTake}, {Tick(1), Verdict::kStale}});
+      {{Data(1, 0, 5), Judged::kTake}, {Data(2, 0, 5), Judged::kDuplicate}, {Data(1, 5, 6), Judged::kStale}});
+  OfferAll({{Tick(2), Judged::kTake}, {Tick(1), Judged::kStale}});
 }
 
 TEST(WriterCursorsTest, EpochMarkIsTakenOnceAndMovesNoMark) {
   const WriterCursors cursors = OfferAll({
-      {Data(1, 0, 4), Verdict::kTake},
-      {EpochMark(2, 9), Verdict::kTake},
-      {EpochMark(2, 9), Verdict::kDuplicate},
+      {Data(1, 0, 4), Judged::kTake},
+      {EpochMark(2, 9), Judged::kTake},
+      {EpochMark(2, 9), Judged::kDuplicate},
   });
   EXPECT_EQ(MarkOf(cursors), (Mark{4, 0}));
 }
 
 TEST(WriterCursorsTest, OverlapIsTakenUpToItsEnd) {
   const WriterCursors cursors = OfferAll({
-      {Message(FrameKind::kResults, 1, {0, 0}, {7, 3}), Verdict::kTake},
-      {Message(FrameKind::kResults, 2, {7, 0}, {7, 5}), Verdict::kTake},
-      {Message(FrameKind::kResults, 2, {7, 0}, {7, 5}), Verdict::kDuplicate},
+      {Message(FrameKind::kResults, 1, {0, 0}, {7, 3}), Judged::kTake},
+      {Message(FrameKind::kResults, 2, {7, 0}, {7, 5}), Judged::kTake},
+      {Message(FrameKind::kResults, 2, {7, 0}, {7, 5}), Judged::kDuplicate},
   });
   EXPECT_EQ(MarkOf(cursors), (Mark{7, 5}));
 }
 
 TEST(WriterCursorsTest, EndMarkIsTakenOnceAndNotBeforeWhatItEnds) {
   const WriterCursors cursors = OfferAll({
-      {Data(1, 0, 4), Verdict::kTake},
-      {End(1, 6), Verdict::kGap},
-      {Data(1, 4, 6), Verdict::kTake},
-      {End(1, 6), Verdict::kTake},
-      {End(1, 6), Verdict::kDuplicate},
-      {End(2, 6), Verdict::kDuplicate},
+      {Data(1, 0, 4), Judged::kTake},
+      {End(1, 6), Judged::kGap},
+      {Data(1, 4, 6), Judged::kTake},
+      {End(1, 6), Judged::kTake},
+      {End(1, 6), Judged::kDuplicate},
+      {End(2, 6), Judged::kDuplicate},
   });
   EXPECT_TRUE(cursors.Get("0.1").ended);
   EXPECT_EQ(MarkOf(cursors), (Mark{6, 0}));
@@ -150,7 +148,7 @@ TEST(WriterCursorsTest, EndMarkIsTakenOnceAndNotBeforeWhatItEnds) {
 
 TEST(WriterCursorsTest, TicksAreTimeOnly) {
   const WriterCursors cursors =
-      OfferAll({{Data(1, 0, 4), Verdict::kTake}, {Tick(1), Verdict::kTake}, {Tick(1), Verdict::kTake}});
+      OfferAll({{Data(1, 0, 4), Judged::kTake}, {Tick(1), Judged::kTake}, {Tick(1), Judged::kTake}});
   EXPECT_EQ(MarkOf(cursors), (Mark{4, 0}));
   EXPECT_EQ(cursors.Get("0.1").records, 4);
 }
@@ -158,7 +156,7 @@ TEST(WriterCursorsTest, TicksAreTimeOnly) {
 TEST(WriterCursorsTest, EarlierJobOfTheSameNameIsForeign) {
   MessageHeader foreign = Data(9, 0, 100);
   foreign.uid = "0000000000000000";
-  const WriterCursors cursors = OfferAll({{foreign, Verdict::kForeign}, {Data(1, 0, 1), Verdict::kTake}});
+  const WriterCursors cursors = OfferAll({{foreign, Judged::kForeign}, {Data(1, 0, 1), Judged::kTake}});
   EXPECT_EQ(cursors.all().size(), 1);
 }
 
@@ -166,8 +164,8 @@ TEST(WriterCursorsTest, WritersDoNotTouchEachOther) {
   WriterCursors cursors(kUid);
   MessageHeader other = Data(7, 0, 50);
   other.writer = "in";
-  EXPECT_EQ(cursors.Offer(other), Verdict::kTake);
-  EXPECT_EQ(cursors.Offer(Data(1, 0, 5)), Verdict::kTake);
+  EXPECT_EQ(cursors.Offer(other), Judged::kTake);
+  EXPECT_EQ(cursors.Offer(Data(1, 0, 5)), Judged::kTake);
   EXPECT_EQ(cursors.Get("in").mark, (Mark{50, 0}));
   EXPECT_EQ(cursors.Get("never").epoch, Epoch(0));
 }
@@ -186,9 +184,9 @@ TEST(WriterCursorsTest, RandomResendsAndZombiesGiveEachPositionOnce) {
       const uint64_t upto = prev + 1 + random() % 3;
       const uint64_t of_epoch = epoch - std::min<uint64_t>(epoch - 1, random() % 3 == 0 ? 1 : 0);
       if (random() % 10 == 0) cursors.Offer(EpochMark(++epoch, accepted));
-      const Verdict verdict = cursors.Offer(Data(of_epoch, prev, upto));
+      const Judged verdict = cursors.Offer(Data(of_epoch, prev, upto));
       const bool counts = of_epoch >= cursors.Get("0.1").epoch.value() && prev <= accepted && upto > accepted;
-      EXPECT_EQ(verdict == Verdict::kTake, counts);
+      EXPECT_EQ(verdict == Judged::kTake, counts);
       if (counts) accepted = upto;
       EXPECT_GE(MarkOf(cursors), before);
       EXPECT_EQ(MarkOf(cursors).offset, accepted);
@@ -197,7 +195,7 @@ TEST(WriterCursorsTest, RandomResendsAndZombiesGiveEachPositionOnce) {
 }
 
 TEST(WriterCursorsTest, EncodingRoundTripsAndEveryCutIsRefused) {
-  WriterCursors cursors = OfferAll({{Data(3, 0, 300), Verdict::kTake}, {End(3, 300), Verdict::kTake}});
+  WriterCursors cursors = OfferAll({{Data(3, 0, 300), Judged::kTake}, {End(3, 300), Judged::kTake}});
   MessageHeader other = Message(FrameKind::kResults, 1, {0, 0}, {1, 70000});
   other.writer = "in";
   cursors.Offer(other);

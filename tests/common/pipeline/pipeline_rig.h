@@ -145,7 +145,7 @@ class PipelineRig {
 
   RecordingSink sink;
   int64_t broker_time_ms = -1;  // negative: by offset
-  const absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int>* attempts = nullptr;
+  const VerdictAttempts* attempts = nullptr;
 
  private:
   JobSpec spec_;

@@ -103,7 +103,7 @@ TEST(Step, ARetryStopsAtTheRecordAndGoesOnFromIt) {
 }
 
 TEST(Step, AttemptsFromVerdictsCount) {
-  const absl::flat_hash_map<std::pair<uint64_t, uint32_t>, int> attempts = {{{1, 0}, 2}, {{1, 1}, 3}};
+  const VerdictAttempts attempts = {{{1, 0}, {2, "filter"}}, {{1, 1}, {3, ""}}};
   PipelineRig rig(kRetrying);
   rig.attempts = &attempts;
   const absl::StatusOr<StepResult> result = rig.Feed({{"a", "{}"}, {"b", R"({"v":1})"}});
@@ -112,6 +112,25 @@ TEST(Step, AttemptsFromVerdictsCount) {
   EXPECT_THAT(rig.sink.outputs, IsEmpty());
   EXPECT_THAT(rig.sink.letter_attempts, ElementsAre(3, 3));
   EXPECT_THAT(rig.sink.letters[1], HasSubstr("3 times"));
+}
+
+TEST(Step, AnOverrunIsChargedToTheStageThatItsVerdictNames) {
+  VerdictAttempts attempts;
+  CountVerdict({Offset(1), 0, "overran", "slow"}, &attempts);
+  CountVerdict({Offset(1), 1, "overran", ""}, &attempts);  // as an earlier version wrote it
+  CountVerdict({Offset(1), 2, "overran", "lenient"}, &attempts);
+  PipelineRig rig(R"y(stages:
+  - filter: r.v > 0
+    name: slow
+  - filter: r.v > 1
+    name: lenient
+    on_error: skip
+)y");
+  rig.attempts = &attempts;
+  ASSERT_TRUE(rig.Feed({{"a", R"({"v":2})"}, {"b", R"({"v":2})"}, {"c", R"({"v":2})"}}).ok());
+  EXPECT_THAT(rig.sink.letters, ElementsAre("0 slow: overran its time or ended its process 1 times",
+                                            "1 : overran its time or ended its process 1 times"));
+  EXPECT_EQ(rig.progress().skipped, 1u);
 }
 
 TEST(ErrorPolicy, BackoffDoublesUpToItsMaximum) {
