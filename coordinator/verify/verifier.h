@@ -14,8 +14,8 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/job/job_spec.h"
+#include "common/pipeline/state_digest.h"
 #include "coordinator/verify/result_comparer.h"
-#include "coordinator/verify/state_digest.h"
 #include "coordinator/views/cluster.h"
 #include "nlohmann/json.hpp"
 

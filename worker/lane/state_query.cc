@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_format.h"
 #include "common/value/value.h"
 
 namespace millrace {
@@ -24,20 +23,6 @@ Json Row(std::string_view key, std::string_view value_json) {
   row["value"] = Json::parse(value_json, nullptr, /*allow_exceptions=*/false);
   return row;
 }
-
-// FNV-1a, 64 bits, over every key and value in key order: two states with the same digest are taken for the
-// same.
-class Digest {
- public:
-  void Add(std::string_view bytes) {
-    for (const char c : bytes) hash_ = (hash_ ^ static_cast<uint8_t>(c)) * 1099511628211u;
-    hash_ = (hash_ ^ 0xff) * 1099511628211u;
-  }
-  std::string Hex() const { return absl::StrFormat("%016x", hash_); }
-
- private:
-  uint64_t hash_ = 14695981039346656037u;
-};
 
 absl::StatusOr<Json> Get(Partition& partition, const Json& request) {
   absl::StatusOr<std::string> value = partition.StateJson(request.value("key", ""));
@@ -70,19 +55,11 @@ absl::StatusOr<Json> Scan(Partition& partition, const Json& request) {
 }
 
 absl::StatusOr<Json> TakeDigest(Partition& partition) {
-  Digest digest;
-  uint64_t keys = 0;
-  const auto visit = [&](std::string_view key, const std::string& value) {
-    digest.Add(key);
-    digest.Add(value);
-    ++keys;
-    return true;
-  };
-  const absl::Status status = partition.ScanStateJson("", std::numeric_limits<size_t>::max(), visit);
-  if (!status.ok()) return status;
+  const absl::StatusOr<StateDigest> digest = partition.Digest();
+  if (!digest.ok()) return digest.status();
   Json answer;
-  answer["keys"] = keys;
-  answer["digest"] = digest.Hex();
+  answer["keys"] = digest->keys;
+  answer["digest"] = digest->digest;
   return answer;
 }
 

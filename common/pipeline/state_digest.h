@@ -1,4 +1,4 @@
-// A partition's state in one number, for comparing what a replay gave with what the owner has.
+// A partition's state in one number: the owner and a replay each take it, and verify compares.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct StateDigest {
 };
 
 // FNV-1a, 64 bits, over each key and its state as JSON in byte order of the key, each followed by a byte
-// 0xff: what an owner answers to {"verb":"digest"}.
+// 0xff: two states with the same digest are taken for the same.
 absl::StatusOr<StateDigest> DigestOf(Pipeline& pipeline, State& state);
 
 }  // namespace millrace

@@ -1,4 +1,4 @@
-#include "coordinator/verify/state_digest.h"
+#include "common/pipeline/state_digest.h"
 
 #include <limits>
 #include <string_view>
