@@ -42,6 +42,7 @@ bool KeyView::Handle(const BusEvent& event) {
     // Rolled back, or another bucket under its name: what was read may never have been. Read all of it anew.
     entries_.clear();
     revision_ = 0;
+    ++beginnings_;
     reader_ = bus_.OpenReader(OptionsFor(bucket_, 1));
     return true;
   }
@@ -62,13 +63,30 @@ const KeyValue* KeyView::Find(std::string_view key) const {
   return it == entries_.end() ? nullptr : &it->second;
 }
 
-absl::StatusOr<std::map<std::string, KeyValue, std::less<>>> ReadBucket(Bus& bus, const std::string& bucket) {
-  absl::StatusOr<StreamInfo> info = bus.GetStream(StrCat("KV_", bucket));
+absl::StatusOr<bool> CatchUp::IsWhole(Bus& bus, const KeyView& view) {
+  if (view.beginnings() != beginning_) {
+    beginning_ = view.beginnings();
+    end_.reset();
+    whole_ = false;
+  }
+  if (whole_) return true;
+  if (end_.has_value() && view.revision() < *end_) return false;
+  const absl::StatusOr<StreamInfo> info = bus.GetStream(StrCat("KV_", view.bucket()));
   if (!info.ok()) return info.status();
+  end_ = info->messages == 0 ? 0 : info->last_sequence;
+  whole_ = view.revision() >= *end_;
+  return whole_;
+}
+
+absl::StatusOr<std::map<std::string, KeyValue, std::less<>>> ReadBucket(Bus& bus, const std::string& bucket) {
   KeyView view(bus, bucket);
+  CatchUp progress;
   std::vector<BusEvent> events;
   const absl::Time end = absl::Now() + kControlDeadline;
-  while (info->messages > 0 && view.revision() < info->last_sequence) {
+  while (true) {
+    const absl::StatusOr<bool> whole = progress.IsWhole(bus, view);
+    if (!whole.ok()) return whole.status();
+    if (*whole) return view.entries();
     const absl::Duration left = end - absl::Now();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(StrCat("bucket ", bucket, " could not be read to its end"));
@@ -76,13 +94,7 @@ absl::StatusOr<std::map<std::string, KeyValue, std::less<>>> ReadBucket(Bus& bus
     events.clear();
     bus.Poll(left, kMaxEventsAPoll, &events);
     for (const BusEvent& event : events) view.Handle(event);
-    if (view.revision() < info->last_sequence) continue;
-    // A key that was put again meanwhile has moved behind the end that was asked for, and is not read yet:
-    // the bucket is whole when its present end is reached.
-    info = bus.GetStream(StrCat("KV_", bucket));
-    if (!info.ok()) return info.status();
   }
-  return view.entries();
 }
 
 }  // namespace millrace

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,13 +29,32 @@ class KeyView {
   const KeyValue* Find(std::string_view key) const;
   // The last revision applied.
   uint64_t revision() const { return revision_; }
+  // How often it has begun to read from the first revision: more than once after errors.
+  uint64_t beginnings() const { return beginnings_; }
+  const std::string& bucket() const { return bucket_; }
 
  private:
   Bus& bus_;
   const std::string bucket_;
   ReaderId reader_ = 0;
   uint64_t revision_ = 0;
+  uint64_t beginnings_ = 1;
   std::map<std::string, KeyValue, std::less<>> entries_;
+};
+
+// Tells when a view may be believed: from the moment at which it held the whole bucket, until it begins anew.
+// To have come to the end as it was when asked first is not enough: a key that is put again meanwhile moves
+// behind that end, its old revision is gone, and the view has passed both without having seen it. Not
+// thread-safe.
+class CatchUp {
+ public:
+  // Asks the bus, once each time that the view has come to the end as known. Errors: the bus's.
+  absl::StatusOr<bool> IsWhole(Bus& bus, const KeyView& view);
+
+ private:
+  uint64_t beginning_ = 0;       // of the view that the rest is about
+  std::optional<uint64_t> end_;  // the bucket's, when asked last
+  bool whole_ = false;
 };
 
 // The bucket as it stands now, read once with the bus's own Poll in this thread: for command lines. Errors:

@@ -79,20 +79,12 @@ void Leader::BeginReign() {
 }
 
 bool Leader::HasReadEverything() {
-  return HasRead(view_.jobs(), kJobsBucket, reign_.jobs) &&
-         HasRead(view_.workers(), kWorkersBucket, reign_.workers) &&
-         HasRead(view_.assignments(), kAssignmentsBucket, reign_.assignments);
-}
-
-bool Leader::HasRead(const KeyView& view, const char* bucket, CatchUp& progress) {
-  if (view.revision() < progress.seen) progress.end.reset();
-  progress.seen = view.revision();
-  if (!progress.end.has_value()) {
-    const auto info = bus_.GetStream(absl::StrCat("KV_", bucket));
-    if (!info.ok()) return false;
-    progress.end = info->last_sequence;
-  }
-  return view.revision() >= *progress.end;
+  const auto has_read = [this](const KeyView& view, CatchUp& progress) {
+    const absl::StatusOr<bool> whole = progress.IsWhole(bus_, view);
+    return whole.ok() && *whole;
+  };
+  return has_read(view_.jobs(), reign_.jobs) && has_read(view_.workers(), reign_.workers) &&
+         has_read(view_.assignments(), reign_.assignments);
 }
 
 // What counts of a partition is what its owner says while it is alive; anybody else may be a memory.

@@ -50,18 +50,11 @@ class Leader {
   WorkerTable::Counts CountWorkers() const;
 
  private:
-  // How far a view must have come before it can be believed: to the bucket's end as it was when the reign
-  // began. A view that starts over (its reader failed) has to come there again; until then what is missing
-  // from it would look deleted.
-  struct CatchUp {
-    std::optional<uint64_t> end;
-    uint64_t seen = 0;
-  };
   // What a leader must know of its own term before it decides.
   struct Reign {
     uint64_t term = 0;
     absl::Duration plan_not_before;
-    CatchUp jobs, workers, assignments;
+    CatchUp jobs, workers, assignments;  // until a view is whole, what is missing from it would look deleted
     bool had_workers = false;
     bool said_no_workers = false;
     bool wrote_assignment = false;
@@ -69,7 +62,6 @@ class Leader {
   void Observe();
   void BeginReign();
   bool HasReadEverything();
-  bool HasRead(const KeyView& view, const char* bucket, CatchUp& progress);
   JobFacts FactsOf(const OpenJob& job, const Owners& owners) const;
   bool EndJob(const JobRecord& record, FinalStatus final);
   void RememberOwners(const std::vector<JobAssignment>& running);

@@ -53,9 +53,6 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
       options_(options),
       assignments_(bus, kAssignmentsBucket),
       jobs_(bus, kJobsBucket) {
-  if (absl::StatusOr<StreamInfo> info = bus_.GetStream(std::string("KV_") + kJobsBucket); info.ok()) {
-    jobs_there_at_start_ = info->last_sequence;
-  }
   lease_.name = options.name;
   lease_.host = options.host;
   lease_.pid = options.pid;
@@ -184,8 +181,8 @@ DesiredPartitions Membership::Desired() {
   return desired;
 }
 
-bool Membership::JobMayExist(const std::string& uid) const {
-  if (jobs_.revision() < jobs_there_at_start_) return true;
+bool Membership::JobMayExist(const std::string& uid) {
+  if (const absl::StatusOr<bool> whole = jobs_read_.IsWhole(bus_, jobs_); !whole.ok() || !*whole) return true;
   for (const auto& [key, entry] : jobs_.entries()) {
     if (entry.deleted) continue;
     absl::StatusOr<JobRecord> record = DecodeJobRecord(entry.value);

@@ -62,7 +62,7 @@ class Membership {
   // out.
   DesiredPartitions Desired();
   // Whether a job record of this uid is there; answers true while the buckets are not read in yet.
-  bool JobMayExist(const std::string& uid) const;
+  bool JobMayExist(const std::string& uid);
   // Moves when Desired() may have changed.
   uint64_t revision() const { return assignments_.revision() + jobs_.revision(); }
 
@@ -78,7 +78,7 @@ class Membership {
   const Options options_;
   KeyView assignments_;
   KeyView jobs_;
-  uint64_t jobs_there_at_start_ = 0;  // last revision of the jobs bucket when this began
+  CatchUp jobs_read_;
   WorkerLease lease_;
   uint64_t last_revision_ = 0;  // of the last renewal
   uint64_t incarnations_ = 0;

@@ -316,6 +316,38 @@ TEST_F(LeaderTest, AViewThatStartsOverIsNotBelievedBeforeItIsWholeAgain) {
   EXPECT_THAT(OwnersInForce("u2"), ElementsAre("w1"));
 }
 
+TEST_F(LeaderTest, AWorkerThatRenewsWhileTheViewIsReadAnewIsNotLost) {
+  TestCoordinator& coordinator = AddCoordinator("a");
+  WorkerLease& w1 = AddWorker("w1");
+  WorkerLease& w2 = AddWorker("w2");
+  Submit("job", "u1", 2);
+  RunUntilPlanned();
+  const uint64_t number = InForce().number;
+  const auto hear = [&] {
+    std::vector<BusEvent> events;
+    ASSERT_EQ(coordinator.bus.Poll(absl::ZeroDuration(), 1, &events), 1u);
+    coordinator.leader->HandleEvent(events[0]);
+    coordinator.leader->Step();
+  };
+  std::vector<BusEvent> events;
+  while (coordinator.bus.Poll(absl::ZeroDuration(), 1, &events) > 0) {
+    coordinator.leader->HandleEvent(events.back());
+  }
+  broker_.RollBack(StrCat("KV_", kWorkersBucket), 0);
+  Beat(w1);
+  Beat(w2);
+  hear();  // the reader's error; the bucket's end is asked for
+  ASSERT_TRUE(coordinator.leader->view().workers().entries().empty());
+  Beat(w2);
+  Beat(w1);  // what stood before that end is gone now
+  hear();
+  ASSERT_EQ(coordinator.leader->view().workers().Find("w.w1"), nullptr);
+  EXPECT_EQ(InForce().number, number);
+  RunUntilPlanned();
+  EXPECT_THAT(OwnersInForce("u1"), testing::UnorderedElementsAre("w1", "w2"));
+  EXPECT_EQ(InForce().number, number);
+}
+
 // Each write of a leader's life is one at which it dies: beats, its term, assignments, a final.
 class LeaderDeathTest : public ClusterTest, public testing::WithParamInterface<int> {};
 
