@@ -29,7 +29,8 @@ namespace millrace {
 struct InputFile {
   std::string name;  // as it was given; "-" for standard input
   uint64_t bytes = 0;
-  std::string digest;  // of the first and last MiB and the size: tells other input from the same
+  std::string digest;  // of the first and last MiB and the size, of a pipe's first lines: tells other input
+                       // from the same
   bool operator==(const InputFile&) const = default;
 };
 

@@ -42,7 +42,8 @@ class Fnv64 {
 // A descriptor whose first bytes may have been read ahead.
 class Descriptor final : public ByteSource {
  public:
-  Descriptor(std::string name, int fd, bool regular) : fd_(fd), regular_(regular) {
+  Descriptor(std::string name, int fd, bool regular, const SourceOptions& options)
+      : fd_(fd), regular_(regular), options_(options) {
     identity_.name = std::move(name);
   }
   ~Descriptor() override {
@@ -93,8 +94,8 @@ class Descriptor final : public ByteSource {
       identity_.digest = digest.Hex();
       return Seek(0);
     }
-    if (absl::Status read = ReadAheadThroughLine(); !read.ok()) return read;
-    digest.Update(std::string_view(ahead_).substr(0, ahead_.find('\n')));
+    if (absl::Status read = ReadAhead(); !read.ok()) return read;
+    digest.Update(std::string_view(ahead_).substr(0, IdentifyingBytes()));
     identity_.digest = digest.Hex();
     return absl::OkStatus();
   }
@@ -111,11 +112,26 @@ class Descriptor final : public ByteSource {
  private:
   absl::StatusOr<size_t> ReadDescriptor(char* to, size_t size) {
     while (true) {
+      if (absl::Status there = AwaitBytes(); !there.ok()) return there;
       const ssize_t n = read(fd_, to, size);
       if (n >= 0) return static_cast<size_t>(n);
-      if (errno != EINTR) return ReadError(identity_.name, errno);
-      if (StopSignals() > 0) return absl::CancelledError("interrupted");
+      if (errno != EINTR && errno != EAGAIN) return ReadError(identity_.name, errno);
     }
+  }
+
+  // Until a pipe has something, or its end. Files answer at once.
+  absl::Status AwaitBytes() const {
+    while (!regular_) {
+      pollfd waiting{fd_, POLLIN, 0};
+      const int ready = poll(&waiting, 1, static_cast<int>(absl::ToInt64Milliseconds(kPipeWait)));
+      if (ready > 0) break;
+      if (ready < 0 && errno != EINTR) return ReadError(identity_.name, errno);
+      const absl::Status go_on = options_.keep_waiting ? options_.keep_waiting()
+                                 : StopSignals() > 0   ? absl::CancelledError("interrupted")
+                                                       : absl::OkStatus();
+      if (!go_on.ok()) return go_on;
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::string> ReadUpTo(size_t most) {
@@ -131,11 +147,23 @@ class Descriptor final : public ByteSource {
     return bytes;
   }
 
-  // The first line, and whatever came with it: a slow pipe is not waited for any longer than that.
-  absl::Status ReadAheadThroughLine() {
+  // How much of the beginning tells this pipe from another; SIZE_MAX: more than is there yet.
+  size_t IdentifyingBytes() const {
+    if (ahead_.size() < kGzipMagic.size()) return SIZE_MAX;
+    if (std::string_view(ahead_).starts_with(kGzipMagic)) {
+      return ahead_.size() < kGzipPipeDigestBytes ? SIZE_MAX : kGzipPipeDigestBytes;
+    }
+    size_t end = ahead_.find('\n');
+    for (int line = 1; line < options_.identifying_lines && end != std::string::npos; ++line) {
+      end = ahead_.find('\n', end + 1);
+    }
+    return end == std::string::npos ? SIZE_MAX : end;
+  }
+
+  // What identifies the pipe, and whatever came with it: a slow one is not waited for any longer than that.
+  absl::Status ReadAhead() {
     constexpr size_t kChunkBytes = 64 << 10;
-    while (ahead_.size() < kDigestBytes &&
-           (ahead_.size() < kGzipMagic.size() || ahead_.find('\n') == std::string::npos)) {
+    while (ahead_.size() < kDigestBytes && IdentifyingBytes() == SIZE_MAX) {
       std::string chunk(kChunkBytes, '\0');
       const absl::StatusOr<size_t> n = ReadDescriptor(chunk.data(), chunk.size());
       if (!n.ok()) return n.status();
@@ -147,6 +175,7 @@ class Descriptor final : public ByteSource {
 
   const int fd_;
   const bool regular_;
+  const SourceOptions options_;
   InputFile identity_;
   std::string ahead_;
   size_t at_ = 0;
@@ -218,15 +247,18 @@ class GzipSource final : public ByteSource {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ByteSource>> ByteSource::Open(const std::string& name) {
-  const int fd = name == kStandardInput ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC);
+absl::StatusOr<std::unique_ptr<ByteSource>> ByteSource::Open(const std::string& name,
+                                                             const SourceOptions& options) {
+  // Not blocking: a named pipe opens before anybody writes to it, and waits where it can be told to stop.
+  const int fd =
+      name == kStandardInput ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return ReadError(name, errno);
   struct stat about = {};
   if (fstat(fd, &about) != 0) return ReadError(name, errno);
   if (S_ISDIR(about.st_mode)) return ReadError(name, EISDIR);
   // Standard input is taken for a pipe even where it is a file: it need not stand at its beginning.
   const bool regular = S_ISREG(about.st_mode) && name != kStandardInput;
-  auto plain = std::make_unique<Descriptor>(name, fd, regular);
+  auto plain = std::make_unique<Descriptor>(name, fd, regular, options);
   if (absl::Status known = plain->Identify(static_cast<uint64_t>(about.st_size)); !known.ok()) return known;
   const absl::StatusOr<bool> gzip = plain->IsGzip();
   if (!gzip.ok()) return gzip.status();

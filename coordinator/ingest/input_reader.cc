@@ -19,9 +19,12 @@ absl::StatusOr<std::unique_ptr<InputReader>> InputReader::Open(const std::vector
   if (std::count(names.begin(), names.end(), kStandardInput) > 1) {
     return absl::InvalidArgumentError("input -: standard input can be read once only");
   }
+  SourceOptions source_options;
+  source_options.identifying_lines = options.has_header ? 2 : 1;
+  source_options.keep_waiting = options.keep_waiting;
   std::vector<std::unique_ptr<ByteSource>> sources;
   for (const std::string& name : names) {
-    absl::StatusOr<std::unique_ptr<ByteSource>> source = ByteSource::Open(name);
+    absl::StatusOr<std::unique_ptr<ByteSource>> source = ByteSource::Open(name, source_options);
     if (!source.ok()) return source.status();
     sources.push_back(*std::move(source));
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,6 +24,7 @@ struct InputOptions {
   uint64_t max_line_bytes = 1 << 20;  // without its end; a longer line comes as Event::kTooLong
   bool has_header = false;            // csv: the first line of each file comes as Event::kHeader
   uint64_t start = 0;  // lines that begin before it are passed over; a position that Next has told
+  std::function<absl::Status()> keep_waiting;  // see SourceOptions
 };
 
 struct InputLine {

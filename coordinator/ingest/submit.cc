@@ -67,6 +67,15 @@ absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
   return ParseJob(flags.file, text, sets);
 }
 
+// Whether to wait for input that does not come.
+absl::Status CheckPatience(const SubmitFlags& flags, absl::Duration start) {
+  if (const absl::Status stopped = CheckInterrupted(); !stopped.ok()) return stopped;
+  if (SystemClock().Monotonic() - start < flags.timeout) return absl::OkStatus();
+  return absl::DeadlineExceededError(StrCat("the input gave nothing within --timeout ",
+                                            absl::FormatDuration(flags.timeout),
+                                            " — does what writes it run? — the same command goes on"));
+}
+
 // One line on a terminal, rewritten in place.
 class Bar {
  public:
@@ -109,14 +118,14 @@ class Bar {
 class Submission {
  public:
   Submission(const SubmitFlags& flags, const JobSpec& spec, InputReader& input, KeyExtractor& extractor,
-             Bus& bus)
+             Bus& bus, absl::Duration start)
       : flags_(flags),
         spec_(spec),
         input_(input),
         extractor_(extractor),
         bus_(bus),
         clock_(SystemClock()),
-        start_(clock_.Monotonic()) {}
+        start_(start) {}
 
   absl::Status Run() {
     JobRequest request;
@@ -310,12 +319,14 @@ int RunSubmit(const Arguments& arguments) {
   InputOptions input_options;
   input_options.max_line_bytes = spec->source.max_record_bytes;
   input_options.has_header = spec->source.format == Format::kCsv;
+  const absl::Duration start = SystemClock().Monotonic();
+  input_options.keep_waiting = [&] { return CheckPatience(flags, start); };
   const absl::StatusOr<std::unique_ptr<InputReader>> input = InputReader::Open(flags.inputs, input_options);
   if (!input.ok()) return Fail(input.status());
 
   const absl::StatusOr<std::unique_ptr<Bus>> bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
-  Submission submission(flags, *spec, **input, **extractor, **bus);
+  Submission submission(flags, *spec, **input, **extractor, **bus, start);
   if (const absl::Status done = submission.Run(); !done.ok()) return Fail(done);
   if (command.json()) {
     if (const absl::Status written = WriteOut(submission.Json()); !written.ok()) return Fail(written);

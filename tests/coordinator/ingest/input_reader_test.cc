@@ -1,5 +1,7 @@
 #include "coordinator/ingest/input_reader.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -15,6 +17,26 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+// A named pipe with somebody at its other end.
+class Pipe {
+ public:
+  explicit Pipe(const std::string& path) : path_(path) {
+    EXPECT_EQ(mkfifo(path.c_str(), 0600), 0);
+    fd_ = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  }
+  ~Pipe() { close(fd_); }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void Write(std::string_view text) {
+    EXPECT_EQ(write(fd_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  const std::string path_;
+  int fd_ = -1;
+};
 
 class InputReaderTest : public testing::Test {
  protected:
@@ -140,6 +162,38 @@ TEST_F(InputReaderTest, TellsInputsApartByBothEnds) {
   content.back() = 'b';
   EXPECT_NE(identity(File("c", content)), original);
   EXPECT_NE(identity(File("d", content + "b")), original);
+}
+
+TEST_F(InputReaderTest, APipeThatGivesNothingIsLeftWhenPatienceEnds) {
+  const Pipe silent(folder_ + "/silent");
+  int asked = 0;
+  InputOptions options;
+  options.keep_waiting = [&] {
+    return ++asked < 2 ? absl::OkStatus() : absl::DeadlineExceededError("nothing came");
+  };
+  EXPECT_THAT(ReadAll({silent.path()}, options), ElementsAre("nothing came"));
+  EXPECT_EQ(asked, 2);
+}
+
+TEST_F(InputReaderTest, APipeThatFallsSilentInItsFirstLineIsLeftToo) {
+  Pipe silent(folder_ + "/silent");
+  silent.Write("half a li");
+  InputOptions options;
+  options.keep_waiting = [] { return absl::CancelledError("interrupted"); };
+  EXPECT_THAT(ReadAll({silent.path()}, options), ElementsAre("interrupted"));
+}
+
+TEST_F(InputReaderTest, PipesWithOneHeaderAreToldApartByWhatFollows) {
+  InputOptions csv;
+  csv.has_header = true;
+  const auto digest = [&](const std::string& name, std::string_view content) {
+    Pipe pipe(folder_ + "/" + name);
+    pipe.Write(content);
+    return (*InputReader::Open({pipe.path()}, csv))->Identities().front().digest;
+  };
+  const std::string first = digest("first", "k,v\na,1\nb,2\n");
+  EXPECT_NE(digest("second", "k,v\nb,2\na,1\n"), first);
+  EXPECT_EQ(digest("again", "k,v\na,1\n"), first);
 }
 
 }  // namespace
