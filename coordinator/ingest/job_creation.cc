@@ -1,14 +1,14 @@
 #include "coordinator/ingest/job_creation.h"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
+#include <optional>
 #include <utility>
 
-#include "absl/synchronization/mutex.h"
+#include "absl/container/flat_hash_set.h"
 #include "common/job/job_difference.h"
 #include "common/job/job_parser.h"
 #include "common/names.h"
+#include "common/parallel.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -16,9 +16,17 @@ namespace {
 
 constexpr size_t kMaxCreators = 8;  // threads; each stream costs the server some files
 constexpr absl::Duration kDeadLetterWindow = absl::Minutes(2);
+constexpr int kMaxCreationTries = 5;  // while others make and delete a job of that name
 
 std::string Describe(const InputFile& input) {
   return StrCat(input.name, " (", input.bytes, " bytes, digest ", input.digest, ")");
+}
+
+absl::Status SomebodyElses(const StreamConfig& wanted, const StreamInfo& there) {
+  return absl::FailedPreconditionError(
+      StrCat("stream ", wanted.name, " is there already and not this job's (its description is `",
+             there.config.description, "`, not `", wanted.description,
+             "`) — delete it if nobody needs it, or submit with another --name"));
 }
 
 absl::Status EnsureStream(Bus& bus, const StreamConfig& config) {
@@ -32,49 +40,73 @@ absl::Status EnsureStream(Bus& bus, const StreamConfig& config) {
   }
   if (!stream.ok()) return stream.status();
   if (stream->config.description == config.description) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      StrCat("stream ", config.name, " is there already and not this job's (its description is `",
-             stream->config.description, "`, not `", config.description,
-             "`) — delete it if nobody needs it, or submit with another --name"));
+  return SomebodyElses(config, *stream);
 }
 
 absl::Status EnsureStreams(Bus& bus, const std::vector<StreamConfig>& streams) {
-  std::atomic<size_t> next{0};
-  absl::Mutex mutex;
-  absl::Status first_error;
-  const auto create = [&] {
-    for (size_t i = next++; i < streams.size(); i = next++) {
-      const absl::Status status = EnsureStream(bus, streams[i]);
-      absl::MutexLock lock(&mutex);
-      if (first_error.ok()) first_error = status;
-      if (!first_error.ok()) return;
-    }
-  };
-  std::vector<std::thread> creators;
-  for (size_t i = 1; i < std::min(kMaxCreators, streams.size()); ++i) creators.emplace_back(create);
-  create();
-  for (std::thread& creator : creators) creator.join();
-  return first_error;
+  return ParallelFor(streams.size(), kMaxCreators, [&](size_t i) { return EnsureStream(bus, streams[i]); });
 }
 
-absl::StatusOr<JobRecord> EnsureRecord(Bus& bus, const JobRequest& request) {
+// Takes back a job that was made here just now and cannot have its streams. What cannot be taken back now is
+// left to `coordinator delete`.
+void Undo(Bus& bus, const JobRecord& job, const std::vector<StreamConfig>& streams) {
+  for (const StreamConfig& stream : streams) {
+    const absl::StatusOr<StreamInfo> info = bus.GetStream(stream.name);
+    if (info.ok() && info->config.description == stream.description) {
+      static_cast<void>(bus.DeleteStream(stream.name));
+    }
+  }
+  static_cast<void>(bus.DeleteKey(kJobsBucket, StrCat("job.", job.name)));
+}
+
+// The record of this name, if there is one and it is the same job's.
+absl::StatusOr<std::optional<JobRecord>> FindRecord(Bus& bus, const JobRequest& request) {
   const JobSpec& spec = *request.spec;
-  const JobRecord record = {spec.name,      request.new_uid, spec.text,
-                            request.inputs, spec.partitions, request.now_ms};
   const std::string key = StrCat("job.", spec.name);
-  const absl::Status made = bus.CreateKey(kJobsBucket, key, Encode(record)).status();
-  if (made.ok()) return record;
-  if (!absl::IsAlreadyExists(made)) return made;
   const absl::StatusOr<KeyValue> there = bus.GetKey(kJobsBucket, key);
+  if (absl::IsNotFound(there.status())) return std::nullopt;
   if (!there.ok()) return there.status();
   absl::StatusOr<JobRecord> known = DecodeJobRecord(there->value);
   if (!known.ok())
     return absl::DataLossError(StrCat("key ", key, " holds no job: ", ToStd(known.status().message())));
   const std::string difference = DescribeOtherJob(*known, spec, request.inputs);
-  if (difference.empty()) return known;
+  if (difference.empty()) return *std::move(known);
   return absl::FailedPreconditionError(
       StrCat("job ", spec.name, " is there already and differs: ", difference,
              " — submit with another --name, or `coordinator delete ", spec.name, "` first"));
+}
+
+// Makes what a new job needs. nullopt: somebody else made a job of that name meanwhile, and nothing was
+// changed here.
+absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& request) {
+  const JobSpec& spec = *request.spec;
+  const JobRecord record = {spec.name,      request.new_uid, spec.text,
+                            request.inputs, spec.partitions, request.now_ms};
+  const std::vector<StreamConfig> streams = StreamsOf(record, spec, request.replicas);
+  // Before anything is made: no stream can be this job's yet.
+  const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();
+  if (!names.ok()) return names.status();
+  const absl::flat_hash_set<std::string> taken(names->begin(), names->end());
+  const std::string key = StrCat("job.", spec.name);
+  for (const StreamConfig& stream : streams) {
+    if (!taken.contains(stream.name)) continue;
+    const absl::Status meanwhile = bus.GetKey(kJobsBucket, key).status();
+    if (meanwhile.ok()) return std::nullopt;
+    if (!absl::IsNotFound(meanwhile)) return meanwhile;
+    const absl::StatusOr<StreamInfo> info = bus.GetStream(stream.name);
+    if (absl::IsNotFound(info.status())) continue;
+    if (!info.ok()) return info.status();
+    return SomebodyElses(stream, *info);
+  }
+  const absl::Status made = bus.CreateKey(kJobsBucket, key, Encode(record)).status();
+  if (absl::IsAlreadyExists(made)) return std::nullopt;
+  if (!made.ok()) return made;
+  const absl::Status ensured = EnsureStreams(bus, streams);
+  if (ensured.ok()) return record;
+  // Refused: too many copies, say, or a stream of another name covers a subject, which the server tells only
+  // now. After no answer the streams may be there: the same command goes on with this record.
+  if (!absl::IsUnavailable(ensured) && !absl::IsDeadlineExceeded(ensured)) Undo(bus, record, streams);
+  return ensured;
 }
 
 }  // namespace
@@ -122,11 +154,20 @@ absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request) {
   for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
     if (absl::Status made = bus.CreateBucket(bucket, request.replicas); !made.ok()) return made;
   }
-  absl::StatusOr<JobRecord> record = EnsureRecord(bus, request);
-  if (!record.ok()) return record.status();
-  const absl::Status streams = EnsureStreams(bus, StreamsOf(*record, *request.spec, request.replicas));
-  if (!streams.ok()) return streams;
-  return record;
+  for (int tries = 0; tries < kMaxCreationTries; ++tries) {
+    absl::StatusOr<std::optional<JobRecord>> record = FindRecord(bus, request);
+    if (!record.ok()) return record.status();
+    if (record->has_value()) {
+      const absl::Status streams = EnsureStreams(bus, StreamsOf(**record, *request.spec, request.replicas));
+      if (!streams.ok()) return streams;
+      return **std::move(record);
+    }
+    record = MakeJob(bus, request);
+    if (!record.ok()) return record.status();
+    if (record->has_value()) return **std::move(record);
+  }
+  return absl::AbortedError(
+      StrCat("job ", request.spec->name, " is being made and deleted by others meanwhile — try again"));
 }
 
 }  // namespace millrace

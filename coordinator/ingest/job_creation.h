@@ -21,7 +21,7 @@ struct JobRequest {
 
 // The job's record, as it stands in the bucket: a new one, or that of the same job submitted before. Its
 // streams are there afterwards. FAILED_PRECONDITION: a job of that name has another file or other inputs, or
-// a stream of that name is somebody else's; the message says what differs.
+// a stream of that name is somebody else's; the message says what differs, and nothing was left behind.
 absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request);
 
 // What tells two submissions of one name apart, in a line; empty when they are the same.

@@ -4,6 +4,7 @@
 
 #include "common/frame/message_header.h"
 #include "common/names.h"
+#include "common/parallel.h"
 
 namespace millrace {
 namespace {
@@ -11,6 +12,8 @@ namespace {
 // Ticks and a stranger or two may stand behind the ingest's last message; so far back it is looked for.
 constexpr uint64_t kLookBackMessages = 4;
 constexpr int64_t kNsPerMilli = 1'000'000;
+constexpr size_t kMaxLogReaders = 8;  // questions to the broker at once
+constexpr uint64_t kEverything = UINT64_MAX;
 
 absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::string& stream,
                                                         const JobRecord& job, const StreamInfo& info) {
@@ -28,6 +31,23 @@ absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::str
   return std::optional<uint64_t>();
 }
 
+absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, PartitionId partition, uint64_t applied,
+                              PartitionLog* log) {
+  const std::string stream = InputStream(job.name, kOnlySegment, partition);
+  const auto info = bus.GetStream(stream);
+  // A submit that is under way may not have made it yet.
+  if (absl::IsNotFound(info.status())) return absl::OkStatus();
+  if (!info.ok()) return info.status();
+  log->end = info->last_sequence;
+  if (applied >= info->last_sequence) return absl::OkStatus();
+  const auto records = RecordsByHeader(bus, stream, job, *info);
+  if (!records.ok()) return records.status();
+  log->records = *records;
+  const auto next = bus.GetMessage(stream, applied + 1);
+  if (next.ok()) log->oldest_ms = next->time_ns / kNsPerMilli;
+  return absl::IsNotFound(next.status()) ? absl::OkStatus() : next.status();
+}
+
 }  // namespace
 
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job) {
@@ -43,31 +63,29 @@ std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster
   return reports;
 }
 
+std::optional<PartitionReport> OwnersReport(const Cluster& cluster, const JobRecord& job,
+                                            uint32_t partition) {
+  const JobAssignment* const assigned = cluster.FindAssigned(job.uid);
+  if (assigned == nullptr || partition >= assigned->owners.size()) return std::nullopt;
+  const auto owner = cluster.workers.find(assigned->owners[partition]);
+  if (owner == cluster.workers.end() || cluster.IsLost(owner->second)) return std::nullopt;
+  for (const PartitionReport& report : owner->second.lease.partitions) {
+    if (report.uid == job.uid && report.partition == partition) return report;
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Cluster& cluster,
                                                             const JobRecord& job) {
   const FinalStatus* final_status = cluster.FindFinal(job.uid);
   const bool all_applied = final_status != nullptr && final_status->state == "completed";
   const auto reports = NewestReports(cluster, job);
   std::vector<PartitionLog> logs(job.partitions);
-  for (uint32_t p = 0; p < job.partitions; ++p) {
-    const std::string stream = InputStream(job.name, kOnlySegment, PartitionId(p));
-    const auto info = bus.GetStream(stream);
-    // A submit that is under way may not have made it yet.
-    if (absl::IsNotFound(info.status())) continue;
-    if (!info.ok()) return info.status();
-    logs[p].end = info->last_sequence;
-    const uint64_t applied = all_applied ? info->last_sequence : reports[p] ? reports[p]->offset : 0;
-    if (applied >= info->last_sequence) continue;
-    const auto records = RecordsByHeader(bus, stream, job, *info);
-    if (!records.ok()) return records.status();
-    logs[p].records = *records;
-    const auto next = bus.GetMessage(stream, applied + 1);
-    if (next.ok()) {
-      logs[p].oldest_ms = next->time_ns / kNsPerMilli;
-    } else if (!absl::IsNotFound(next.status())) {
-      return next.status();
-    }
-  }
+  const absl::Status read = ParallelFor(job.partitions, kMaxLogReaders, [&](size_t p) {
+    const uint64_t applied = all_applied ? kEverything : reports[p] ? reports[p]->offset : 0;
+    return ReadPartitionLog(bus, job, PartitionId(static_cast<uint32_t>(p)), applied, &logs[p]);
+  });
+  if (!read.ok()) return read;
   return logs;
 }
 
