@@ -6,6 +6,7 @@
 
 #include "common/names.h"
 #include "common/strings.h"
+#include "coordinator/dead_letters/dead_letter_reader.h"
 #include "coordinator/ingest/rejected_line.h"
 
 namespace millrace {
@@ -37,16 +38,15 @@ absl::Status ResumeScan::Advance() {
 }
 
 absl::Status ResumeScan::BeginLetters() {
-  const absl::StatusOr<StreamInfo> letters = bus_.GetStream(DeadLetterStream(job_));
-  if (!letters.ok()) return letters.status();
-  letters_end_ = letters->last_sequence;
-  if (letters->messages == 0) {
+  const absl::StatusOr<uint64_t> last = LastLetter(bus_, job_);
+  if (!last.ok()) return last.status();
+  letters_end_ = *last;
+  if (letters_end_ == 0) {
     letters_ = Letters::kDone;
     return absl::OkStatus();
   }
   ReaderOptions options;
   options.stream = DeadLetterStream(job_);
-  options.start_sequence = letters->first_sequence;
   options.allow_gaps = true;  // letters that were dealt with are deleted
   options.name_hint = StrCat("in-dead-", epoch_.value());
   letters_reader_ = bus_.OpenReader(options);

@@ -289,6 +289,21 @@ TEST_F(IngestTest, LetsTheLaterOfTwoWin) {
   }
 }
 
+TEST_F(IngestTest, GoesOnThoughTheLastDeadLetterWasDeleted) {
+  const auto keys = WriteMixedInput(50);
+  {
+    Process killed = Start();
+    for (int i = 0; i < 40; ++i) killed.Step();
+  }
+  const std::vector<Message> letters = ReadStream(DeadLetterStream(kJob));
+  ASSERT_GT(letters.size(), 1u);
+  broker_.Lose(DeadLetterStream(kJob), letters.front().sequence);
+  broker_.Lose(DeadLetterStream(kJob), letters.back().sequence);
+  Process process = Start();
+  EXPECT_EQ(Finish(process), absl::OkStatus());
+  EXPECT_TRUE(admin_->GetKey(kAssignmentsBucket, StrCat("fed.", kUid)).ok());
+}
+
 TEST_F(IngestTest, WaitsForRoomInAFullStream) {
   const auto keys = WriteMixedInput(50);
   Process process = Start();
