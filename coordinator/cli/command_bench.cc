@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "common/clock.h"
 #include "common/job/job_spec.h"
+#include "common/signals.h"
 #include "common/strings.h"
 #include "coordinator/bench/bench.h"
 #include "coordinator/cli/commands.h"
@@ -53,8 +54,14 @@ absl::Status CleanUp(Bus& bus, const std::string& name) {
   if (!cluster.ok()) return cluster.status();
   const JobRecord* job = cluster->FindJob(name);
   if (job == nullptr) return absl::OkStatus();
-  absl::Status status = ApplyVerb(bus, SystemClock(), name, JobVerb::kCancel, kCleanUpDeadline);
-  if (status.ok()) status = WaitUntilLetGo(bus, SystemClock(), *job, kCleanUpDeadline);
+  // The Ctrl-C that ended the measurement does not end this; the next one does.
+  const int signals_before = StopSignals();
+  const auto keep_waiting = [signals_before] {
+    return StopSignals() > signals_before ? absl::CancelledError("interrupted") : absl::OkStatus();
+  };
+  const WaitLimits limits = {kCleanUpDeadline, keep_waiting};
+  absl::Status status = ApplyVerb(bus, SystemClock(), name, JobVerb::kCancel, limits);
+  if (status.ok()) status = WaitUntilLetGo(bus, SystemClock(), *job, limits);
   return status.ok() ? DeleteJob(bus, *job) : status;
 }
 

@@ -32,7 +32,7 @@ int RunVerb(const Arguments& arguments, const Words& words) {
   if (const auto exit = command.Parse(arguments)) return *exit;
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
-  const absl::Status status = ApplyVerb(**bus, SystemClock(), job, words.verb, timeout);
+  const absl::Status status = ApplyVerb(**bus, SystemClock(), job, words.verb, {timeout});
   if (!status.ok()) return Fail(status);
   Say(StrCat("`", job, "` ", words.done));
   return kExitDone;
@@ -67,11 +67,11 @@ absl::Status Delete(Bus& bus, const DeleteRequest& request) {
   if (const absl::Status status = Confirm(request); !status.ok()) return status;
   if (cluster->FindFinal(job->uid) == nullptr) {
     Say(StrCat("`", job->name, "` runs: cancelling it first"));
-    const absl::Status status = ApplyVerb(bus, SystemClock(), job->name, JobVerb::kCancel, request.timeout);
+    const absl::Status status = ApplyVerb(bus, SystemClock(), job->name, JobVerb::kCancel, {request.timeout});
     // It may have ended by itself meanwhile: as good.
     if (!status.ok() && !absl::IsFailedPrecondition(status)) return status;
   }
-  const absl::Status let_go = WaitUntilLetGo(bus, SystemClock(), *job, request.timeout);
+  const absl::Status let_go = WaitUntilLetGo(bus, SystemClock(), *job, {request.timeout});
   if (!let_go.ok()) return let_go;
   return DeleteJob(bus, *job);
 }

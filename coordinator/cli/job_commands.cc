@@ -8,7 +8,6 @@
 #include "common/cluster/key_view.h"
 #include "common/names.h"
 #include "common/strings.h"
-#include "coordinator/cli/context.h"
 
 namespace millrace {
 namespace {
@@ -99,8 +98,8 @@ absl::StatusOr<bool> IsApplied(const Cluster& cluster, const JobRecord& job, Job
 }
 
 absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobVerb verb,
-                       absl::Duration timeout) {
-  const absl::Duration deadline = clock.Monotonic() + timeout;
+                       const WaitLimits& limits) {
+  const absl::Duration deadline = clock.Monotonic() + limits.timeout;
   bool asked = false;
   while (true) {
     const auto cluster = ReadCluster(bus);
@@ -115,17 +114,17 @@ absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobV
       asked = true;
     }
     if (clock.Monotonic() >= deadline) {
-      return absl::DeadlineExceededError(
-          StrCat("`", job_name, "` was asked to ", VerbName(verb), ", but in ", absl::FormatDuration(timeout),
-                 " no coordinator has done it — it will when one runs — try `coordinator serve`"));
+      return absl::DeadlineExceededError(StrCat(
+          "`", job_name, "` was asked to ", VerbName(verb), ", but in ", absl::FormatDuration(limits.timeout),
+          " no coordinator has done it — it will when one runs — try `coordinator serve`"));
     }
-    if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
+    if (const absl::Status status = limits.keep_waiting(); !status.ok()) return status;
     clock.Sleep(kClusterPollInterval);
   }
 }
 
-absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, absl::Duration timeout) {
-  const absl::Duration deadline = clock.Monotonic() + timeout;
+absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits) {
+  const absl::Duration deadline = clock.Monotonic() + limits.timeout;
   while (true) {
     const auto cluster = ReadCluster(bus);
     if (!cluster.ok()) return cluster.status();
@@ -133,9 +132,9 @@ absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, absl::
     if (clock.Monotonic() >= deadline) {
       return absl::DeadlineExceededError(
           StrCat("`", job.name, "` is over, but workers still hold partitions of it after ",
-                 absl::FormatDuration(timeout), " — nothing was deleted — try again in a while"));
+                 absl::FormatDuration(limits.timeout), " — nothing was deleted — try again in a while"));
     }
-    if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
+    if (const absl::Status status = limits.keep_waiting(); !status.ok()) return status;
     clock.Sleep(kClusterPollInterval);
   }
 }

@@ -2,12 +2,14 @@
 // from what the leader makes of it.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
+#include "coordinator/cli/context.h"
 #include "coordinator/views/cluster.h"
 
 namespace millrace {
@@ -21,14 +23,20 @@ std::string VerbName(JobVerb verb);
 // Whether the job is as the verb wants it. FAILED_PRECONDITION when it can no longer come to that.
 absl::StatusOr<bool> IsApplied(const Cluster& cluster, const JobRecord& job, JobVerb verb);
 
+// How long to wait for what others have to do.
+struct WaitLimits {
+  absl::Duration timeout;
+  std::function<absl::Status()> keep_waiting = CheckInterrupted;  // its error ends the wait
+};
+
 // Asks for the verb, unless it holds already, and waits until it does. DEADLINE_EXCEEDED: the request stands,
 // but no coordinator has applied it in time.
 absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobVerb verb,
-                       absl::Duration timeout);
+                       const WaitLimits& limits);
 
 // Waits until a final job has left the assignment in force and no live worker reports it any more: nobody
 // will write to its streams.
-absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, absl::Duration timeout);
+absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits);
 
 // Deletes what a final job has left: its streams (those that carry its uid), its keys, and last its record
 // and how it ended. Killed anywhere in between and run again, it goes on.
