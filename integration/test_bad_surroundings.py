@@ -97,6 +97,26 @@ class Folders(unittest.TestCase):
         run.finish_and_check()
 
 
+    def test_full_for_a_while(self):
+        """With room again the partition goes on by itself: no restart, nobody else."""
+        cluster = self.enterContext(Cluster())
+        folder = self.mount(cluster, "w1", "size=64m")
+        worker = cluster.start_worker("w1")
+        run = scenario.LedgerRun(cluster, "native")
+        run.begin()
+        run.share(0.3)
+        cluster.wait_records(run.name, run.feed.written)
+        ballast = folder / "ballast"
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        run.share(0.3)
+        wait_for(lambda: "No space left" in cluster.status(run.name)["reason"], "the job says what is wrong")
+        ballast.unlink()
+        run.finish_and_check()
+        self.assertEqual(cluster.workers["w1"].pid, worker.pid)
+
+
 class Streams(unittest.TestCase):
     """Streams that are somebody else's, or not what the state stands on."""
 
@@ -107,6 +127,7 @@ class Streams(unittest.TestCase):
             done = cluster.try_run("submit", run.job_file, "--input", run.input_file)
             assert_one_line(self, done, FAILED)
             self.assertIn("mr-taken-0-3", done.stderr)
+            self.assertEqual(cluster.json("jobs"), [])
             nats.api("STREAM.DELETE.mr-taken-0-3")
             cluster.run("submit", run.job_file, "--input", run.input_file)
             run.finish_and_check()
@@ -116,6 +137,8 @@ class Streams(unittest.TestCase):
             run = scenario.LedgerRun(cluster, "native", "taken", records=200)
             nats.api("STREAM.CREATE.audit", {"name": "audit", "subjects": ["mr.taken.0.>"], "storage": "file"})
             assert_one_line(self, cluster.try_run("submit", run.job_file, "--input", run.input_file), FAILED)
+            self.assertEqual(cluster.json("jobs"), [])
+            self.assertEqual(nats.api("STREAM.NAMES", {"subject": "mr.taken.>"})["streams"], ["audit"])
 
     def committed_half(self, cluster):
         run = scenario.LedgerRun(cluster, "native")

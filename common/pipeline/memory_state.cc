@@ -178,9 +178,9 @@ std::string MemoryState::Dump() const {
       StrAppend(&out, id, " waits ", absl::CHexEscape(item), "\n");
     }
   }
-  StrAppend(&out, "log time ", progress_.log_time_ms, ", watermark ", progress_.watermark_ms, ", next every ",
-            progress_.next_every_ms, ", in ", progress_.records_in, ", out ", progress_.records_out,
-            ", dead letters ", progress_.dead_letters, ", skipped ", progress_.skipped, "\n");
+  StrAppend(&out, "log time ", progress_.log_time_ms, ", watermark ", progress_.watermark_ms, ", in ",
+            progress_.records_in, ", out ", progress_.records_out, ", dead letters ", progress_.dead_letters,
+            ", skipped ", progress_.skipped, "\n");
   return out;
 }
 

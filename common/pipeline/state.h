@@ -47,10 +47,9 @@ class OrderedSet {
 
 // Numbers of a partition that are a function of its log; part of the state, committed with it.
 struct Progress {
-  int64_t log_time_ms = kNoTime;    // the greatest broker time so far
-  int64_t watermark_ms = kNoTime;   // kEndOfTime behind the end mark
-  bool ended = false;               // every writer's end mark was seen
-  int64_t next_every_ms = kNoTime;  // `emit: every`: when it is due next
+  int64_t log_time_ms = kNoTime;   // the greatest broker time so far
+  int64_t watermark_ms = kNoTime;  // kEndOfTime behind the end mark
+  bool ended = false;              // every writer's end mark was seen
   uint64_t records_in = 0;
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;

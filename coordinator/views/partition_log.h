@@ -25,7 +25,11 @@ struct PartitionLog {
 // leases of workers that are gone count too: theirs is the best that is known until the next owner speaks.
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job);
 
-// Asks the broker about each input stream, one after the other. Control plane only: any thread.
+// What the partition's owner of now says of it; nullopt: it has none, or that one is silent or says nothing
+// yet. An owner that cannot open the partition has no epoch, so it is not the newest report.
+std::optional<PartitionReport> OwnersReport(const Cluster& cluster, const JobRecord& job, uint32_t partition);
+
+// Asks the broker about the input streams, several at once. Control plane only: any thread.
 absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Cluster& cluster,
                                                             const JobRecord& job);
 

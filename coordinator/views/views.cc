@@ -85,8 +85,9 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t par
   row["checkpoint_offset"] = 0;  // none: this version keeps state on the worker's disk only
   row["state_keys"] = known.state_keys;
   row["state_bytes"] = known.state_bytes;
-  row["state"] = PartitionStateOf(cluster, job, owner, report);
-  row["reason"] = known.reason;
+  const auto said = OwnersReport(cluster, job, partition);
+  row["state"] = PartitionStateOf(cluster, job, owner, said ? said : report);
+  row["reason"] = said ? said->reason : known.reason;
   row["records_in"] = known.records_in;
   row["records_out"] = known.records_out;
   row["dead_letters"] = known.dead_letters;
@@ -124,10 +125,14 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   }
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
   if (assigned != nullptr && assigned->paused) return {"paused", ""};
-  for (const auto& report : NewestReports(cluster, job)) {
-    if (report && (report->state == "stopped" || report->state == "failed")) {
-      return {"running", StrCat("partition ", report->partition, " ", report->state, ": ", report->reason)};
-    }
+  const auto newest = NewestReports(cluster, job);
+  for (uint32_t p = 0; p < job.partitions; ++p) {
+    const auto owners = OwnersReport(cluster, job, p);
+    const auto& report = owners ? owners : newest[p];
+    // One that is just being opened says nothing; one that cannot be says why.
+    const bool stuck = report && (report->state == "stopped" || report->state == "failed" ||
+                                  (report->state == "restoring" && !report->reason.empty()));
+    if (stuck) return {"running", StrCat("partition ", p, " ", report->state, ": ", report->reason)};
   }
   if (assigned == nullptr) return {"running", "waiting for a coordinator to assign it"};
   const auto unowned = std::count(assigned->owners.begin(), assigned->owners.end(), "");

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/strings.h"
 #include "worker/lane/state_query.h"
 #include "worker/partition/cookie.h"
 
@@ -10,6 +11,11 @@ namespace millrace {
 namespace {
 
 constexpr size_t kWarmUpRowsATurn = 2'000;
+
+// A disk may have room again, and the broker come back. A stream that is gone or is not what it was stays so.
+bool MayPass(const absl::Status& trouble) {
+  return !trouble.ok() && !absl::IsDataLoss(trouble) && !absl::IsNotFound(trouble);
+}
 
 }  // namespace
 
@@ -37,6 +43,7 @@ struct Lane::Hosted : public PartitionPorts {
 
   Lane& lane;
   const uint64_t instance;
+  absl::Status trouble;                  // why it is given up, when it stopped by itself
   std::unique_ptr<Watchdog::Slot> slot;  // outlives the partition, whose stages call it
   std::unique_ptr<Partition> partition;
 };
@@ -92,7 +99,7 @@ void Lane::Adopt(AdoptPartition event) {
       Partition::Create(std::move(event.opened), *hosted, bus_, clock_, options);
   if (!partition.ok()) {
     LogError("partition cannot run", {{"partition", key.ToString()}, {"why", partition.status()}});
-    ports_.Released(event.instance);
+    ports_.Released(event.instance, partition.status());
     return;
   }
   hosted->partition = *std::move(partition);
@@ -150,20 +157,33 @@ void Lane::Tick() {
 }
 
 void Lane::PublishReport(Hosted& hosted) {
+  if (!hosted.trouble.ok()) return;  // the last report, which says why, stands
   PartitionReport report = hosted.partition->Report();
   board_.Put(hosted.instance, std::move(report));
 }
 
+void Lane::GiveUpStopped() {
+  for (auto& [instance, hosted] : partitions_) {
+    const absl::Status& cause = hosted->partition->stop_cause();
+    if (!hosted->trouble.ok() || !MayPass(cause)) continue;
+    PublishReport(*hosted);
+    hosted->trouble = cause;
+    hosted->partition->Abandon(ToStd(cause.message()));
+  }
+}
+
 void Lane::DropReleased() {
+  GiveUpStopped();
   for (auto it = partitions_.begin(); it != partitions_.end();) {
     if (!it->second->partition->released()) {
       ++it;
       continue;
     }
     const uint64_t instance = it->first;
+    const absl::Status trouble = it->second->trouble;
     it = partitions_.erase(it);  // closes the database
-    board_.Remove(instance);
-    ports_.Released(instance);
+    if (trouble.ok()) board_.Remove(instance);
+    ports_.Released(instance, trouble);
   }
 }
 

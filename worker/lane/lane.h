@@ -69,8 +69,9 @@ class LanePorts {
   virtual void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                               const LogTail& tail) = 0;
   virtual bool MayAct() const = 0;
-  // The partition is gone from the lane, its database closed.
-  virtual void Released(uint64_t instance) = 0;
+  // The partition is gone from the lane, its database closed. Not OK: it stopped by itself, with this; its
+  // last report stays on the board.
+  virtual void Released(uint64_t instance, const absl::Status& why) = 0;
 };
 
 // Steppable: Handle and Work are all there is; LaneThread runs them on a thread, tests and simulations by
@@ -93,6 +94,7 @@ class Lane {
   void Adopt(AdoptPartition event);
   void HandleBus(BusEvent event);
   void Answer(const StateQuery& query);
+  void GiveUpStopped();
   void DropReleased();
   void PublishReport(Hosted& hosted);
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -20,6 +22,19 @@ class ReportBoard {
     // What others wait for is told at once, not with the next regular beat.
     if (held.state != report.state) ++changes_;
     held = std::move(report);
+  }
+  // What was said of one instance stands for the next until that has something to say.
+  void Move(uint64_t from, uint64_t to) {
+    absl::MutexLock lock(&mutex_);
+    auto node = reports_.extract(from);
+    if (node.empty()) return;
+    node.key() = to;
+    reports_.insert(std::move(node));
+  }
+  std::optional<PartitionReport> Find(uint64_t instance) const {
+    absl::MutexLock lock(&mutex_);
+    const auto found = reports_.find(instance);
+    return found == reports_.end() ? std::nullopt : std::optional(found->second);
   }
   void Remove(uint64_t instance) {
     absl::MutexLock lock(&mutex_);

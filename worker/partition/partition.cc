@@ -70,7 +70,7 @@ void Partition::HandleMessage(Message message) {
 
 void Partition::HandleReaderError(const absl::Status& status) {
   reader_ = 0;  // the bus has closed it
-  if (phase_ == Phase::kRunning) Stop(Phase::kStopped, std::string(status.message()));
+  if (phase_ == Phase::kRunning) Stop(Phase::kStopped, status);
 }
 
 bool Partition::HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence) {
@@ -90,7 +90,7 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
     if (results_.condition() == ResultWriter::Condition::kFenced)
       Abandon("a later owner has taken the partition over");
   } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
-    Stop(Phase::kStopped, std::string(tail.status().message()));
+    Stop(Phase::kStopped, tail.status());
   }  // otherwise the broker is away: asked again from Tick
 }
 
@@ -127,7 +127,7 @@ void Partition::FlushResults() {
 bool Partition::WarmUp(size_t max_rows) {
   if (phase_ != Phase::kRunning) return false;
   absl::StatusOr<bool> more = opened_->store->WarmUp(max_rows);
-  if (!more.ok()) Stop(Phase::kStopped, std::string(more.status().message()));
+  if (!more.ok()) Stop(Phase::kStopped, more.status());
   return more.ok() && *more;
 }
 
@@ -135,8 +135,7 @@ bool Partition::StepOne() {
   const Message& message = queue_.front();
   absl::StatusOr<bool> applied = Apply(message);
   if (!applied.ok()) {
-    Stop(absl::IsAborted(applied.status()) ? Phase::kFailed : Phase::kStopped,
-         std::string(applied.status().message()));
+    Stop(absl::IsAborted(applied.status()) ? Phase::kFailed : Phase::kStopped, applied.status());
     return false;
   }
   if (!*applied) return false;
@@ -270,7 +269,7 @@ void Partition::HandleCommitted(const absl::Status& status, absl::Duration took)
   if (phase_ == Phase::kReleased) return;
   if (!status.ok()) {
     opened_->store->OnCommitFailed(status);
-    if (!abandoned_) Stop(Phase::kStopped, std::string(status.message()));
+    if (!abandoned_) Stop(Phase::kStopped, status);
   } else {
     opened_->store->OnCommitted();
     committed_offset_ = commit_offset_;
@@ -347,11 +346,12 @@ void Partition::Abandon(std::string_view reason) {
   phase_ = commit_in_progress_ ? Phase::kReleasing : Phase::kReleased;
 }
 
-void Partition::Stop(Phase phase, std::string reason) {
+void Partition::Stop(Phase phase, const absl::Status& why) {
   LogError(phase == Phase::kFailed ? "the job is to fail" : "partition stopped",
-           {{"partition", key().ToString()}, {"offset", offset_.value()}, {"why", reason}});
+           {{"partition", key().ToString()}, {"offset", offset_.value()}, {"why", ToStd(why.message())}});
   phase_ = phase;
-  reason_ = std::move(reason);
+  reason_ = std::string(why.message());
+  if (phase == Phase::kStopped) stop_cause_ = why;
   queue_.clear();
   if (reader_ != 0) ports_.CloseReader(std::exchange(reader_, 0));
 }

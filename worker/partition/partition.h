@@ -18,6 +18,7 @@
 #include "common/frame/frame.h"
 #include "common/frame/writer_cursors.h"
 #include "common/pipeline/pipeline.h"
+#include "common/pipeline/state_digest.h"
 #include "worker/partition/dead_letter_writer.h"
 #include "worker/partition/open_partition.h"
 #include "worker/partition/result_writer.h"
@@ -91,12 +92,15 @@ class Partition : private StepSink {
   // At once, without a commit: the lease is gone, or a later owner is there.
   void Abandon(std::string_view reason);
   bool released() const { return phase_ == Phase::kReleased; }
+  // Why it stopped by itself; OK: it has not. Whoever hosts it may open it anew where that can help.
+  const absl::Status& stop_cause() const { return stop_cause_; }
 
   PartitionReport Report() const;
   // `state get` and `state scan`, at the last applied offset.
   absl::StatusOr<std::string> StateJson(std::string_view key);
   absl::Status ScanStateJson(std::string_view prefix, size_t limit,
                              const std::function<bool(std::string_view, std::string)>& visit);
+  absl::StatusOr<StateDigest> Digest() { return DigestOf(*pipeline_, *opened_->store); }
   Offset offset() const { return offset_; }
   void CheckInvariants() const;
 
@@ -119,7 +123,7 @@ class Partition : private StepSink {
   void MaybeWriteCommit();
   void MaybeTick();
   void MaybeFinishInput();
-  void Stop(Phase phase, std::string reason);
+  void Stop(Phase phase, const absl::Status& why);
   bool completed() const;
   CommitRow MakeCommitRow() const;
 
@@ -135,6 +139,7 @@ class Partition : private StepSink {
   bool paused_ = false;
   bool abandoned_ = false;  // no more commits
   std::string reason_;
+  absl::Status stop_cause_;
   ReaderId reader_ = 0;
 
   WriterCursors input_cursors_;

@@ -18,6 +18,7 @@ constexpr absl::Duration kTurnWait = absl::Milliseconds(20);
 constexpr size_t kMaxManagerEvents = 1024;
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kMaxRetry = absl::Seconds(5);
+constexpr absl::Duration kProvenAfter = absl::Seconds(30);  // having run so long, failures are forgotten
 constexpr absl::Duration kStrayInterval = absl::Seconds(10);
 constexpr size_t kExpectedPartitions = 16;  // for the plan's share before the first assignment
 
@@ -141,8 +142,8 @@ void WorkerRuntime::ReadResultTail(uint32_t lane, uint64_t instance, const Parti
   });
 }
 
-void WorkerRuntime::Released(uint64_t instance) {
-  inbox_.Send(Gone{instance});
+void WorkerRuntime::Released(uint64_t instance, const absl::Status& why) {
+  inbox_.Send(Gone{instance, why});
   manager_bus_->Wake();
 }
 
@@ -152,7 +153,7 @@ void WorkerRuntime::HandleManagerEvent(ManagerEvent event) {
   if (auto* opened = std::get_if<Opened>(&event)) {
     HandleOpened(std::move(*opened));
   } else if (auto* gone = std::get_if<Gone>(&event)) {
-    HandleGone(gone->instance);
+    HandleGone(*gone);
   } else {
     RouteQuery(std::get<Bus::Incoming>(event));
   }
@@ -167,7 +168,7 @@ void WorkerRuntime::HandleOpened(Opened opened) {
                                  {"epoch", (*opened.result)->epoch.value()},
                                  {"offset", (*opened.result)->offset.value()}});
     hosted.phase = Hosted::Phase::kRunning;
-    hosted.failures = 0;
+    hosted.opened_at = clock_.Monotonic();
     lanes_[LaneOf(hosted.instance)]->Send(
         AdoptPartition{hosted.instance, *std::move(opened.result), hosted.paused});
     return;
@@ -187,7 +188,7 @@ void WorkerRuntime::HandleOpened(Opened opened) {
 
 void WorkerRuntime::ReportStopped(const PartitionKey& key, const Hosted& hosted, const absl::Status& why) {
   LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
-  PartitionReport report;
+  PartitionReport report = board_.Find(hosted.instance).value_or(PartitionReport());
   report.job = key.job;
   report.uid = key.uid;
   report.segment = key.segment.value();
@@ -197,19 +198,27 @@ void WorkerRuntime::ReportStopped(const PartitionKey& key, const Hosted& hosted,
   board_.Put(hosted.instance, std::move(report));
 }
 
-void WorkerRuntime::HandleGone(uint64_t instance) {
-  for (auto it = hosted_.begin(); it != hosted_.end(); ++it) {
-    if (it->second.instance != instance) continue;
-    if (it->second.phase == Hosted::Phase::kRunning) {
-      // It let go by itself: a later owner is there, or its disk failed. Should it still be wanted here, then
-      // after a while.
-      it->second.phase = Hosted::Phase::kStopped;
-      it->second.retry_at = clock_.Monotonic() + RetryAfter(it->second.failures++ + 1);
-    } else {
-      hosted_.erase(it);
-    }
+void WorkerRuntime::HandleGone(const Gone& gone) {
+  const auto it = std::find_if(hosted_.begin(), hosted_.end(),
+                               [&](const auto& entry) { return entry.second.instance == gone.instance; });
+  if (it == hosted_.end()) return;
+  Hosted& hosted = it->second;
+  if (hosted.phase != Hosted::Phase::kRunning) {
+    board_.Remove(gone.instance);
+    hosted_.erase(it);
     return;
   }
+  // It let go by itself: a later owner is there, or its disk failed. Should it still be wanted here, then
+  // after a while.
+  const absl::Duration now = clock_.Monotonic();
+  if (now - hosted.opened_at >= kProvenAfter) hosted.failures = 0;
+  const absl::Duration wait = RetryAfter(++hosted.failures);
+  if (!gone.why.ok()) {
+    LogWarning("partition is opened again after a while",
+               {{"partition", it->first.ToString()}, {"after", absl::FormatDuration(wait)}});
+  }
+  hosted.phase = Hosted::Phase::kStopped;
+  hosted.retry_at = now + wait;
 }
 
 void WorkerRuntime::DropLostLease() {
@@ -283,8 +292,8 @@ uint32_t WorkerRuntime::EmptiestLane() const {
 void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition& wish) {
   const uint32_t lane = EmptiestLane();
   Hosted& hosted = hosted_[key];
-  board_.Remove(hosted.instance);
-  hosted.instance = MakeInstance(++instances_, lane);
+  const uint64_t before = std::exchange(hosted.instance, MakeInstance(++instances_, lane));
+  board_.Move(before, hosted.instance);
   hosted.phase = Hosted::Phase::kOpening;
   hosted.paused = wish.paused;
   hosted.abandon = false;

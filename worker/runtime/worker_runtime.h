@@ -70,6 +70,7 @@ class WorkerRuntime : private LanePorts {
     bool paused = false;
     bool abandon = false;  // the lease went while it was being opened
     int failures = 0;
+    absl::Duration opened_at;
     absl::Duration retry_at;  // kStopped: not to be tried again before; InfiniteDuration: not at all
   };
   struct Opened {
@@ -79,6 +80,7 @@ class WorkerRuntime : private LanePorts {
   };
   struct Gone {
     uint64_t instance;
+    absl::Status why;  // not OK: it stopped by itself
   };
   using ManagerEvent = std::variant<Opened, Gone, Bus::Incoming>;
 
@@ -95,12 +97,12 @@ class WorkerRuntime : private LanePorts {
   void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                       const LogTail& tail) override;
   bool MayAct() const override;
-  void Released(uint64_t instance) override;
+  void Released(uint64_t instance, const absl::Status& why) override;
 
   absl::Status Turn();
   void HandleManagerEvent(ManagerEvent event);
   void HandleOpened(Opened opened);
-  void HandleGone(uint64_t instance);
+  void HandleGone(const Gone& gone);
   void RouteQuery(const Bus::Incoming& query);
   void DropLostLease();
   void Reconcile();

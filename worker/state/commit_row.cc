@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 // FNV-1a over 64 bits: the database's own block checksums guard the disk; this one guards our own mistakes.
 uint64_t Checksum(std::string_view bytes) {
@@ -68,7 +68,6 @@ void Encode(const Progress& progress, Writer& writer) {
   writer.Signed(progress.log_time_ms);
   writer.Signed(progress.watermark_ms);
   writer.Number(progress.ended ? 1 : 0);
-  writer.Signed(progress.next_every_ms);
   writer.Number(progress.records_in);
   writer.Number(progress.records_out);
   writer.Number(progress.dead_letters);
@@ -81,7 +80,6 @@ Progress DecodeProgress(Reader& reader) {
   progress.log_time_ms = reader.Signed();
   progress.watermark_ms = reader.Signed();
   progress.ended = reader.Number() != 0;
-  progress.next_every_ms = reader.Signed();
   progress.records_in = reader.Number();
   progress.records_out = reader.Number();
   progress.dead_letters = reader.Number();

@@ -138,6 +138,25 @@ TEST(ViewsTest, AStoppedPartitionIsTheJobsReason) {
   EXPECT_EQ(state.reason, "partition 0 stopped: the stream was rolled back");
 }
 
+TEST(ViewsTest, APartitionThatCannotBeOpenedSaysWhyThoughItsFormerOwnerWasHeardOfLater) {
+  Cluster cluster = MakeViewCluster();
+  const PartitionReport former = cluster.workers["a"].lease.partitions[0];
+  cluster.workers["b"].lease.partitions.push_back(former);  // b is lost, and its epoch is the greatest
+  PartitionReport& said = cluster.workers["a"].lease.partitions[0];
+  said.epoch = 0;
+  said.offset = 0;
+  said.state = "restoring";
+  said.reason = "the disk is full";
+  const JobRecord& job = cluster.jobs.at("delays");
+  EXPECT_EQ(JobStateOf(cluster, job).reason, "partition 0 restoring: the disk is full");
+  const ViewJson row = PartitionsView(cluster, job, MakeViewLogs(), kViewNowMs)[0];
+  EXPECT_EQ(row["state"], "restoring");
+  EXPECT_EQ(row["reason"], "the disk is full");
+  EXPECT_EQ(row["offset"], 5);
+  said.reason = "";
+  EXPECT_EQ(JobStateOf(cluster, job).reason, "");
+}
+
 TEST(ViewsTest, TheReportOfTheLaterEpochCounts) {
   Cluster cluster = MakeViewCluster();
   PartitionReport old = cluster.workers["a"].lease.partitions[0];

@@ -20,7 +20,6 @@ CommitRow Sample() {
   row.progress.log_time_ms = -1;
   row.progress.watermark_ms = kEndOfTime;
   row.progress.ended = true;
-  row.progress.next_every_ms = 60'000;
   row.progress.records_in = 10;
   row.progress.records_out = 11;
   row.progress.dead_letters = 12;

@@ -1,0 +1,278 @@
+#include "coordinator/verify/verifier.h"
+
+#include "common/job/job_parser.h"
+#include "common/names.h"
+#include "common/strings.h"
+#include "common/value/msgpack.h"
+#include "coordinator/verify/partition_replay.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_bus.h"
+
+namespace millrace {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kVerifyUid[] = "00000000000000aa";
+constexpr char kVerifyJob[] =
+    "name: j\nkey: k\npartitions: 1\nstages:\n"
+    "  - filter: r.v > 0 or error('not positive')\n    name: check\n  - aggregate: { n: count(), s: sum(v) "
+    "}\n";
+
+// Gathers what the replay puts out: what an owner would have written.
+struct GatheringSink : StepSink {
+  void Emit(const RecordView& record) override {
+    keys.emplace_back(record.key);
+    values.emplace_back(record.value);
+    fields.emplace_back(record.fields->begin(), record.fields->end());
+    labels.emplace_back(record.offset, record.index);
+  }
+  void Reject(const DeadLetter& letter) override { rejected.push_back(letter.record); }
+  std::vector<std::string> keys, values;
+  std::vector<std::vector<std::string>> fields;
+  std::vector<std::pair<Offset, uint32_t>> labels;
+  std::vector<uint32_t> rejected;
+};
+
+class VerifierTest : public testing::Test {
+ protected:
+  VerifierTest() : spec_(*ParseJob("job.yaml", kVerifyJob)) {
+    job_.name = "j";
+    job_.uid = kVerifyUid;
+    job_.partitions = 1;
+    cluster_.jobs["j"] = job_;
+    EXPECT_TRUE(bus_->CreateBucket(kEpochsBucket).ok());
+    MakeStream(InputStream("j", kOnlySegment, kPartition), InputSubject("j", kOnlySegment, kPartition));
+    MakeStream(ResultStream("j", kPartition), ResultSubject("j", kPartition));
+    MakeStream(VerdictStream("j", kOnlySegment, kPartition), VerdictSubject("j", kOnlySegment, kPartition));
+    MakeStream(DeadLetterStream("j"), DeadLetterSubjects("j"));
+    ClaimEpoch(1);
+  }
+  void MakeStream(const std::string& name, const std::string& subject) {
+    StreamConfig config;
+    config.name = name;
+    config.subjects = {subject};
+    config.description = StreamDescription(kVerifyUid);
+    EXPECT_TRUE(bus_->CreateStream(config).ok());
+  }
+  void ClaimEpoch(uint64_t epoch) {
+    const std::string key = EpochKey(kVerifyUid, OwnerWriter(kOnlySegment, kPartition), Epoch(epoch));
+    EXPECT_TRUE(bus_->CreateKey(kEpochsBucket, key, "owner").ok());
+  }
+  void Append(const std::string& subject, const MessageHeader* header, std::string_view payload) {
+    const std::string text = header == nullptr ? "" : FormatMessageHeader(*header);
+    AppendRequest request;
+    request.subject = subject;
+    request.header = text;
+    request.payload = payload;
+    ASSERT_TRUE(bus_->AppendAndWait(request).ok());
+  }
+  void AppendInput(FrameKind kind, const std::vector<int64_t>& values) {
+    FrameBuilder frame(kind);
+    const std::string_view fields[] = {"v"};
+    const uint32_t shape = values.empty() ? 0 : frame.InternShape(fields);
+    for (const int64_t value : values) {
+      std::string packed;
+      PackWriter(&packed).Int(value);
+      RecordView record;
+      record.key = "a";
+      record.value = packed;
+      record.shape = shape;
+      frame.Add(record);
+    }
+    const Mark prev = {fed_, 0};
+    fed_ += values.size();
+    const MessageHeader header = {kind, kVerifyUid, kIngestWriter, Epoch(1), prev, Mark{fed_, 0}, fed_};
+    Append(InputSubject("j", kOnlySegment, kPartition), &header, frame.Finish());
+  }
+  void Feed(const std::vector<int64_t>& values) {
+    AppendInput(FrameKind::kEpoch, {});
+    AppendInput(FrameKind::kData, values);
+    AppendInput(FrameKind::kEnd, {});
+  }
+  // What the owner makes of the log; and keeps in `replay_`, as its state.
+  GatheringSink Run() {
+    GatheringSink sink;
+    replay_ = *PartitionReplay::Create(spec_, kVerifyUid, kPartition, {});
+    for (uint64_t n = 1; n <= bus_->GetStream(InputStream("j", kOnlySegment, kPartition))->last_sequence;
+         ++n) {
+      EXPECT_TRUE(replay_->Take(*bus_->GetMessage(InputStream("j", kOnlySegment, kPartition), n), sink).ok());
+    }
+    return sink;
+  }
+  void AppendResultMark(FrameKind kind, uint64_t epoch, Mark at) {
+    FrameBuilder frame(kind);
+    const MessageHeader header = {kind, kVerifyUid, OwnerWriter(kOnlySegment, kPartition), Epoch(epoch), at,
+                                  at,   0};
+    Append(ResultSubject("j", kPartition), &header, frame.Finish());
+  }
+  void AppendResults(const GatheringSink& sink, size_t count, uint64_t epoch) {
+    FrameBuilder frame(FrameKind::kResults);
+    for (size_t i = 0; i < count; ++i) {
+      const std::vector<std::string_view> fields(sink.fields[i].begin(), sink.fields[i].end());
+      RecordView record;
+      record.key = sink.keys[i];
+      record.value = sink.values[i];
+      record.shape = frame.InternShape(fields);
+      record.offset = sink.labels[i].first;
+      record.index = sink.labels[i].second;
+      frame.Add(record);
+    }
+    const Mark upto = Mark::AfterFrame(replay_->offset());
+    const MessageHeader header = {FrameKind::kResults,
+                                  kVerifyUid,
+                                  OwnerWriter(kOnlySegment, kPartition),
+                                  Epoch(epoch),
+                                  Mark(),
+                                  upto,
+                                  count};
+    Append(ResultSubject("j", kPartition), &header, frame.Finish());
+  }
+  // The whole of what an owner of this epoch leaves behind; of its results the first `count`.
+  void Own(uint64_t epoch, size_t count = SIZE_MAX) {
+    const GatheringSink sink = Run();
+    AppendResultMark(FrameKind::kEpoch, epoch, {});
+    AppendResults(sink, std::min(count, sink.keys.size()), epoch);
+    AppendResultMark(FrameKind::kEnd, epoch, Mark::AfterFrame(replay_->offset()));
+  }
+  void AppendLetter(const std::string& id) {
+    const nlohmann::json letter = {{"id", id}, {"uid", kVerifyUid}, {"partition", 0}};
+    Append(DeadLetterSubject("j", kOnlySegment, kPartition), nullptr, letter.dump());
+  }
+  void Complete() {
+    FinalStatus final_status;
+    final_status.state = "completed";
+    cluster_.finals[kVerifyUid] = final_status;
+  }
+  VerifyReport Verify() {
+    auto report = Verifier(*bus_, SystemClock(), cluster_, job_, spec_).Run();
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *std::move(report) : VerifyReport();
+  }
+
+  static constexpr PartitionId kPartition{0};
+  ManualClock clock_;
+  MemoryBroker broker_{clock_};
+  std::unique_ptr<MemoryBus> bus_ = broker_.Connect();
+  const JobSpec spec_;
+  JobRecord job_;
+  Cluster cluster_;
+  std::unique_ptr<PartitionReplay> replay_;
+  uint64_t fed_ = 0;
+};
+
+TEST_F(VerifierTest, FindsNothingWhereTheResultsFollowFromTheInput) {
+  Feed({1, 2, 3});
+  Own(1);
+  Complete();
+  const VerifyReport report = Verify();
+  EXPECT_THAT(report.differences.kept(), IsEmpty());
+  EXPECT_EQ(report.results, 3u);
+  EXPECT_EQ(report.records, 3u);
+  EXPECT_EQ(report.messages, 3u);
+  EXPECT_EQ(report.keys, 1u);
+}
+
+TEST_F(VerifierTest, AResultThatIsMissingOfACompletedJobIsADifference) {
+  Feed({1, 2, 3});
+  Own(1, 2);
+  Complete();
+  EXPECT_EQ(Verify().differences.count(), 1u);
+}
+
+TEST_F(VerifierTest, OfAJobThatRunsItIsOnTheWay) {
+  Feed({1, 2, 3});
+  Own(1, 2);
+  const VerifyReport report = Verify();
+  EXPECT_THAT(report.differences.kept(), IsEmpty());
+  EXPECT_EQ(report.results_on_the_way, 1u);
+  EXPECT_THAT(report.notes, ElementsAre(HasSubstr("0 of 1")));
+}
+
+TEST_F(VerifierTest, AResultWithAnotherValueIsADifference) {
+  Feed({1, 2, 3});
+  GatheringSink sink = Run();
+  sink.values[1] = sink.values[2];
+  AppendResultMark(FrameKind::kEpoch, 1, {});
+  AppendResults(sink, 3, 1);
+  AppendResultMark(FrameKind::kEnd, 1, Mark::AfterFrame(replay_->offset()));
+  Complete();
+  EXPECT_EQ(Verify().differences.count(), 1u);
+}
+
+TEST_F(VerifierTest, ResultsOfAnEpochThatNobodyClaimedAreADifference) {
+  Feed({1});
+  Own(2);
+  Complete();
+  EXPECT_THAT(Verify().differences.kept(), ElementsAre(HasSubstr("nobody has claimed")));
+  ClaimEpoch(2);
+  EXPECT_THAT(Verify().differences.kept(), IsEmpty());
+}
+
+TEST_F(VerifierTest, DeadLettersAreTheReplaysNoMoreAndNoLess) {
+  Feed({1, -1, 2});
+  Own(1);
+  Complete();
+  EXPECT_THAT(Verify().differences.kept(), ElementsAre("dead letter 0.0.2.1 is missing"));
+  AppendLetter("0.0.2.1");
+  EXPECT_THAT(Verify().differences.kept(), IsEmpty());
+  AppendLetter("0.0.2.0");
+  EXPECT_THAT(Verify().differences.kept(), ElementsAre(HasSubstr("0.0.2.0 should not be")));
+}
+
+TEST_F(VerifierTest, DeadLettersThatWereDeletedSinglyDoNotHoldItUp) {
+  Feed({1, -1, 2});
+  Own(1);
+  Complete();
+  for (const char* id : {"in.1", "0.0.2.1", "in.2"}) AppendLetter(id);
+  broker_.Lose(DeadLetterStream("j"), 1);
+  broker_.Lose(DeadLetterStream("j"), 3);
+  EXPECT_THAT(Verify().differences.kept(), IsEmpty());
+}
+
+TEST_F(VerifierTest, TheOwnersStateIsComparedWhereThereIsAnOwner) {
+  Feed({1, 2});
+  Own(1);
+  PartitionReport said;
+  said.uid = kVerifyUid;
+  said.epoch = 1;
+  WorkerSeen worker;
+  worker.lease.incarnation = "w1";
+  worker.lease.state = "ready";
+  worker.lease.partitions = {said};
+  worker.renewed_ns = cluster_.newest_lease_ns;
+  cluster_.workers["w1"] = worker;
+  const auto right = DigestOf(replay_->pipeline(), replay_->state());
+  ASSERT_TRUE(right.ok());
+  std::string digest = right->digest;
+  const std::unique_ptr<MemoryBus> owner = broker_.Connect();
+  ASSERT_TRUE(owner
+                  ->Serve(WorkerSubject("w1"),
+                          [&](const Bus::Incoming& question) {
+                            const nlohmann::json answer = {{"ok", true},
+                                                           {"offset", replay_->offset().value()},
+                                                           {"keys", right->keys},
+                                                           {"digest", digest}};
+                            EXPECT_TRUE(owner->Reply(question.reply_to, answer.dump()).ok());
+                          })
+                  .ok());
+  const VerifyReport report = Verify();
+  EXPECT_EQ(report.states_compared, 1u);
+  EXPECT_THAT(report.differences.kept(), IsEmpty());
+  digest = "0000000000000000";
+  EXPECT_THAT(Verify().differences.kept(), ElementsAre(HasSubstr("is not the replay's")));
+}
+
+TEST_F(VerifierTest, ALogThatLacksMessagesIsADifferenceAndNoError) {
+  Feed({1, 2});
+  Own(1);
+  Complete();
+  broker_.Lose(InputStream("j", kOnlySegment, kPartition), 2);
+  EXPECT_GT(Verify().differences.count(), 0u);
+}
+
+}  // namespace
+}  // namespace millrace

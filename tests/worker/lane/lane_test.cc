@@ -1,0 +1,173 @@
+#include "worker/lane/lane.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/worker/partition/partition_harness.h"
+#include "worker/runtime/pull_loop.h"
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+// The rest of the process as a lane sees it; the test does what its threads would do.
+class LanePeers : public LanePorts {
+ public:
+  explicit LanePeers(Bus& bus) : bus_(bus) {}
+  ReaderId OpenReader(uint32_t /*lane*/, const ReaderOptions& options) override {
+    return bus_.OpenReader(options);
+  }
+  void CloseReader(ReaderId reader) override { bus_.CloseReader(reader); }
+  void WriteCommit(uint32_t /*lane*/, uint64_t instance, StateStore& store,
+                   std::unique_ptr<FrozenCommit> commit) override {
+    commit_instance = instance;
+    commit_store = &store;
+    commit_wanted = std::move(commit);
+  }
+  void ReadResultTail(uint32_t, uint64_t, const PartitionKey&, const LogTail&) override {}
+  bool MayAct() const override { return true; }
+  void Released(uint64_t instance, const absl::Status& why) override { released.emplace_back(instance, why); }
+
+  uint64_t commit_instance = 0;
+  StateStore* commit_store = nullptr;
+  std::unique_ptr<FrozenCommit> commit_wanted;
+  std::vector<std::pair<uint64_t, absl::Status>> released;
+
+ private:
+  Bus& bus_;
+};
+
+class LaneTest : public testing::Test {
+ protected:
+  static constexpr uint32_t kLaneNumber = 0;
+
+  uint64_t Adopt() {
+    OpenRequest request;
+    request.key = world_.key;
+    request.spec = world_.spec;
+    request.claimer = std::to_string(++adopted_);
+    auto opened = OpenPartition(*opener_, world_.clock, *data_dir_, world_.db_resources, request);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    const uint64_t instance = MakeInstance(adopted_, kLaneNumber);
+    lane_.Handle(AdoptPartition{instance, *std::move(opened)});
+    return instance;
+  }
+  void Turn() {
+    BusEvents polled;
+    bus_->Poll(absl::ZeroDuration(), 100, &polled.events);
+    if (!polled.events.empty()) lane_.Handle(std::move(polled));
+    world_.clock.Advance(kLaneTickInterval);
+    lane_.Work();
+  }
+  // Until the lane has handed on a commit.
+  bool AwaitCommit() {
+    for (int i = 0; i < 1000 && peers_.commit_wanted == nullptr; ++i) Turn();
+    return peers_.commit_wanted != nullptr;
+  }
+  void AnswerCommit(absl::Status status) {
+    peers_.commit_wanted.reset();
+    lane_.Handle(CommitWritten{peers_.commit_instance, std::move(status), absl::ZeroDuration()});
+  }
+  void WriteCommit() {
+    absl::Status written = peers_.commit_wanted->Write(peers_.commit_store->db());
+    AnswerCommit(std::move(written));
+  }
+
+  PartitionWorld world_;
+  std::unique_ptr<DataDir> data_dir_ = *DataDir::Open(world_.folder / "lane");
+  std::unique_ptr<MemoryBus> bus_ = world_.broker.Connect();
+  std::unique_ptr<MemoryBus> opener_ = world_.broker.Connect();
+  LanePeers peers_{*bus_};
+  ReportBoard board_;
+  Watchdog watchdog_{*opener_, world_.clock, [] {}};
+  Lane lane_{kLaneNumber, peers_, *bus_, world_.clock, board_, watchdog_};
+  uint64_t adopted_ = 0;
+};
+
+TEST_F(LaneTest, RunsAPartitionAndReportsIt) {
+  Adopt();
+  world_.Feed({{"a", 1}, {"b", 2}});
+  ASSERT_TRUE(AwaitCommit());
+  WriteCommit();
+  Turn();
+  ASSERT_EQ(board_.All().size(), 1u);
+  const PartitionReport report = board_.All()[0];
+  EXPECT_EQ(report.state, "running");
+  EXPECT_EQ(report.records_in, 2u);
+  EXPECT_EQ(report.committed_offset, report.offset);
+}
+
+TEST_F(LaneTest, ReleasesAfterALastCommit) {
+  const uint64_t instance = Adopt();
+  world_.Feed({{"a", 1}});
+  while (board_.All()[0].records_in == 0) Turn();
+  lane_.Handle(ReleasePartition{instance, /*abandon=*/false});
+  ASSERT_TRUE(AwaitCommit());
+  EXPECT_TRUE(peers_.released.empty());
+  WriteCommit();
+  Turn();
+  ASSERT_EQ(peers_.released.size(), 1u);
+  EXPECT_EQ(peers_.released[0].first, instance);
+  EXPECT_TRUE(peers_.released[0].second.ok());
+  EXPECT_TRUE(board_.All().empty());
+  EXPECT_EQ(lane_.partitions(), 0u);
+}
+
+TEST_F(LaneTest, AbandonsWithoutACommitWhenTheLeaseIsGone) {
+  const uint64_t instance = Adopt();
+  world_.Feed({{"a", 1}});
+  lane_.Handle(ReleasePartition{instance, /*abandon=*/true});
+  ASSERT_EQ(peers_.released.size(), 1u);
+  EXPECT_EQ(peers_.commit_wanted, nullptr);
+}
+
+TEST_F(LaneTest, GivesUpAPartitionWhoseDiskIsFullAndKeepsWhatItSaid) {
+  const uint64_t instance = Adopt();
+  world_.Feed({{"a", 1}});
+  ASSERT_TRUE(AwaitCommit());
+  AnswerCommit(absl::ResourceExhaustedError("no space left"));
+  ASSERT_EQ(peers_.released.size(), 1u);
+  EXPECT_EQ(peers_.released[0].first, instance);
+  EXPECT_TRUE(absl::IsResourceExhausted(peers_.released[0].second));
+  ASSERT_EQ(board_.All().size(), 1u);
+  EXPECT_EQ(board_.All()[0].state, "stopped");
+  EXPECT_THAT(board_.All()[0].reason, HasSubstr("no space left"));
+
+  // With room again it runs from its last commit, and nothing is there twice.
+  board_.Move(instance, Adopt());
+  ASSERT_TRUE(AwaitCommit());
+  WriteCommit();
+  Turn();
+  EXPECT_EQ(board_.All()[0].state, "running");
+  EXPECT_EQ(world_.Results().size(), 1u);
+}
+
+TEST_F(LaneTest, KeepsAPartitionWhoseLogLacksMessages) {
+  Adopt();
+  for (int i = 0; i < 3; ++i) world_.Feed({{"a", i}});
+  world_.broker.Lose(world_.key.input_stream(), 2);
+  for (int i = 0; i < 100; ++i) Turn();
+  EXPECT_TRUE(peers_.released.empty());
+  ASSERT_EQ(board_.All().size(), 1u);
+  EXPECT_EQ(board_.All()[0].state, "stopped");
+}
+
+TEST_F(LaneTest, AQuestionAboutAPartitionThatLeftIsRefused) {
+  std::string answer;
+  lane_.Handle(StateQuery{7, "{}", [&](std::string text) { answer = std::move(text); }});
+  EXPECT_THAT(answer, HasSubstr(R"("ok":false)"));
+}
+
+TEST_F(LaneTest, AnswersWithTheDigestOfTheState) {
+  const uint64_t instance = Adopt();
+  world_.Feed({{"a", 1}, {"b", 2}});
+  while (board_.All()[0].records_in < 2) Turn();
+  std::string answer;
+  lane_.Handle(
+      StateQuery{instance, R"({"verb":"digest"})", [&](std::string text) { answer = std::move(text); }});
+  EXPECT_THAT(answer, HasSubstr(R"("ok":true)"));
+  EXPECT_THAT(answer, HasSubstr(R"("keys":2)"));
+}
+
+}  // namespace
+}  // namespace millrace
