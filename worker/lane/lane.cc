@@ -51,7 +51,8 @@ struct Lane::Hosted : public PartitionPorts {
 Lane::Lane(uint32_t number, LanePorts& ports, Bus& bus, Clock& clock, ReportBoard& board, Watchdog& watchdog)
     : number_(number), ports_(ports), bus_(bus), clock_(clock), board_(board), watchdog_(watchdog) {}
 
-Lane::~Lane() = default;
+// A partition closes its reader when it goes, and is still known by it then.
+Lane::~Lane() { partitions_.clear(); }
 
 void Lane::Handle(LaneEvent event) {
   const auto find = [this](uint64_t instance) -> Partition* {

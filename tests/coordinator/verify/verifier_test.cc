@@ -29,11 +29,13 @@ struct GatheringSink : StepSink {
     values.emplace_back(record.value);
     fields.emplace_back(record.fields->begin(), record.fields->end());
     labels.emplace_back(record.offset, record.index);
+    times.push_back(record.time_ms);
   }
   void Reject(const DeadLetter& letter) override { rejected.push_back(letter.record); }
   std::vector<std::string> keys, values;
   std::vector<std::vector<std::string>> fields;
   std::vector<std::pair<Offset, uint32_t>> labels;
+  std::vector<int64_t> times;
   std::vector<uint32_t> rejected;
 };
 
@@ -117,6 +119,7 @@ class VerifierTest : public testing::Test {
       record.key = sink.keys[i];
       record.value = sink.values[i];
       record.shape = frame.InternShape(fields);
+      record.time_ms = sink.times[i];
       record.offset = sink.labels[i].first;
       record.index = sink.labels[i].second;
       frame.Add(record);
