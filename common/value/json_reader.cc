@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "common/strings.h"
+#include "common/value/json_fields.h"
 #include "common/value/value.h"
 
 namespace millrace {
@@ -16,7 +16,6 @@ namespace ondemand = simdjson::ondemand;
 using simdjson::error_code;
 
 constexpr uint32_t kMaxFixCount = 15;  // what a MessagePack container counts in its first byte
-constexpr size_t kFewFields = 16;      // up to here duplicates are looked for pairwise
 constexpr std::string_view kSpace = " \t\r\n";
 
 const char* Explain(error_code error) {
@@ -44,18 +43,6 @@ const char* Explain(error_code error) {
   }
 }
 
-// The first byte that is part of no UTF-8 character.
-size_t FindInvalidUtf8(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    const auto lead = static_cast<uint8_t>(text[at]);
-    const size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (!IsValidUtf8(text.substr(at, size))) break;
-    at += size;
-  }
-  return at;
-}
-
 std::string_view RawToken(ondemand::value& value) { return value.raw_json_token(); }
 std::string_view RawToken(ondemand::document& document) {
   std::string_view token;
@@ -75,13 +62,6 @@ std::string_view ScalarText(Json& json) {
 }  // namespace
 
 struct JsonReader::Impl {
-  // A field of an object that is being read, or of the finished row.
-  struct Entry {
-    std::string_view name;    // unescaped; in the parser's buffer
-    size_t begin = 0;         // in `bytes`
-    std::string_view number;  // as written; in `text`
-  };
-
   error_code Read();
   error_code ReadRow(ondemand::object object);
   error_code PackValue(ondemand::value value, int open, std::string_view* number);
@@ -94,8 +74,6 @@ struct JsonReader::Impl {
   error_code CheckText(std::string_view unescaped) const;
   void PatchHeader(size_t begin, uint32_t count, uint8_t fix, void (PackWriter::*write)(uint32_t));
 
-  bool HasShadowed(size_t first);
-  void DropShadowed(size_t first);
   void NameFields();
 
   bool FindText(ondemand::object object, std::string_view path);
@@ -110,8 +88,7 @@ struct JsonReader::Impl {
 
   bool is_object = false;
   std::string bytes;
-  std::vector<Entry> entries;  // a stack: the row's fields first, then those of objects that are open
-  absl::flat_hash_set<std::string_view> seen;
+  JsonFields read;                 // the row's fields first, then those of objects that are open
   std::vector<std::string> names;  // of the row, kept from record to record while they do not change
   FieldNames fields;               // of `names`
 
@@ -140,7 +117,7 @@ absl::Status JsonReader::Parse(std::string_view json) {
 
 error_code JsonReader::Impl::Read() {
   bytes.clear();
-  entries.clear();
+  read.entries.clear();
   is_object = false;
   has_escapes = std::string_view(text).substr(0, size).find('\\') != std::string_view::npos;
   if (auto error = parser.iterate(text.data(), size, text.size()).get(document)) return error;
@@ -169,14 +146,14 @@ error_code JsonReader::Impl::ReadRow(ondemand::object object) {
   for (auto result : object) {
     ondemand::field field;
     if (auto error = std::move(result).get(field)) return error;
-    if (entries.size() == kMaxShapeFields) return simdjson::CAPACITY;
-    Entry entry;
+    if (read.entries.size() == kMaxShapeFields) return simdjson::CAPACITY;
+    JsonFields::Entry entry;
     if (auto error = field.unescaped_key().get(entry.name)) return error;
     if (auto error = CheckText(entry.name)) return error;
     entry.begin = bytes.size();
-    entries.push_back(entry);
-    const size_t index = entries.size() - 1;
-    if (auto error = PackValue(field.value(), 1, &entries[index].number)) return error;
+    read.entries.push_back(entry);
+    const size_t index = read.entries.size() - 1;
+    if (auto error = PackValue(field.value(), 1, &read.entries[index].number)) return error;
   }
   NameFields();
   return simdjson::SUCCESS;
@@ -184,13 +161,13 @@ error_code JsonReader::Impl::ReadRow(ondemand::object object) {
 
 // Most records have the fields of the one before: then nothing is to be done.
 void JsonReader::Impl::NameFields() {
-  const auto same = [](const Entry& entry, std::string_view name) { return entry.name == name; };
-  if (std::equal(entries.begin(), entries.end(), fields.begin(), fields.end(), same)) return;
-  if (HasShadowed(0)) DropShadowed(0);
-  names.resize(entries.size());
-  fields.resize(entries.size());
-  for (size_t i = 0; i < entries.size(); ++i) {
-    names[i].assign(entries[i].name);
+  const auto same = [](const JsonFields::Entry& entry, std::string_view name) { return entry.name == name; };
+  if (std::equal(read.entries.begin(), read.entries.end(), fields.begin(), fields.end(), same)) return;
+  read.DropShadowed(0, &bytes);
+  names.resize(read.entries.size());
+  fields.resize(read.entries.size());
+  for (size_t i = 0; i < read.entries.size(); ++i) {
+    names[i].assign(read.entries[i].name);
     fields[i] = names[i];
   }
 }
@@ -287,23 +264,23 @@ error_code JsonReader::Impl::PackArray(ondemand::array array, int open) {
 error_code JsonReader::Impl::PackObject(ondemand::object object, int open) {
   if (open > kMaxPackDepth) return simdjson::DEPTH_ERROR;
   const size_t begin = bytes.size();
-  const size_t first = entries.size();
+  const size_t first = read.entries.size();
   bytes.push_back('\0');
   std::string_view number;
   for (auto result : object) {
     ondemand::field field;
     if (auto error = std::move(result).get(field)) return error;
-    Entry entry;
+    JsonFields::Entry entry;
     if (auto error = field.unescaped_key().get(entry.name)) return error;
     if (auto error = CheckText(entry.name)) return error;
     entry.begin = bytes.size();
-    entries.push_back(entry);
+    read.entries.push_back(entry);
     PackWriter(&bytes).String(entry.name);
     if (auto error = PackValue(field.value(), open, &number)) return error;
   }
-  if (HasShadowed(first)) DropShadowed(first);
-  PatchHeader(begin, static_cast<uint32_t>(entries.size() - first), 0x80, &PackWriter::Map);
-  entries.resize(first);
+  read.DropShadowed(first, &bytes);
+  PatchHeader(begin, static_cast<uint32_t>(read.entries.size() - first), 0x80, &PackWriter::Map);
+  read.entries.resize(first);
   return simdjson::SUCCESS;
 }
 
@@ -325,48 +302,11 @@ error_code JsonReader::Impl::CheckText(std::string_view unescaped) const {
   return has_escapes && !IsValidUtf8(unescaped) ? simdjson::STRING_ERROR : simdjson::SUCCESS;
 }
 
-// Whether a name among the entries from `first` on comes again behind it.
-bool JsonReader::Impl::HasShadowed(size_t first) {
-  if (entries.size() - first <= kFewFields) {
-    for (size_t i = first; i < entries.size(); ++i) {
-      for (size_t j = i + 1; j < entries.size(); ++j) {
-        if (entries[i].name == entries[j].name) return true;
-      }
-    }
-    return false;
-  }
-  seen.clear();
-  return !std::all_of(entries.begin() + static_cast<std::ptrdiff_t>(first), entries.end(),
-                      [this](const Entry& entry) { return seen.insert(entry.name).second; });
-}
-
-// Of entries with one name only the last stays, with its bytes.
-void JsonReader::Impl::DropShadowed(size_t first) {
-  seen.clear();
-  std::vector<bool> keep(entries.size() - first);
-  for (size_t i = entries.size(); i-- > first;) keep[i - first] = seen.insert(entries[i].name).second;
-  size_t to = entries[first].begin;
-  size_t kept = first;
-  for (size_t i = first; i < entries.size(); ++i) {
-    if (!keep[i - first]) continue;
-    const size_t begin = entries[i].begin;
-    const size_t end = i + 1 < entries.size() ? entries[i + 1].begin : bytes.size();
-    std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(begin),
-              bytes.begin() + static_cast<std::ptrdiff_t>(end),
-              bytes.begin() + static_cast<std::ptrdiff_t>(to));
-    entries[kept] = entries[i];
-    entries[kept++].begin = to;
-    to += end - begin;
-  }
-  entries.resize(kept);
-  bytes.resize(to);
-}
-
 std::optional<std::string_view> JsonReader::KeyText(std::string_view path) {
   Impl& impl = *impl_;
-  const auto column = std::find_if(impl.entries.begin(), impl.entries.end(),
-                                   [path](const Impl::Entry& entry) { return entry.name == path; });
-  if (column == impl.entries.end()) {
+  const auto column = std::find_if(impl.read.entries.begin(), impl.read.entries.end(),
+                                   [path](const JsonFields::Entry& entry) { return entry.name == path; });
+  if (column == impl.read.entries.end()) {
     if (path.find('.') == std::string_view::npos) return std::nullopt;
     // Rare enough for a second pass over the text.
     ondemand::document document;

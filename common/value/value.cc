@@ -74,4 +74,15 @@ std::optional<std::string_view> FindField(const ValueView& value, std::string_vi
 
 std::string Base64(std::string_view bytes) { return absl::Base64Escape(ToAbsl(bytes)); }
 
+size_t FindInvalidUtf8(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const auto lead = static_cast<uint8_t>(text[at]);
+    const size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (!IsValidUtf8(text.substr(at, size))) break;
+    at += size;
+  }
+  return at;
+}
+
 }  // namespace millrace

@@ -36,6 +36,8 @@ absl::Status AppendJson(const ValueView& value, std::string* out);
 absl::Status AppendPackedJson(std::string_view packed, std::string* out);
 
 bool IsValidUtf8(std::string_view bytes);
+// The first byte that is part of no UTF-8 character; the size when all are.
+size_t FindInvalidUtf8(std::string_view text);
 std::string Base64(std::string_view bytes);
 
 // Turns JSON text into a value. One a thread; not thread-safe; reuses its buffers (no allocation for each
