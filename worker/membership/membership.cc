@@ -181,6 +181,14 @@ DesiredPartitions Membership::Desired() {
   return desired;
 }
 
+bool Membership::KnowsDesired() {
+  const auto is_whole = [this](const KeyView& view, CatchUp& progress) {
+    const absl::StatusOr<bool> whole = progress.IsWhole(bus_, view);
+    return whole.ok() && *whole;
+  };
+  return is_whole(assignments_, assignments_read_) && is_whole(jobs_, jobs_read_);
+}
+
 bool Membership::JobMayExist(const std::string& uid) {
   if (const absl::StatusOr<bool> whole = jobs_read_.IsWhole(bus_, jobs_); !whole.ok() || !*whole) return true;
   for (const auto& [key, entry] : jobs_.entries()) {

@@ -61,6 +61,8 @@ class Membership {
   // What the assignment in force gives this worker. Partitions of jobs whose record is not known yet are left
   // out.
   DesiredPartitions Desired();
+  // Whether Desired() may be believed: not before the buckets were read, and not while they are read anew.
+  bool KnowsDesired();
   // Whether a job record of this uid is there; answers true while the buckets are not read in yet.
   bool JobMayExist(const std::string& uid);
   // Moves when Desired() may have changed.
@@ -78,6 +80,7 @@ class Membership {
   const Options options_;
   KeyView assignments_;
   KeyView jobs_;
+  CatchUp assignments_read_;
   CatchUp jobs_read_;
   WorkerLease lease_;
   uint64_t last_revision_ = 0;  // of the last renewal

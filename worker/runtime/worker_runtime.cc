@@ -248,7 +248,8 @@ void WorkerRuntime::Release(Hosted& hosted, bool abandon) {
 
 void WorkerRuntime::Reconcile() {
   if (!MayAct()) return;
-  if (const uint64_t revision = membership_->revision(); revision != desired_revision_) {
+  if (const uint64_t revision = membership_->revision();
+      revision != desired_revision_ && membership_->KnowsDesired()) {
     desired_ = membership_->Desired();
     desired_revision_ = revision;
   }

@@ -1,0 +1,106 @@
+#include "worker/membership/membership.h"
+
+#include "common/names.h"
+#include "common/strings.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_bus.h"
+
+namespace millrace {
+namespace {
+
+constexpr char kJobText[] = "name: j\nkey: k\npartitions: 2\nstages:\n  - aggregate: { n: count() }\n";
+
+class MembershipTest : public testing::Test {
+ protected:
+  MembershipTest() {
+    for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket}) {
+      EXPECT_TRUE(leader_->CreateBucket(bucket).ok());
+    }
+    JobRecord job;
+    job.name = "j";
+    job.uid = "u1";
+    job.spec_text = kJobText;
+    job.partitions = 2;
+    Put(kJobsBucket, "job.j", Encode(job));
+    Put(kAssignmentsBucket, "assign.1.1",
+        Encode(Assignment{1, 1, {JobAssignment{"j", "u1", false, {"w1", "w2"}}}}));
+  }
+  void Put(const std::string& bucket, const std::string& key, const std::string& value) {
+    EXPECT_TRUE(leader_->PutKey(bucket, key, value).ok());
+  }
+  static Membership::Options Named(const std::string& name) {
+    Membership::Options options;
+    options.name = name;
+    return options;
+  }
+  // At most so many events.
+  void Hear(size_t most = 1000) {
+    std::vector<BusEvent> events;
+    bus_->Poll(absl::ZeroDuration(), most, &events);
+    for (const BusEvent& event : events) membership_.Handle(event);
+  }
+
+  ManualClock clock_;
+  MemoryBroker broker_{clock_};
+  std::unique_ptr<MemoryBus> leader_ = broker_.Connect();
+  std::unique_ptr<MemoryBus> bus_ = broker_.Connect();
+  ReportBoard board_;
+  Membership membership_{*bus_, clock_, board_, Named("w1")};
+};
+
+TEST_F(MembershipTest, TakesWhatTheAssignmentGivesItsName) {
+  EXPECT_FALSE(membership_.KnowsDesired());
+  Hear();
+  EXPECT_TRUE(membership_.KnowsDesired());
+  const DesiredPartitions desired = membership_.Desired();
+  ASSERT_EQ(desired.size(), 1u);
+  EXPECT_EQ(desired.begin()->first.partition, PartitionId(0));
+}
+
+TEST_F(MembershipTest, AnAssignmentThatIsReadAnewGivesNothingAwayMeanwhile) {
+  Hear();
+  ASSERT_TRUE(membership_.KnowsDesired());
+  broker_.RollBack(StrCat("KV_", kAssignmentsBucket), 0);
+  Put(kAssignmentsBucket, "assign.2.1",
+      Encode(Assignment{2, 1, {JobAssignment{"j", "u1", false, {"w1", "w1"}}}}));
+  Hear(1);  // the reader's error
+  EXPECT_TRUE(membership_.Desired().empty());
+  EXPECT_FALSE(membership_.KnowsDesired());
+  Hear();
+  EXPECT_TRUE(membership_.KnowsDesired());
+  EXPECT_EQ(membership_.Desired().size(), 2u);
+}
+
+TEST_F(MembershipTest, AJobMayExistUntilEveryRecordWasRead) {
+  EXPECT_TRUE(membership_.JobMayExist("u2"));
+  Hear();
+  EXPECT_FALSE(membership_.JobMayExist("u2"));
+  EXPECT_TRUE(membership_.JobMayExist("u1"));
+  broker_.RollBack(StrCat("KV_", kJobsBucket), 0);
+  Put(kJobsBucket, "other", "no job");
+  Hear(1);  // the reader's error
+  EXPECT_TRUE(membership_.JobMayExist("u2"));
+}
+
+TEST_F(MembershipTest, ItsLeaseEndsByItsOwnClock) {
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(membership_.lease_valid_until(), clock_.Monotonic() + absl::Seconds(15));
+  bus_->FailControl(absl::UnavailableError("no server"));
+  clock_.Advance(absl::Seconds(10));
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(membership_.lease_valid_until(), clock_.Monotonic() + absl::Seconds(5));
+}
+
+TEST_F(MembershipTest, GivesUpWhenAnotherProcessHasItsName) {
+  ASSERT_TRUE(membership_.Step().ok());
+  WorkerLease other;
+  other.name = "w1";
+  other.incarnation = "other";
+  other.pid = 7;
+  Put(kWorkersBucket, "w.w1", Encode(other));
+  clock_.Advance(absl::Seconds(6));
+  EXPECT_TRUE(absl::IsFailedPrecondition(membership_.Step()));
+}
+
+}  // namespace
+}  // namespace millrace
