@@ -1,7 +1,6 @@
 #include "common/bus/nats_bus.h"
 
 #include <algorithm>
-#include <charconv>
 #include <deque>
 #include <random>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "common/bus/nats_connection.h"
 #include "common/bus/nats_control.h"
 #include "common/bus/nats_message.h"
+#include "common/bus/nats_names.h"
 #include "common/bus/nats_reader.h"
 #include "common/bus/nats_server_info.h"
 #include "common/bus/nats_services.h"
@@ -23,38 +23,6 @@ namespace {
 
 constexpr absl::Duration kTickInterval = absl::Milliseconds(50);  // Poll looks at timers this often
 constexpr absl::Duration kServerInfoTimeout = absl::Seconds(2);
-
-// Takes the number in front of the next dot.
-bool TakeNumber(std::string_view* text, uint64_t* number) {
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *number);
-  if (error != std::errc()) return false;
-  text->remove_prefix(static_cast<size_t>(end - text->data()));
-  if (!text->empty()) {
-    if (text->front() != '.') return false;
-    text->remove_prefix(1);
-  }
-  return true;
-}
-
-// "<hint>-<suffix>-<reader>-<attempt>": a message tells its reader by its consumer's name only.
-bool ParseConsumer(std::string_view name, uint64_t* reader, uint64_t* attempt) {
-  const size_t last = name.rfind('-');
-  if (last == std::string_view::npos || last == 0) return false;
-  const size_t before = name.rfind('-', last - 1);
-  if (before == std::string_view::npos) return false;
-  std::string_view reader_text = name.substr(before + 1, last - before - 1);
-  std::string_view attempt_text = name.substr(last + 1);
-  return TakeNumber(&reader_text, reader) && TakeNumber(&attempt_text, attempt);
-}
-
-PullStatus ToPullStatus(natsMsg* msg, std::string_view code) {
-  PullStatus status;
-  std::from_chars(code.data(), code.data() + code.size(), status.code);
-  status.description = Header(msg, "Description");
-  const std::string_view pending = Header(msg, "Nats-Pending-Messages");
-  std::from_chars(pending.data(), pending.data() + pending.size(), status.pending_messages);
-  return status;
-}
 
 // Everything that comes for the data plane comes to one subscription on `<inbox>.>`:
 //   <inbox>.a.<cookie>                        the ack of an append

@@ -1,5 +1,7 @@
 #include "common/bus/nats_message.h"
 
+#include <charconv>
+
 #include "common/frame/message_header.h"
 #include "common/strings.h"
 
@@ -65,6 +67,15 @@ Message ToMessage(natsMsg* msg) {
     message.tombstone = IsTombstone(Header(msg, kKeyOperationHeader), Header(msg, kMarkerReasonHeader));
   }
   return message;
+}
+
+PullStatus ToPullStatus(natsMsg* msg, std::string_view code) {
+  PullStatus status;
+  std::from_chars(code.data(), code.data() + code.size(), status.code);
+  status.description = Header(msg, "Description");
+  const std::string_view pending = Header(msg, "Nats-Pending-Messages");
+  std::from_chars(pending.data(), pending.data() + pending.size(), status.pending_messages);
+  return status;
 }
 
 }  // namespace millrace

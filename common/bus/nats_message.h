@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/bus/nats_connection.h"
+#include "common/bus/nats_reader.h"
 
 namespace millrace {
 
@@ -26,5 +27,8 @@ bool IsTombstone(std::string_view operation, std::string_view marker_reason);
 
 // Subject, header, payload; where it stands in its stream is for the caller to add.
 Message ToMessage(natsMsg* msg);
+
+// The status that `msg` carries about a pull request; `code` is its status header's.
+PullStatus ToPullStatus(natsMsg* msg, std::string_view code);
 
 }  // namespace millrace
