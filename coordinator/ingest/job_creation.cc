@@ -36,7 +36,11 @@ absl::Status EnsureStream(Bus& bus, const StreamConfig& config) {
       (absl::IsAlreadyExists(stream.status()) || absl::IsFailedPrecondition(stream.status()))) {
     const absl::Status refused = stream.status();
     stream = bus.GetStream(config.name);
-    if (absl::IsNotFound(stream.status())) return refused;  // a subject overlap, say
+    if (absl::IsNotFound(stream.status())) {  // a subject overlap, say
+      return absl::Status(refused.code(), StrCat("stream ", config.name, " cannot be made — ",
+                                                 ToStd(refused.message()), " — free its subject ",
+                                                 config.subjects.front(), ", or submit with another --name"));
+    }
   }
   if (!stream.ok()) return stream.status();
   if (stream->config.description == config.description) return absl::OkStatus();
