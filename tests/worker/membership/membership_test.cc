@@ -21,7 +21,8 @@ class MembershipTest : public testing::Test {
     job.uid = "u1";
     job.spec_text = kJobText;
     job.partitions = 2;
-    Put(kJobsBucket, "job.j", Encode(job));
+    for (int i = 0; i < 2; ++i) Put(kJobsBucket, "job.j", Encode(job));
+    Put(kAssignmentsBucket, "term.1", Encode(Term{1, "a", 15'000}));
     Put(kAssignmentsBucket, "assign.1.1",
         Encode(Assignment{1, 1, {JobAssignment{"j", "u1", false, {"w1", "w2"}}}}));
   }
