@@ -78,43 +78,45 @@ class Folders(unittest.TestCase):
         assert_one_line(self, done, FAILED)
         self.assertIn("Read-only", done.stderr)
 
+    def fill_until_a_partition_stops(self, cluster, folder):
+        """A job under way, and a disk that fills up. Returns the job and what fills the disk. A partition that is opened again gives
+        back what its database had kept for its files: that is taken, too."""
+        run = scenario.LedgerRun(cluster, "native")
+        run.begin()
+        run.share(0.3)
+        cluster.wait_records(run.name, run.feed.written)
+        ballast = folder / "ballast"
+
+        def said_to_be_full():
+            with contextlib.suppress(OSError), open(ballast, "ab", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+            return "No space left" in cluster.status(run.name)["reason"]
+        said_to_be_full()
+        run.share(0.3)
+        wait_for(said_to_be_full, "the job says what is wrong")
+        return run, ballast
+
     def test_full(self):
         """The partition stops with the error; another worker, with room, brings the job to its end."""
         cluster = self.enterContext(Cluster())
         folder = self.mount(cluster, "w1", "size=64m")
         cluster.start_worker("w1")
-        run = scenario.LedgerRun(cluster, "native")
-        run.begin()
-        run.share(0.3)
-        cluster.wait_records(run.name, run.feed.written)
-        with contextlib.suppress(OSError), open(folder / "ballast", "wb", buffering=0) as ballast:
-            while True:
-                ballast.write(bytes(4096))
-        run.share(0.3)
-        wait_for(lambda: "No space left" in cluster.status(run.name)["reason"], "the job says what is wrong")
+        run, _ = self.fill_until_a_partition_stops(cluster, folder)
         cluster.workers["w1"].kill()
         cluster.start_worker("w2")
         run.finish_and_check()
-
 
     def test_full_for_a_while(self):
         """With room again the partition goes on by itself: no restart, nobody else."""
         cluster = self.enterContext(Cluster())
         folder = self.mount(cluster, "w1", "size=64m")
         worker = cluster.start_worker("w1")
-        run = scenario.LedgerRun(cluster, "native")
-        run.begin()
-        run.share(0.3)
-        cluster.wait_records(run.name, run.feed.written)
-        ballast = folder / "ballast"
-        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
-        run.share(0.3)
-        wait_for(lambda: "No space left" in cluster.status(run.name)["reason"], "the job says what is wrong")
+        run, ballast = self.fill_until_a_partition_stops(cluster, folder)
         ballast.unlink()
         run.finish_and_check()
-        self.assertEqual(cluster.workers["w1"].pid, worker.pid)
+        self.assertTrue(worker.running())
+        self.assertIs(cluster.workers["w1"], worker)
 
 
 class Streams(unittest.TestCase):
