@@ -32,7 +32,7 @@ class AggregateStageImpl final : public Stage {
             .keeps_state = true,
             .runs_code = false};
   }
-  void Prefetch(std::string_view key) override { state().Prefetch(table_, key); }
+  void Prefetch(absl::Span<const std::string_view> keys) override { state().Prefetch(table_, keys); }
   absl::Status PassLogTime(int64_t before_ms, int64_t now_ms, UnitRunner run) override;
   absl::Status Finish(int64_t time_ms, UnitRunner run) override;
   int64_t NextDueMs(State& state) const override;

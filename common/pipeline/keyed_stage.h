@@ -22,7 +22,7 @@ class KeyedStageRunner final : public Stage {
 
   absl::Status Process(const RecordView& record) override;
   Traits traits() const override { return {.fans_out = true, .keeps_state = true}; }
-  void Prefetch(std::string_view key) override { state().Prefetch(table_, key); }
+  void Prefetch(absl::Span<const std::string_view> keys) override { state().Prefetch(table_, keys); }
   int64_t NextDueMs(State& state) const override { return FirstDueMs(state.Ordered(table_)); }
   absl::Status AppendStateJson(std::string_view value, std::string* out) const override;
 

@@ -100,7 +100,9 @@ absl::StatusOr<StateSlot*> MemoryState::Find(TableId id, std::string_view key) {
   return slot_.get();
 }
 
-void MemoryState::Prefetch(TableId id, std::string_view key) { table(id).prefetch(ToAbsl(key)); }
+void MemoryState::Prefetch(TableId id, absl::Span<const std::string_view> keys) {
+  for (const std::string_view key : keys) table(id).prefetch(ToAbsl(key));
+}
 
 OrderedSet& MemoryState::Ordered(TableId id) {
   if (sets_[id] == nullptr) sets_[id] = std::make_unique<Set>(id, &journal_);

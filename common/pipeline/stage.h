@@ -12,6 +12,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "common/frame/frame.h"
 #include "common/ids.h"
 #include "common/job/job_spec.h"
@@ -68,8 +69,8 @@ class Stage {
   // any other error is the state's.
   virtual absl::Status Process(const RecordView& record) = 0;
   virtual Traits traits() const = 0;
-  // A hint that a record of this key comes soon.
-  virtual void Prefetch(std::string_view /*key*/) {}
+  // A hint that records of these keys come next.
+  virtual void Prefetch(absl::Span<const std::string_view> /*keys*/) {}
 
   // Log time went from `before_ms` to `now_ms`: emits what `every` made due.
   virtual absl::Status PassLogTime(int64_t /*before_ms*/, int64_t /*now_ms*/, UnitRunner /*run*/) {

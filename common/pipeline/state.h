@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "common/ids.h"
 
 namespace millrace {
@@ -66,8 +67,8 @@ class State {
 
   // The slot of `key`, whether it exists or not. Errors are the disk's. The slot is owned by the State.
   virtual absl::StatusOr<StateSlot*> Find(TableId table, std::string_view key) = 0;
-  // A hint that `key` is looked up soon.
-  virtual void Prefetch(TableId /*table*/, std::string_view /*key*/) {}
+  // A hint that these keys are looked up soon. A batch that is applied together is best hinted at together.
+  virtual void Prefetch(TableId /*table*/, absl::Span<const std::string_view> /*keys*/) {}
   virtual OrderedSet& Ordered(TableId table) = 0;
 
   // Calls `visit` for every key of the table that starts with `prefix`, in byte order of the key, until it

@@ -113,16 +113,26 @@ absl::Status StepRunner::RunRecords(const StepInput& input, bool* stopped) {
     batch_.clear();
     const uint32_t first = std::max(position, input.first_record);
     while (batch_.size() < kPrefetchedRecords) {
-      RecordView record;
-      if (more = cursor.Next(&record); !more) break;
-      if (position++ < input.first_record) continue;
+      RecordView& record = batch_.emplace_back();
+      more = cursor.Next(&record);
+      if (!more || position++ < input.first_record) {
+        batch_.pop_back();
+        if (!more) break;
+        continue;
+      }
       if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
-      batch_.push_back(record);
-      if (prefetched_ != nullptr) prefetched_->Prefetch(record.key);
     }
+    PrefetchBatch();
     if (absl::Status status = RunBatch(input, first, stopped); !status.ok()) return status;
   }
   return *stopped ? absl::OkStatus() : cursor.status();
+}
+
+void StepRunner::PrefetchBatch() {
+  if (prefetched_ == nullptr) return;
+  batch_keys_.clear();
+  for (const RecordView& record : batch_) batch_keys_.push_back(record.key);
+  prefetched_->Prefetch(batch_keys_);
 }
 
 absl::Status StepRunner::RunBatch(const StepInput& input, uint32_t first, bool* stopped) {

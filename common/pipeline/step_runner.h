@@ -50,6 +50,7 @@ class StepRunner {
 
   void Begin(const StepInput& input, State& state, StepSink& sink);
   absl::Status RunRecords(const StepInput& input, bool* stopped);
+  void PrefetchBatch();
   absl::Status RunBatch(const StepInput& input, uint32_t first, bool* stopped);
   absl::Status RunRecord(const StepInput& input, uint32_t position, const RecordView& record, bool* stopped);
   absl::Status RunStranger(const StepInput& input, bool* stopped);
@@ -82,6 +83,7 @@ class StepRunner {
   uint32_t next_unit_ = 0;
   Resume resume_;
   std::vector<RecordView> batch_;
+  std::vector<std::string_view> batch_keys_;
 };
 
 }  // namespace millrace

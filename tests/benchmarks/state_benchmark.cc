@@ -64,28 +64,29 @@ void Commit(StateStore& store, uint64_t offset) {
   store.OnCommitted();
 }
 
-// Range 0: keys; range 1: how many keys ahead are hinted at, 0 for none.
+// Range 0: keys; range 1: how many are hinted at together, 0 for none.
 void BM_FindWarm(benchmark::State& state) {
   const Folder folder;
   const auto store = OpenStore(folder.path() + "/db", DbResources::Create({}));
   const std::vector<std::string> keys = Keys(static_cast<size_t>(state.range(0)));
-  const auto ahead = static_cast<size_t>(state.range(1));
+  const auto batch = static_cast<size_t>(state.range(1));
   for (const std::string& key : keys) Count(*store, key);
   // The order of lookups is not that of the allocations; the keys stand as in a frame.
   constexpr size_t kLookups = 1 << 16;
   std::mt19937_64 random(1);
-  std::vector<std::string> lookups;
-  for (size_t i = 0; i < kLookups; ++i) lookups.push_back(keys[random() % keys.size()]);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < kLookups; ++i) texts.push_back(keys[random() % keys.size()]);
+  const std::vector<std::string_view> lookups(texts.begin(), texts.end());
   size_t next = 0;
   uint64_t sum = 0;
   for (auto _ : state) {
-    if (ahead > 0) store->Prefetch(0, lookups[(next + ahead) % kLookups]);
+    if (batch > 0 && next % batch == 0) store->Prefetch(0, absl::MakeSpan(lookups).subspan(next, batch));
     sum += static_cast<uint8_t>((**store->Find(0, lookups[next])).value()[0]);
     next = (next + 1) % kLookups;
   }
   benchmark::DoNotOptimize(sum);
 }
-BENCHMARK(BM_FindWarm)->ArgsProduct({{10'000, 62'500, 1'000'000}, {0, 12}});
+BENCHMARK(BM_FindWarm)->ArgsProduct({{10'000, 62'500, 1'000'000}, {0, 128}});
 
 // Every key dirty, one partition after the other, as one committer does it. Range 0: rows a partition; range
 // 1: partitions.
@@ -163,9 +164,12 @@ void BM_CountBeyondBudget(benchmark::State& state) {
   }
   std::mt19937_64 random(1);
   std::vector<const std::string*> frame(100);
+  std::vector<std::string_view> hinted;
   for (auto _ : state) {
     for (const std::string*& key : frame) key = &keys[random() % keys.size()];
-    for (const std::string* key : frame) store->Prefetch(0, *key);
+    hinted.assign(frame.size(), {});
+    std::transform(frame.begin(), frame.end(), hinted.begin(), [](const std::string* key) { return *key; });
+    store->Prefetch(0, hinted);
     for (const std::string* key : frame) Count(*store, *key);
     after_frame();
   }

@@ -95,12 +95,19 @@ absl::StatusOr<StateSlot*> StateStore::Find(TableId table, std::string_view key)
   return &slot_;
 }
 
-void StateStore::Prefetch(TableId table, std::string_view key) {
-  const uint64_t hash = StateTable::Hash(key);
-  StateTable& keys = Table(table);
-  keys.Prefetch(hash);
-  if (complete_ || cold_.size() >= kMaxColdKeys || keys.Find(key, hash) != nullptr) return;
-  cold_.insert(RowKey(TableSpace(table), key));
+// Slots of all, then entries of all: each walk's cache misses overlap, and the second finds what the first
+// asked for.
+void StateStore::Prefetch(TableId table, absl::Span<const std::string_view> keys) {
+  StateTable& entries = Table(table);
+  hinted_.clear();
+  for (const std::string_view key : keys) {
+    hinted_.push_back(StateTable::Hash(key));
+    entries.PrefetchSlot(hinted_.back());
+  }
+  for (const uint64_t hash : hinted_) entries.PrefetchEntry(hash);
+  for (size_t i = 0; !complete_ && i < keys.size() && cold_.size() < kMaxColdKeys; ++i) {
+    if (entries.Find(keys[i], hinted_[i]) == nullptr) cold_.insert(RowKey(TableSpace(table), keys[i]));
+  }
 }
 
 // Looks the key up, together with the others that were hinted at: one walk through the filters for all.

@@ -54,7 +54,7 @@ class StateStore : public State {
   const std::optional<CommitRow>& Restored() const { return restored_; }
 
   absl::StatusOr<StateSlot*> Find(TableId table, std::string_view key) override;
-  void Prefetch(TableId table, std::string_view key) override;
+  void Prefetch(TableId table, absl::Span<const std::string_view> keys) override;
   OrderedSet& Ordered(TableId table) override;
   absl::Status Scan(TableId table, std::string_view prefix,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit) override;
@@ -160,6 +160,7 @@ class StateStore : public State {
 
   bool complete_ = true;
   std::unique_ptr<PartitionDb::Cursor> warm_up_;
+  std::vector<uint64_t> hinted_;           // scratch of Prefetch
   absl::flat_hash_set<std::string> cold_;  // row keys hinted at that are not in memory
 
   Slot slot_;

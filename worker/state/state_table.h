@@ -1,18 +1,22 @@
 // The keys of one table that are in memory.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/base/attributes.h"
 #include "absl/hash/hash.h"
 #include "absl/strings/string_view.h"
 #include "worker/state/state_entry.h"
 
 namespace millrace {
 
-// Owns its entries. Not thread-safe.
+// A hash table with linear probing, written by hand for one reason: with many keys a lookup is its cache
+// misses, and this one has two that can both be asked for ahead, the slot and the entry. With
+// absl::flat_hash_set, which has its control bytes as a third, a record of 500,000 keys took 245 ns; with
+// this and whole batches hinted at it takes 135, of 625 keys 115 (step_benchmark). Owns its entries. Not
+// thread-safe.
 class StateTable {
  public:
   StateTable() = default;
@@ -24,56 +28,53 @@ class StateTable {
     return absl::HashOf(absl::string_view(key.data(), key.size()));
   }
 
-  StateEntry* Find(std::string_view key, uint64_t hash) const;  // null when it is not in memory
-  void Insert(StateEntry* entry, uint64_t hash);                // REQUIRES: its key is not in memory
+  // Null when it is not in memory.
+  StateEntry* Find(std::string_view key, uint64_t hash) const {
+    if (slots_.empty()) return nullptr;
+    for (size_t i = hash & mask(); slots_[i].entry != nullptr; i = (i + 1) & mask()) {
+      if (slots_[i].hash == hash && slots_[i].entry->key() == key) return slots_[i].entry;
+    }
+    return nullptr;
+  }
+  void Insert(StateEntry* entry, uint64_t hash);  // REQUIRES: its key is not in memory
   void Replace(StateEntry* from, StateEntry* to, uint64_t hash);
   void Remove(StateEntry* entry, uint64_t hash);  // gives the ownership back
 
-  // Two steps, each a cache miss of its own: now the slots of this hash; the entry behind them when
-  // kPrefetchLag more keys were hinted at.
-  void Prefetch(uint64_t hash);
+  // The two misses, to be asked for one after the other: of many keys the slots, then of all of them the
+  // entries. A hash that comes twice in a table gets the first entry fetched. Inlined always: gcc 12 takes a
+  // function that only prefetches for one without an effect, and leaves out the calls.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void PrefetchSlot(uint64_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & mask()]);
+  }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void PrefetchEntry(uint64_t hash) const {
+    if (slots_.empty()) return;
+    size_t i = hash & mask();
+    while (slots_[i].entry != nullptr && slots_[i].hash != hash) i = (i + 1) & mask();
+    if (slots_[i].entry != nullptr) slots_[i].entry->Prefetch();
+  }
 
-  size_t memory_bytes() const { return refs_.capacity() * (sizeof(Ref) + 1); }
-  size_t size() const { return refs_.size(); }
+  size_t memory_bytes() const { return slots_.capacity() * sizeof(Slot); }
+  size_t size() const { return size_; }
   template <typename Visit>
   void ForEach(Visit&& visit) const {
-    for (const Ref& ref : refs_) visit(ref.entry);
+    for (const Slot& slot : slots_) {
+      if (slot.entry != nullptr) visit(slot.entry);
+    }
   }
 
  private:
-  static constexpr size_t kPrefetchLag = 4;
-
   // The hash stands beside the pointer: growing the table, and passing other keys, touch no entry.
-  struct Ref {
-    uint64_t hash;
-    StateEntry* entry;
-  };
-  struct Probe {
-    std::string_view key;
-    uint64_t hash;
-  };
-  struct HintedProbe {
-    uint64_t hash;
-  };
-  struct HashOf {
-    using is_transparent = void;
-    template <typename T>
-    size_t operator()(const T& t) const {
-      return t.hash;
-    }
-  };
-  struct SameKey {
-    using is_transparent = void;
-    bool operator()(const Ref& a, const Ref& b) const { return a.entry == b.entry; }
-    bool operator()(const Ref& a, const Probe& b) const {
-      return a.hash == b.hash && a.entry->key() == b.key;
-    }
-    bool operator()(const Ref& a, const HintedProbe& b) const { return a.hash == b.hash; }
+  struct Slot {
+    uint64_t hash = 0;
+    StateEntry* entry = nullptr;  // null: free
   };
 
-  absl::flat_hash_set<Ref, HashOf, SameKey> refs_;
-  std::array<uint64_t, kPrefetchLag> hinted_{};
-  size_t next_hinted_ = 0;
+  size_t mask() const { return slots_.size() - 1; }
+  size_t SlotOf(const StateEntry* entry, uint64_t hash) const;
+  void Resize(size_t slots);
+
+  std::vector<Slot> slots_;  // a power of two of them, at most kMaxLoad full; or none
+  size_t size_ = 0;
 };
 
 }  // namespace millrace

@@ -64,6 +64,7 @@ class StateFixture : public ::testing::Test {
     ASSERT_TRUE(slot.ok()) << slot.status();
     (*slot)->Erase();
   }
+  void Hint(TableId table, std::string_view key) { store_->Prefetch(table, {&key, 1}); }
   // "-" for a key that does not exist.
   std::string Value(TableId table, std::string_view key) {
     const auto slot = store_->Find(table, key);

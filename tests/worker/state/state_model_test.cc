@@ -26,7 +26,7 @@ class StateModelTest : public StateFixture, public ::testing::WithParamInterface
   void ChangeOneKey() {
     const TableId table = AnyTable();
     const std::string key = AnyKey();
-    if (Below(4) == 0) store_->Prefetch(table, AnyKey());
+    if (Below(4) == 0) Hint(table, AnyKey());
     if (Below(5) == 0) {
       Erase(table, key);
       now_.values.erase({table, key});

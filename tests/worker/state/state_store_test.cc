@@ -284,8 +284,8 @@ TEST_F(StateStoreTest, PrefetchedColdKeysAreFound) {
   for (int i = 0; i < 300; ++i) Set(0, absl::StrFormat("k%d", i), absl::StrFormat("v%d", i));
   Commit(1);
   Open();
-  for (int i = 0; i < 300; ++i) store_->Prefetch(0, absl::StrFormat("k%d", i));
-  store_->Prefetch(0, "absent");
+  for (int i = 0; i < 300; ++i) Hint(0, absl::StrFormat("k%d", i));
+  Hint(0, "absent");
   Set(0, "k7", "newer than the hint");
   for (int i = 8; i < 300; ++i) EXPECT_EQ(Value(0, absl::StrFormat("k%d", i)), absl::StrFormat("v%d", i));
   EXPECT_EQ(Value(0, "k7"), "newer than the hint");
