@@ -66,20 +66,20 @@ absl::Status AggregateInputs::ReadRow(const RecordView& record) {
       if (!reader.Skip()) return Malformed();
     }
     const char* const begin = reader.position();
-    PackToken token;
-    PackReader scalar = reader;
-    if (!scalar.Next(&token)) return Malformed();
-    if (token.type == PackToken::Type::kArray || token.type == PackToken::Type::kMap) {
+    const PackReader whole = reader;
+    if (!reader.Next(&token_)) return Malformed();
+    if (token_.type == PackToken::Type::kArray || token_.type == PackToken::Type::kMap) {
+      reader = whole;
       if (!reader.Skip()) return Malformed();
-    } else {
-      reader = scalar;
     }
     ++at;
     const std::string_view bytes(begin, static_cast<size_t>(reader.position() - begin));
     for (; s < steps_.size() && steps_[s].field == field; ++s) {
       AggregateInput& input = inputs_[steps_[s].input];
       if (steps_[s].whole) {
-        input = {token.type != PackToken::Type::kNil, token, bytes};
+        input.present = token_.type != PackToken::Type::kNil;
+        input.token = token_;
+        input.bytes = bytes;
         continue;
       }
       const Path& path = paths_[steps_[s].input];

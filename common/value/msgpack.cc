@@ -53,11 +53,17 @@ T Swap(T value) {
 
 template <std::unsigned_integral T>
 void Put(std::string* out, Lead lead, T value) {
-  char bytes[1 + sizeof(T)];
-  bytes[0] = static_cast<char>(lead);
+  char bytes[2 * sizeof(uint64_t)];
   value = Swap(value);
-  std::memcpy(bytes + 1, &value, sizeof value);
-  out->append(bytes, sizeof bytes);
+  if constexpr (sizeof(T) < sizeof(uint64_t)) {
+    // In one store: the copy that follows would wait for two of them.
+    const uint64_t word = lead | uint64_t{value} << 8;
+    std::memcpy(bytes, &word, sizeof word);
+  } else {
+    bytes[0] = static_cast<char>(lead);
+    std::memcpy(bytes + 1, &value, sizeof value);
+  }
+  out->append(bytes, 1 + sizeof value);
 }
 
 template <typename T>

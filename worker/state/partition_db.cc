@@ -30,6 +30,7 @@ namespace {
 // replaced.
 constexpr char kUnfinishedCommit[] = "commit.part";
 constexpr size_t kMaxLogLineBytes = 512;
+constexpr size_t kRowsAhead = 8;  // fetched from memory before they are written
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -229,8 +230,11 @@ class RocksPartitionDb : public PartitionDb {
                                   /*invalidate_page_cache=*/false);
     status = writer.Open(unfinished_);
     if (status.ok()) status = writer.Put(ToSlice(kCommitRowKey), ToSlice(commit_row));
-    for (const DbRow& row : rows) {
+    for (size_t i = 0; i < rows.size(); ++i) {
       if (!status.ok()) return status;
+      // In memory they lie in the order in which they were changed, not in that of their keys.
+      if (i + kRowsAhead < rows.size()) __builtin_prefetch(rows[i + kRowsAhead].data);
+      const DbRow& row = rows[i];
       status = row.erased() ? writer.Delete(ToSlice(row.key()))
                             : writer.Put(ToSlice(row.key()), ToSlice(row.value()));
     }
