@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/exit_codes.h"
+#include "common/process.h"
 #include "common/signals.h"
 #include "common/strings.h"
 #include "common/units.h"
@@ -48,6 +49,7 @@ int UnknownCommand(const std::string& name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  millrace::SetUpProcess();
   millrace::CatchStopSignals();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.empty()) {

@@ -85,8 +85,8 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
   void CloseReader(ReaderId reader) override;
   void Grant(ReaderId reader, uint32_t messages, uint64_t bytes) override;
   absl::Status Append(const AppendRequest& request) override;
-  // The client writes what it has buffered within a millisecond, or sooner when it is much; it has no call
-  // that does so without a round trip.
+  // Unless it sends at once, the client writes what it has buffered within a millisecond, or sooner when it
+  // is much; it has no call that does so without a round trip.
   void Flush() override {}
   size_t Poll(absl::Duration wait, size_t max_events, std::vector<BusEvent>* events) override;
   void Wake() override;

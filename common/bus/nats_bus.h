@@ -17,6 +17,9 @@ struct NatsOptions {
   // How long Connect may try before it gives up with UNAVAILABLE; afterwards a lost connection is sought
   // again for ever, with jitter.
   absl::Duration connect_deadline = absl::Seconds(5);
+  // Writes to the socket with every call, instead of up to a millisecond later with what has come together
+  // by then: for a connection that appends large messages, or few, and somebody waits for them.
+  bool sends_at_once = false;
   uint64_t seed = 0;  // for jitter; 0: from the system
   size_t max_queued_events =
       65536;  // events that Poll has not taken; readers stop asking for more at the limit

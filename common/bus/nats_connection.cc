@@ -82,6 +82,7 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
   then(natsOptions_SetMaxPingsOut(options_, kMaxPingsOut));
   then(natsOptions_SetWriteDeadline(options_, kWriteDeadlineMs));
   then(natsOptions_SetIOBufSize(options_, kIoBufferBytes));
+  then(natsOptions_SetSendAsap(options_, options.sends_at_once));
   then(natsOptions_SetReconnectBufSize(options_, kReconnectBufferBytes));
   then(natsOptions_SetMaxReconnect(options_, -1));
   then(natsOptions_SetFailRequestsOnDisconnect(options_, true));

@@ -174,7 +174,7 @@ absl::Status RunEcho(const std::vector<std::string>& arguments) {
   tool.flags().Add("pids", &flags.pids, "PID,...", "processes whose processor time counts too");
   tool.flags().AddSwitch("follow", &flags.follow, "go on until SIGTERM");
   if (absl::Status parsed = tool.Parse(arguments); !parsed.ok()) return parsed;
-  const absl::StatusOr<std::unique_ptr<Bus>> bus = tool.Connect();
+  const absl::StatusOr<std::unique_ptr<Bus>> bus = flags.follow ? tool.ConnectToSendAtOnce() : tool.Connect();
   if (!bus.ok()) return bus.status();
   Echo echo(**bus, flags);
   CpuMeter cpu(flags.pids, true);

@@ -197,7 +197,7 @@ absl::Status RunLatency(const std::vector<std::string>& arguments) {
   tool.flags().Add("rate", &flags.rate, "N", "records a second");
   tool.flags().Add("seconds", &flags.seconds, "N", "for how long");
   if (absl::Status parsed = tool.Parse(arguments); !parsed.ok()) return parsed;
-  const absl::StatusOr<std::unique_ptr<Bus>> bus = tool.Connect();
+  const absl::StatusOr<std::unique_ptr<Bus>> bus = tool.ConnectToSendAtOnce();
   if (!bus.ok()) return bus.status();
   const absl::StatusOr<JobRecord> job = MakeJob(**bus, flags.job, static_cast<uint32_t>(flags.partitions));
   if (!job.ok()) return job.status();

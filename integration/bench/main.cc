@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/exit_codes.h"
+#include "common/process.h"
 #include "common/signals.h"
 #include "integration/bench/tool.h"
 
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
                                              {"watch", millrace::bench::RunWatch},
                                              {"check", millrace::bench::RunCheck},
                                              {"latency", millrace::bench::RunLatency}};
+  millrace::SetUpProcess();
   millrace::CatchStopSignals();
   const auto tool = tools.find(argc > 1 ? argv[1] : "");
   if (tool == tools.end()) {

@@ -48,10 +48,18 @@ absl::Status ToolFlags::Parse(const std::vector<std::string>& arguments) {
   return common_.Apply("bench_tools");
 }
 
-absl::StatusOr<std::unique_ptr<Bus>> ToolFlags::Connect() const {
+NatsOptions ToolFlags::Nats() const {
   NatsOptions options;
   options.url = common_.nats;
   options.client_name = "millrace bench";
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Bus>> ToolFlags::Connect() const { return ConnectNats(Nats(), SystemClock()); }
+
+absl::StatusOr<std::unique_ptr<Bus>> ToolFlags::ConnectToSendAtOnce() const {
+  NatsOptions options = Nats();
+  options.sends_at_once = true;
   return ConnectNats(options, SystemClock());
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
+#include "common/bus/nats_bus.h"
 #include "common/flags.h"
 #include "nlohmann/json.hpp"
 
@@ -37,8 +38,12 @@ class ToolFlags {
   // CANCELLED after --help.
   absl::Status Parse(const std::vector<std::string>& arguments);
   absl::StatusOr<std::unique_ptr<Bus>> Connect() const;
+  // For measuring latency: nothing waits in the client for company.
+  absl::StatusOr<std::unique_ptr<Bus>> ConnectToSendAtOnce() const;
 
  private:
+  NatsOptions Nats() const;
+
   Flags flags_;
   CommonOptions common_;
 };
