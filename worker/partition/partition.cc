@@ -17,6 +17,11 @@ constexpr absl::Duration kTickInterval = absl::Milliseconds(200);  // between tw
 // holds.
 constexpr int kCommitTimeShare = 10;
 
+// Messages that were applied are granted back to the reader by so many, or bytes, or when none is left: parts
+// of its window that keep requests overlapping.
+constexpr uint32_t kGrantMessages = ReaderOptions().window_messages / 8;
+constexpr uint64_t kGrantBytes = ReaderOptions().window_bytes / 8;
+
 constexpr int64_t kNanosPerMilli = 1'000'000;
 
 }  // namespace
@@ -106,14 +111,20 @@ bool Partition::Work() {
   for (size_t n = 0; n < options_.max_frames_a_turn && CanStep(); ++n) {
     if (!StepOne()) break;
   }
-  if (granted_messages_ > 0 && reader_ != 0) bus_.Grant(reader_, granted_messages_, granted_bytes_);
-  granted_messages_ = 0;
-  granted_bytes_ = 0;
+  GrantBack();
   FlushResults();
   MaybeFinishInput();
   MaybeCommit();
   MaybeWriteCommit();
   return CanStep();
+}
+
+// Not after each turn: the call takes the lock that the pull loop holds while it sorts what came, and the
+// reader asks for more in larger portions anyway.
+void Partition::GrantBack() {
+  if (granted_messages_ == 0 || reader_ == 0) return;
+  if (!queue_.empty() && granted_messages_ < kGrantMessages && granted_bytes_ < kGrantBytes) return;
+  bus_.Grant(reader_, std::exchange(granted_messages_, 0), std::exchange(granted_bytes_, 0));
 }
 
 // A message costs the broker the same with one result in it as with hundreds.

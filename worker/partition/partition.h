@@ -115,6 +115,7 @@ class Partition : private StepSink {
   void Reject(const DeadLetter& letter) override;
 
   bool CanStep() const;
+  void GrantBack();
   void FlushResults();
   bool StepOne();
   absl::StatusOr<bool> Apply(const Message& message);  // false: the message waits for a retry
