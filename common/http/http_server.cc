@@ -86,7 +86,7 @@ class Session : public std::enable_shared_from_this<Session> {
   beast::tcp_stream stream_;
   const HttpHandler& handler_;
   std::atomic<int>& open_;
-  beast::flat_buffer buffer_{kMaxHttpHeaderBytes * 2};
+  beast::flat_buffer buffer_{size_t{2} * kMaxHttpHeaderBytes};
   std::optional<http::request_parser<http::empty_body>> parser_;
   http::response<http::string_body> response_;
   int requests_ = 0;

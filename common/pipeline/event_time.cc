@@ -140,7 +140,7 @@ std::vector<TimeParser::Op> TimeParser::Compile(std::string_view format) {
       program.push_back({Field::kLiteral, c});
       continue;
     }
-    const char spec = format.empty() ? 0 : format.front();
+    const char spec = format.empty() ? '\0' : format.front();
     if (!format.empty()) format.remove_prefix(1);
     switch (spec) {
       case 'Y':

@@ -219,14 +219,14 @@ absl::Status StepRunner::Settle(const absl::Status& failure, const DeadLetter& l
       DeadLetter rejected = letter;
       rejected.error = std::string(failure.message());
       if (stage != nullptr) rejected.stage = stage->name();
-      Reject(std::move(rejected));
+      Reject(rejected);
       return absl::OkStatus();
     }
   }
   return absl::OkStatus();
 }
 
-void StepRunner::Reject(DeadLetter letter) {
+void StepRunner::Reject(const DeadLetter& letter) {
   ++state_->progress().dead_letters;
   sink_->Reject(letter);
 }

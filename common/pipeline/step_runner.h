@@ -69,7 +69,7 @@ class StepRunner {
   int AttemptsBefore(const StepInput& input, uint32_t position) const;
   // The failure of a record whose attempts are used up by verdicts; it is charged to the stage they name.
   absl::Status RefuseSpent(const StepInput& input, uint32_t position);
-  void Reject(DeadLetter letter);
+  void Reject(const DeadLetter& letter);
 
   const StageChain chain_;
   Stage* const head_;

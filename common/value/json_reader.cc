@@ -253,7 +253,7 @@ error_code JsonReader::Impl::PackArray(ondemand::array array, int open) {
   std::string_view number;
   for (auto result : array) {
     ondemand::value value;
-    if (auto error = std::move(result).get(value)) return error;
+    if (auto error = result.get(value)) return error;
     if (auto error = PackValue(value, open, &number)) return error;
     ++count;
   }

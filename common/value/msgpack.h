@@ -97,7 +97,7 @@ inline bool PackReader::Next(PackToken* token) {
   if (lead < 0x80 || lead >= 0xe0) {
     ++at_;
     token->type = PackToken::Type::kInt;
-    token->integer = static_cast<int8_t>(lead);
+    token->integer = static_cast<int8_t>(lead);  // NOLINT(bugprone-signed-char-misuse): a fixint is signed
     return true;
   }
   if ((lead & 0xe0) == 0xa0 && (lead & 0x1f) < end_ - at_) {

@@ -26,8 +26,9 @@ int64_t NowMs() { return absl::ToUnixMillis(SystemClock().Now()); }
 std::string StatusText(const ViewJson& view) {
   std::string text;
   for (const auto& [name, value] : view.items()) {
-    if (value.is_null() || value.is_array() || value == "") continue;
+    if (value.is_null() || value.is_array()) continue;
     const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
+    if (shown.empty()) continue;
     StrAppend(&text, name, std::string(name.size() < 15 ? 15 - name.size() : 1, ' '), shown, "\n");
   }
   for (const auto& segment : view["segments"]) {
@@ -64,7 +65,8 @@ absl::Status ShowStatus(Bus& bus, const StatusRequest& request, const CommandLin
     if (!view.ok()) return view.status();
     // A watched table replaces itself on a terminal; JSON is one document a line then.
     std::string text = command.json() ? view->dump(request.watch ? -1 : 2) + "\n" : StatusText(*view);
-    if (request.watch && !command.json()) text = (StdoutIsTerminal() ? "\x1b[H\x1b[2J" : "") + text + "\n";
+    if (request.watch && !command.json())
+      text = StrCat(StdoutIsTerminal() ? "\x1b[H\x1b[2J" : "", text, "\n");
     if (const absl::Status status = WriteOut(text); !status.ok()) return status;
     if (!request.watch || IsOver(*view)) return absl::OkStatus();
     for (absl::Duration waited; waited < kWatchInterval; waited += kWatchStep) {

@@ -38,7 +38,7 @@ absl::StatusOr<Json> Scan(Partition& partition, const Json& request) {
   Json rows = Json::array();
   size_t bytes = 0;
   bool more = false;
-  const auto visit = [&](std::string_view key, std::string value) {
+  const auto visit = [&](std::string_view key, const std::string& value) {
     if (!after.empty() && key <= after) return true;
     bytes += key.size() + value.size();
     more = rows.size() >= limit || bytes > kMaxAnswerBytes;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <string>
 
@@ -43,7 +44,8 @@ uint32_t AvailableCores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-  if (const double quota = CgroupCores(); quota > 0) cores = std::min(cores, static_cast<int>(quota + 0.5));
+  if (const double quota = CgroupCores(); quota > 0)
+    cores = std::min(cores, static_cast<int>(std::lround(quota)));
   return static_cast<uint32_t>(std::max(1, cores));
 }
 

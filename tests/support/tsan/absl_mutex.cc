@@ -15,6 +15,24 @@ extern "C" void __tsan_release(void* address);
 #define REAL(symbol) JOIN(__real_, symbol)
 #define WRAP(symbol) JOIN(__wrap_, symbol)
 
+namespace {
+
+// A condition is evaluated with the mutex held, but inside the library and by any thread that is about to
+// unlock it: the sanitizer is told at both ends of the evaluation.
+struct SeenCondition {
+  void* mutex;
+  const absl::Condition* condition;
+};
+
+bool Evaluate(SeenCondition* seen) {
+  __tsan_acquire(seen->mutex);
+  const bool holds = seen->condition->Eval();
+  __tsan_release(seen->mutex);
+  return holds;
+}
+
+}  // namespace
+
 extern "C" {
 
 #define LOCKS(name)                     \
@@ -37,8 +55,9 @@ UNLOCKS(12ReaderUnlockEv)
 
 void REAL(MUTEX(5AwaitERKNS0_9ConditionE))(void* mutex, const absl::Condition& condition);
 void WRAP(MUTEX(5AwaitERKNS0_9ConditionE))(void* mutex, const absl::Condition& condition) {
+  SeenCondition seen{mutex, &condition};
   __tsan_release(mutex);
-  REAL(MUTEX(5AwaitERKNS0_9ConditionE))(mutex, condition);
+  REAL(MUTEX(5AwaitERKNS0_9ConditionE))(mutex, absl::Condition(&Evaluate, &seen));
   __tsan_acquire(mutex);
 }
 
@@ -48,9 +67,10 @@ bool REAL(MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE))(void* mutex
 bool WRAP(MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE))(void* mutex,
                                                                      const absl::Condition& condition,
                                                                      absl::Duration timeout) {
+  SeenCondition seen{mutex, &condition};
   __tsan_release(mutex);
-  const bool held =
-      REAL(MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE))(mutex, condition, timeout);
+  const bool held = REAL(MUTEX(16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE))(
+      mutex, absl::Condition(&Evaluate, &seen), timeout);
   __tsan_acquire(mutex);
   return held;
 }
@@ -68,6 +88,16 @@ bool WRAP(CONDVAR(15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE))(void* condition
                                                                  absl::Duration timeout) {
   __tsan_release(mutex);
   const bool expired = REAL(CONDVAR(15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE))(condition, mutex, timeout);
+  __tsan_acquire(mutex);
+  return expired;
+}
+
+bool REAL(CONDVAR(16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE))(void* condition, absl::Mutex* mutex,
+                                                              absl::Time deadline);
+bool WRAP(CONDVAR(16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE))(void* condition, absl::Mutex* mutex,
+                                                              absl::Time deadline) {
+  __tsan_release(mutex);
+  const bool expired = REAL(CONDVAR(16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE))(condition, mutex, deadline);
   __tsan_acquire(mutex);
   return expired;
 }
