@@ -7,6 +7,7 @@ import time
 import cluster as clusters
 
 CHUNK_RECORDS = 100
+MOST_CHUNKS = 2000  # of a long input: its chunks are larger
 PAUSE_SECONDS = 0.025  # beyond ingest's linger: a chunk becomes frames of its own, not a part of large ones
 
 
@@ -17,6 +18,7 @@ class Feed:
         self.cluster = cluster
         self.arguments = ["submit", job_file, "--input", "-", *flags]
         self.lines = lines
+        self.chunk_records = max(CHUNK_RECORDS, len(lines) // MOST_CHUNKS)
         self.written = 0
         self.submit = None
         self.resume()
@@ -44,7 +46,7 @@ class Feed:
         """The next records, in chunks that come one after the other."""
         end = min(self.written + records, len(self.lines))
         while self.written < end:
-            chunk = self.lines[self.written:min(self.written + CHUNK_RECORDS, end)]
+            chunk = self.lines[self.written:min(self.written + self.chunk_records, end)]
             self.written += len(chunk)
             self._put(chunk)
             time.sleep(PAUSE_SECONDS)

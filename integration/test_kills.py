@@ -1,7 +1,6 @@
 """Processes killed at every named point and at any time: nothing lost, nothing doubled, nothing swapped.
 
-The full size, by hand, with the same code:
-    MILLRACE_LEDGER_RECORDS=3000000 MILLRACE_LEDGER_KEYS=50000 MILLRACE_BIN=build/debug/bin python3 -m unittest -v test_kills
+All of them in one long run: test_long_run.py.
 """
 
 import os
