@@ -59,17 +59,20 @@ absl::Status AggregateInputs::Read(const RecordView& record, uint64_t frame_seri
 
 absl::Status AggregateInputs::ReadRow(const RecordView& record) {
   PackReader reader(record.value);
-  uint32_t at = 0;
+  uint32_t at = 0;  // the field that the reader stands before
   for (size_t s = 0; s < steps_.size();) {
     const uint32_t field = steps_[s].field;
     for (; at < field; ++at) {
       if (!reader.Skip()) return Malformed();
     }
     const char* const begin = reader.position();
-    const PackReader whole = reader;
-    if (!reader.Next(&token_)) return Malformed();
-    if (token_.type == PackToken::Type::kArray || token_.type == PackToken::Type::kMap) {
-      reader = whole;
+    // Made where it is wanted, in nearly every case: a copy right behind would wait for its parts to be
+    // stored.
+    PackToken& token = steps_[s].whole ? inputs_[steps_[s].input].token : token_;
+    const PackReader at_begin = reader;
+    if (!reader.Next(&token)) return Malformed();
+    if (token.type == PackToken::Type::kArray || token.type == PackToken::Type::kMap) {
+      reader = at_begin;
       if (!reader.Skip()) return Malformed();
     }
     ++at;
@@ -77,8 +80,8 @@ absl::Status AggregateInputs::ReadRow(const RecordView& record) {
     for (; s < steps_.size() && steps_[s].field == field; ++s) {
       AggregateInput& input = inputs_[steps_[s].input];
       if (steps_[s].whole) {
-        input.present = token_.type != PackToken::Type::kNil;
-        input.token = token_;
+        if (&input.token != &token) input.token = token;
+        input.present = token.type != PackToken::Type::kNil;
         input.bytes = bytes;
         continue;
       }

@@ -44,7 +44,7 @@ class AggregateInputs {
   std::vector<AggregateInput> inputs_;  // by path; the last one is what count() takes: always present
   std::vector<const AggregateInput*> by_column_;
   std::vector<Step> steps_;  // rising by field
-  PackToken token_;          // scratch
+  PackToken token_;          // of a field that is not wanted whole, or not first
   const FieldNames* resolved_ = nullptr;
   uint64_t resolved_serial_ = 0;
 };
