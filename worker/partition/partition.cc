@@ -19,8 +19,8 @@ constexpr int kCommitTimeShare = 10;
 
 // Messages that were applied are granted back to the reader by so many, or bytes, or when none is left: parts
 // of its window that keep requests overlapping.
-constexpr uint32_t kGrantMessages = ReaderOptions().window_messages / 8;
-constexpr uint64_t kGrantBytes = ReaderOptions().window_bytes / 8;
+const uint32_t kGrantMessages = ReaderOptions().window_messages / 8;
+const uint64_t kGrantBytes = ReaderOptions().window_bytes / 8;
 
 constexpr int64_t kNanosPerMilli = 1'000'000;
 
