@@ -64,7 +64,7 @@ class Scenarios:
         self.finish()
 
     def killed_in_commit(self):
-        self.cluster.start_worker("w1", defect=self.defect, failpoint="in_commit:20")
+        self.cluster.start_worker("w1", defect=self.defect, failpoint="in_commit:60")
         self.run.wait_running()
         self.run.feed_until_killed("w1", "in_commit")
         self.cluster.start_worker("w1")
