@@ -5,6 +5,7 @@
 #include "common/strings.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/forwarding_bus.h"
 #include "tests/support/memory_bus.h"
 
 namespace millrace {
@@ -47,69 +48,21 @@ class KeyViewTest : public testing::Test {
 
 // A link that brings one event at a time, and on which something happens each time that the bucket's end was
 // asked for.
-class DisturbedBus final : public Bus {
+class DisturbedBus final : public ForwardingBus {
  public:
   DisturbedBus(Bus& bus, std::function<void()> after_asking)
-      : bus_(bus), after_asking_(std::move(after_asking)) {}
+      : ForwardingBus(bus), after_asking_(std::move(after_asking)) {}
 
   absl::StatusOr<StreamInfo> GetStream(const std::string& name) override {
-    auto info = bus_.GetStream(name);
+    auto info = ForwardingBus::GetStream(name);
     after_asking_();
     return info;
   }
-  ReaderId OpenReader(const ReaderOptions& options) override { return bus_.OpenReader(options); }
-  void CloseReader(ReaderId reader) override { bus_.CloseReader(reader); }
-  void Grant(ReaderId reader, uint32_t messages, uint64_t bytes) override {
-    bus_.Grant(reader, messages, bytes);
-  }
   size_t Poll(absl::Duration wait, size_t /*max_events*/, std::vector<BusEvent>* events) override {
-    return bus_.Poll(wait, 1, events);
+    return ForwardingBus::Poll(wait, 1, events);
   }
-
-  absl::StatusOr<StreamInfo> CreateStream(const StreamConfig& c) override { return bus_.CreateStream(c); }
-  absl::Status DeleteStream(const std::string& name) override { return bus_.DeleteStream(name); }
-  absl::StatusOr<std::vector<std::string>> ListStreams() override { return bus_.ListStreams(); }
-  absl::StatusOr<Message> GetMessage(const std::string& stream, uint64_t sequence) override {
-    return bus_.GetMessage(stream, sequence);
-  }
-  absl::StatusOr<Message> GetLastMessage(const std::string& stream, const std::string& subject) override {
-    return bus_.GetLastMessage(stream, subject);
-  }
-  absl::StatusOr<uint64_t> AppendAndWait(const AppendRequest& r) override { return bus_.AppendAndWait(r); }
-  absl::Status CreateBucket(const std::string& bucket, int replicas) override {
-    return bus_.CreateBucket(bucket, replicas);
-  }
-  absl::StatusOr<uint64_t> CreateKey(const std::string& bucket, const std::string& key,
-                                     std::string_view value) override {
-    return bus_.CreateKey(bucket, key, value);
-  }
-  absl::StatusOr<uint64_t> PutKey(const std::string& bucket, const std::string& key,
-                                  std::string_view value) override {
-    return bus_.PutKey(bucket, key, value);
-  }
-  absl::StatusOr<KeyValue> GetKey(const std::string& bucket, const std::string& key) override {
-    return bus_.GetKey(bucket, key);
-  }
-  absl::Status DeleteKey(const std::string& bucket, const std::string& key) override {
-    return bus_.DeleteKey(bucket, key);
-  }
-  absl::StatusOr<std::string> Request(const std::string& subject, std::string_view payload,
-                                      absl::Duration timeout) override {
-    return bus_.Request(subject, payload, timeout);
-  }
-  absl::Status Serve(const std::string& subject, std::function<void(Incoming)> handler) override {
-    return bus_.Serve(subject, std::move(handler));
-  }
-  absl::Status Reply(const std::string& to, std::string_view payload) override {
-    return bus_.Reply(to, payload);
-  }
-  absl::StatusOr<ServerInfo> Server() override { return bus_.Server(); }
-  absl::Status Append(const AppendRequest& request) override { return bus_.Append(request); }
-  void Flush() override { bus_.Flush(); }
-  void Wake() override { bus_.Wake(); }
 
  private:
-  Bus& bus_;
   const std::function<void()> after_asking_;
 };
 
