@@ -34,6 +34,7 @@ int RunDeadLetters(const Arguments& arguments);
 int RunVerify(const Arguments& arguments);
 int RunDoctor(const Arguments& arguments);
 int RunBench(const Arguments& arguments);
+int RunChaos(const Arguments& arguments);
 int RunCompletion(const Arguments& arguments);
 
 }  // namespace millrace

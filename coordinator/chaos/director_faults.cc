@@ -1,0 +1,114 @@
+// The director's dealings with faults, and the counts by which it knows whether all goes on.
+#include <algorithm>
+#include <set>
+
+#include "common/strings.h"
+#include "coordinator/chaos/director.h"
+
+namespace millrace::chaos {
+
+void Director::TurnFaults() {
+  while (next_fault_ < plan_.size() && plan_[next_fault_].at <= Now()) {
+    running_.push_back({next_fault_, Fault::Make(plan_[next_fault_], stage_), false});
+    ++next_fault_;
+  }
+  for (Running& running : running_) {
+    if (!running.begun && MayBegin(*running.fault)) Begin(running);
+    if (running.begun && running.fault->Turn()) End(running);
+  }
+  std::erase_if(running_, [](const Running& running) { return running.fault == nullptr; });
+}
+
+// While the broker is away nothing else begins: nobody could see what it does.
+bool Director::MayBegin(const Fault& fault) const {
+  std::set<std::string> held;
+  for (const Running& running : running_) {
+    if (!running.begun || running.fault == nullptr) continue;
+    for (const std::string& name : running.fault->Holds()) held.insert(name);
+  }
+  if (held.contains(Nodes::kBroker) || !BrokerIsUp()) return false;
+  const std::vector<std::string> wanted = fault.Holds();
+  return std::none_of(wanted.begin(), wanted.end(),
+                      [&](const std::string& name) { return held.contains(name); });
+}
+
+void Director::Begin(Running& running) {
+  static_cast<void>(monitor_->Poll());  // what it hits is told as of now
+  FaultOutcome& outcome = history_.faults[running.outcome];
+  outcome.in_flight = monitor_->InFlight();
+  outcome.began = Now();
+  running.begun = true;
+  running.fault->Start();
+}
+
+void Director::End(Running& running) {
+  FaultOutcome& outcome = history_.faults[running.outcome];
+  outcome.ended = Now();
+  outcome.effect = running.fault->effect();
+  outcome.note = running.fault->note();
+  running.fault = nullptr;
+  if (BrokerIsUp()) static_cast<void>(monitor_->Poll());
+  recoveries_.Begin(outcome.plan.number, Fed(), Now());
+}
+
+// What an owner says of one partition's whole state, between two faults.
+void Director::TakeSighting(const FaultOutcome& outcome) {
+  const auto number = static_cast<uint32_t>(outcome.plan.number);
+  const auto job = static_cast<JobKind>(number % kJobKinds);
+  const uint32_t partition = number / kJobKinds % partitions_;
+  if (StopsLoudly(job, partition)) return;
+  auto state = monitor_->AskState(job, partition);
+  if (!state.ok()) return;  // it moves: the next sighting is another's
+  state->when = StrCat("after fault ", number);
+  history_.jobs[static_cast<size_t>(job)].partitions[partition].states.push_back(*std::move(state));
+}
+
+void Director::GiveUpFaults() {
+  running_.clear();
+  for (FaultOutcome& outcome : history_.faults) {
+    if (outcome.effect.empty() && outcome.note.empty()) outcome.note = "its time never came";
+    const bool told = outcome.recovered.has_value();
+    if (!told) options_.on_fault(outcome);
+  }
+}
+
+bool Director::StopsLoudly(JobKind job, uint32_t partition) const {
+  return std::any_of(plan_.begin(), plan_.end(), [&](const PlannedFault& fault) {
+    return EndsInLoudStop(fault.kind) && fault.job == job && fault.partition == partition;
+  });
+}
+
+RecordCounts Director::Fed() const {
+  RecordCounts counts;
+  for (int job = 0; job < kJobKinds; ++job) {
+    for (uint32_t p = 0; p < partitions_; ++p) {
+      const uint64_t fed = monitor_->Seen(static_cast<JobKind>(job), p).records_in;
+      const uint64_t silent = overruns_[static_cast<size_t>(job)][p];
+      counts.push_back(StopsLoudly(static_cast<JobKind>(job), p) ? 0 : fed - std::min(fed, silent));
+    }
+  }
+  return counts;
+}
+
+RecordCounts Director::Out() const {
+  RecordCounts counts;
+  for (int job = 0; job < kJobKinds; ++job) {
+    for (uint32_t p = 0; p < partitions_; ++p) {
+      counts.push_back(monitor_->Seen(static_cast<JobKind>(job), p).records_out);
+    }
+  }
+  return counts;
+}
+
+RecordCounts Director::Expected() const {
+  RecordCounts counts;
+  for (int job = 0; job < kJobKinds; ++job) {
+    for (uint32_t p = 0; p < partitions_; ++p) {
+      const bool loud = StopsLoudly(static_cast<JobKind>(job), p);
+      counts.push_back(loud ? 0 : outputs_[static_cast<size_t>(job)][p]);
+    }
+  }
+  return counts;
+}
+
+}  // namespace millrace::chaos

@@ -1,0 +1,35 @@
+// The workload: records numbered 1, 2, 3 … for each key, and two jobs that keep a ledger of them, one as a
+// Lua handler, one on the native path. A record lost, doubled or swapped changes every later answer of its
+// key.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "coordinator/chaos/plan.h"
+#include "coordinator/chaos/scenario.h"
+
+namespace millrace::chaos {
+
+struct LedgerRecord {
+  std::string key;
+  uint64_t seq = 0;  // 0: the handler never returns from it
+  bool operator==(const LedgerRecord&) const = default;
+};
+
+// The records of a job's input, in order. Pure. At `overruns` (rising positions) stands a record on which the
+// Lua handler never returns.
+std::vector<LedgerRecord> MakeInput(const LoadSpec& load, uint64_t seed,
+                                    const std::vector<int64_t>& overruns);
+
+// The positions at which the plan's overruns stand in the input of the Lua job.
+std::vector<int64_t> OverrunsOf(const LoadSpec& load, const std::vector<PlannedFault>& plan);
+
+std::string InputLine(const LedgerRecord& record);  // with its newline
+std::string JobText(JobKind kind, const std::string& name, const LoadSpec& load);
+
+absl::Status WriteFile(const std::string& path, const std::string& text);
+
+}  // namespace millrace::chaos

@@ -1,0 +1,286 @@
+#include "coordinator/chaos/monitor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/strip.h"
+#include "common/strings.h"
+
+namespace millrace::chaos {
+namespace {
+
+constexpr char kOurHeader[] = "Millrace";
+constexpr char kIngest[] = "in";
+constexpr std::string_view kLeases = "$KV.mr-workers.w.";
+constexpr int kPageRows = 1000;
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(2);
+
+uint64_t Natural(const nlohmann::json& value) {
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number()) return static_cast<uint64_t>(std::llround(value.get<double>()));
+  return 0;
+}
+
+}  // namespace
+
+absl::StatusOr<LedgerEntry> ParseLedgerEntry(const nlohmann::json& value, JobKind kind) {
+  const auto is_number = [&](const char* field) { return value.contains(field) && value[field].is_number(); };
+  if (!value.is_object() || !is_number("count") || !is_number("sum") || !is_number("last") ||
+      (kind == JobKind::kLua && !is_number("chain"))) {
+    return absl::InvalidArgumentError(StrCat("no ledger's value: ", value.dump()));
+  }
+  LedgerEntry entry{Natural(value["count"]), Natural(value["sum"]), Natural(value["last"]), {}};
+  if (kind == JobKind::kLua) entry.chain = Natural(value["chain"]);
+  return entry;
+}
+
+Monitor::Monitor(PlainNats& nats, std::vector<std::string> names, uint32_t partitions)
+    : nats_(nats),
+      names_(std::move(names)),
+      partitions_(partitions),
+      uids_(kJobKinds),
+      seen_(kJobKinds, std::vector<PartitionSeen>(partitions)),
+      owners_(kJobKinds, std::vector<std::vector<OwnerSeen>>(partitions)) {}
+
+absl::Status Monitor::Poll() {
+  if (absl::Status status = FindJobs(); !status.ok()) return status;
+  if (absl::Status status = ReadLeases(); !status.ok()) return status;
+  if (absl::Status status = ReadStreams(); !status.ok()) return status;
+  if (absl::Status status = ReadLeader(); !status.ok()) return status;
+  return ReadAssignment();
+}
+
+absl::Status Monitor::FindJobs() {
+  for (size_t job = 0; job < uids_.size(); ++job) {
+    if (!uids_[job].empty()) continue;
+    const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", names_[job], "-0-0"));
+    if (absl::IsNotFound(info.status())) continue;
+    if (!info.ok()) return info.status();
+    const std::string description = (*info)["config"].value("description", "");
+    uids_[job] = std::string(absl::StripPrefix(description, "millrace "));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PlainMessage> Monitor::LastOf(const std::string& stream, const std::string& subject) {
+  return nats_.Stored(stream, {{"last_by_subj", subject}});
+}
+
+absl::Status Monitor::ReadLeases() {
+  const auto info = nats_.Api("STREAM.INFO.KV_mr-workers", {{"subjects_filter", StrCat(kLeases, ">")}});
+  if (absl::IsNotFound(info.status())) return absl::OkStatus();
+  if (!info.ok()) return info.status();
+  const auto subjects = (*info)["state"].value("subjects", nlohmann::json::object());
+  for (const auto& entry : subjects.items()) {
+    const std::string& subject = entry.key();
+    const std::string name = subject.substr(kLeases.size());
+    const auto message = LastOf("KV_mr-workers", subject);
+    if (absl::IsNotFound(message.status())) continue;
+    if (!message.ok()) return message.status();
+    if (lease_revisions_[name] == message->sequence) continue;
+    lease_revisions_[name] = message->sequence;
+    const auto lease = nlohmann::json::parse(message->payload, nullptr, false);
+    if (!lease.is_object() || !lease.contains("partitions")) continue;
+    for (auto& job : seen_) {
+      for (PartitionSeen& seen : job) {
+        if (seen.owner == name) seen.owner.clear();
+      }
+    }
+    for (const auto& report : lease["partitions"]) TakeReport(lease, report);
+  }
+  return absl::OkStatus();
+}
+
+void Monitor::TakeReport(const nlohmann::json& lease, const nlohmann::json& report) {
+  const auto job = std::find(uids_.begin(), uids_.end(), report.value("uid", "?"));
+  const auto partition = report.value("partition", partitions_);
+  if (job == uids_.end() || partition >= partitions_ || report.value("segment", 0) != 0) return;
+  const auto index = static_cast<size_t>(job - uids_.begin());
+  const uint64_t epoch = report.value("epoch", uint64_t{0});
+  OwnerSeen owner{lease.value("name", ""),
+                  lease.value("incarnation", ""),
+                  lease.value("pid", int64_t{0}),
+                  epoch,
+                  report.value("offset", uint64_t{0}),
+                  report.value("committed_offset", uint64_t{0}),
+                  0};
+  PartitionSeen& seen = seen_[index][partition];
+  if (report.value("state", "") == "stopped") {  // it was not opened: of no epoch
+    seen.state = "stopped";
+    seen.reason = report.value("reason", "");
+    return;
+  }
+  if (lease.value("state", "") == "ready" && epoch >= seen.owner_epoch) {
+    seen.owner = owner.worker;
+    seen.incarnation = owner.incarnation;
+    seen.owner_epoch = epoch;
+    seen.state = report.value("state", "");
+    seen.reason = report.value("reason", "");
+  }
+  owners_[index][partition].push_back(std::move(owner));
+}
+
+// The results first: what was fed and is not out is then never told too small.
+absl::Status Monitor::ReadStreams() {
+  for (const auto read : {&Monitor::ReadResults, &Monitor::ReadInput}) {
+    for (size_t job = 0; job < uids_.size(); ++job) {
+      for (uint32_t p = 0; p < partitions_ && !uids_[job].empty(); ++p) {
+        absl::Status status = (this->*read)(job, p);
+        if (!status.ok() && !absl::IsNotFound(status)) return status;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::ReadInput(size_t job, uint32_t partition) {
+  const auto last =
+      LastOf(StrCat("mr-", names_[job], "-0-", partition), StrCat("mr.", names_[job], ".0.", partition));
+  if (!last.ok()) return last.status();
+  const auto header = ParsePlainHeader(last->Header(kOurHeader));
+  if (!header.ok() || header->writer != kIngest) return absl::OkStatus();  // a tick: the next look sees more
+  PartitionSeen& seen = seen_[job][partition];
+  seen.records_in = std::max(seen.records_in, header->records);
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::ReadResults(size_t job, uint32_t partition) {
+  const auto last =
+      LastOf(StrCat("mr-", names_[job], "-out-", partition), StrCat("mr.", names_[job], ".out.", partition));
+  if (!last.ok()) return last.status();
+  PartitionSeen& seen = seen_[job][partition];
+  if (const auto header = ParsePlainHeader(last->Header(kOurHeader)); header.ok()) {
+    seen.records_out = std::max(seen.records_out, header->records);
+    seen.result_epoch = std::max(seen.result_epoch, header->epoch);
+  }
+  // Leases were read before: by now the stream holds at least what they call committed.
+  auto& owners = owners_[job][partition];
+  for (auto owner = owners.rbegin(); owner != owners.rend() && owner->result_sequence == 0; ++owner) {
+    owner->result_sequence = last->sequence;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::ReadLeader() {
+  const auto term = LastOf("KV_mr-assignments", "$KV.mr-assignments.term.*");
+  if (absl::IsNotFound(term.status())) return absl::OkStatus();
+  if (!term.ok()) return term.status();
+  const auto document = nlohmann::json::parse(term->payload, nullptr, false);
+  if (!document.is_object()) return absl::OkStatus();
+  term_ = std::max(term_, document.value("term", uint64_t{0}));
+  const auto lease = LastOf("KV_mr-workers", "$KV.mr-workers.c." + document.value("leader", ""));
+  if (!lease.ok()) return absl::IsNotFound(lease.status()) ? absl::OkStatus() : lease.status();
+  const auto coordinator = nlohmann::json::parse(lease->payload, nullptr, false);
+  if (coordinator.is_object()) leader_pid_ = coordinator.value("pid", 0);
+  return absl::OkStatus();
+}
+
+absl::Status Monitor::ReadAssignment() {
+  const auto message = LastOf("KV_mr-assignments", "$KV.mr-assignments.assign.>");
+  if (!message.ok()) return absl::IsNotFound(message.status()) ? absl::OkStatus() : message.status();
+  const auto document = nlohmann::json::parse(message->payload, nullptr, false);
+  if (!document.is_object() || !document.contains("jobs")) return absl::OkStatus();
+  assigned_.clear();
+  for (const auto& job : document["jobs"]) {
+    const std::string uid = job.value("uid", "?");
+    if (std::find(uids_.begin(), uids_.end(), uid) == uids_.end()) continue;
+    for (const auto& owner : job.value("owners", nlohmann::json::array()))
+      ++assigned_[owner.get<std::string>()];
+  }
+  return absl::OkStatus();
+}
+
+bool Monitor::AllRun() const {
+  for (const auto& job : seen_) {
+    for (const PartitionSeen& seen : job) {
+      if (seen.owner.empty() || seen.state != "running") return false;
+    }
+  }
+  return true;
+}
+
+uint64_t Monitor::InFlight() const {
+  uint64_t waiting = 0;
+  for (const auto& job : seen_) {
+    for (const PartitionSeen& seen : job) {
+      waiting += seen.records_in - std::min(seen.records_in, seen.records_out);
+    }
+  }
+  return waiting;
+}
+
+uint64_t Monitor::RecordsOut() const {
+  uint64_t records = 0;
+  for (const auto& job : seen_) {
+    for (const PartitionSeen& seen : job) records += seen.records_out;
+  }
+  return records;
+}
+
+std::vector<std::tuple<JobKind, uint32_t, uint64_t>> Monitor::OwnedBy(const std::string& worker) const {
+  std::vector<std::tuple<JobKind, uint32_t, uint64_t>> owned;
+  for (int job = 0; job < kJobKinds; ++job) {
+    for (uint32_t p = 0; p < partitions_; ++p) {
+      const PartitionSeen& seen = Seen(static_cast<JobKind>(job), p);
+      if (seen.owner == worker) owned.emplace_back(static_cast<JobKind>(job), p, seen.owner_epoch);
+    }
+  }
+  return owned;
+}
+
+uint64_t Monitor::Assigned(const std::string& worker) const {
+  const auto found = assigned_.find(worker);
+  return found == assigned_.end() ? 0 : found->second;
+}
+
+int Monitor::TakenOver(const std::vector<std::tuple<JobKind, uint32_t, uint64_t>>& owned) const {
+  return static_cast<int>(std::count_if(owned.begin(), owned.end(), [&](const auto& own) {
+    return Seen(std::get<0>(own), std::get<1>(own)).result_epoch > std::get<2>(own);
+  }));
+}
+
+absl::StatusOr<std::string> Monitor::End(JobKind job) {
+  const auto message = LastOf("KV_mr-assignments", "$KV.mr-assignments.final." + uid(job));
+  if (absl::IsNotFound(message.status())) return std::string();
+  if (!message.ok()) return message.status();
+  const auto document = nlohmann::json::parse(message->payload, nullptr, false);
+  if (!document.is_object()) return std::string();
+  const std::string reason = document.value("reason", "");
+  return document.value("state", "") + (reason.empty() ? "" : ": " + reason);
+}
+
+absl::StatusOr<uint64_t> Monitor::DeadLetters(JobKind job) {
+  const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", name(job), "-dead"));
+  if (absl::IsNotFound(info.status())) return uint64_t{0};
+  if (!info.ok()) return info.status();
+  return (*info)["state"].value("messages", uint64_t{0});
+}
+
+absl::StatusOr<StateSeen> Monitor::AskState(JobKind job, uint32_t partition) {
+  const PartitionSeen& seen = Seen(job, partition);
+  if (seen.incarnation.empty()) return absl::UnavailableError("nobody owns it");
+  StateSeen state;
+  nlohmann::json question = {{"verb", "scan"}, {"job", name(job)},   {"uid", uid(job)},
+                             {"prefix", ""},   {"limit", kPageRows}, {"partition", partition}};
+  for (bool more = true; more;) {
+    const auto text = nats_.Request("mr.rpc." + seen.incarnation, question.dump(), kAnswerTimeout);
+    if (!text.ok()) return text.status();
+    const auto answer = nlohmann::json::parse(*text, nullptr, false);
+    if (!answer.is_object() || !answer.value("ok", false)) {
+      return absl::UnavailableError(answer.is_object() ? answer.value("error", "refused") : "no JSON");
+    }
+    const uint64_t offset = answer.value("offset", uint64_t{0});
+    if (!state.rows.empty() && offset != state.offset) return absl::AbortedError("it moved on");
+    state.offset = offset;
+    for (const auto& row : answer["rows"]) {
+      auto entry = ParseLedgerEntry(row["value"], job);
+      if (!entry.ok()) return entry.status();
+      state.rows.emplace_back(row.value("key", ""), *entry);
+    }
+    more = answer.value("more", false) && !answer["rows"].empty();
+    if (more) question["after"] = state.rows.back().first;
+  }
+  return state;
+}
+
+}  // namespace millrace::chaos

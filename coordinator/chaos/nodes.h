@@ -1,0 +1,96 @@
+// The cluster that chaos breaks: nats-server, coordinators and workers as child processes, each worker behind
+// a link of its own. What dies is started again, unless it is to stay down for a while.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/clock.h"
+#include "coordinator/chaos/proxy.h"
+#include "coordinator/chaos/scenario.h"
+#include "coordinator/dev/process.h"
+
+namespace millrace::chaos {
+
+// How a process came to its end.
+struct Ending {
+  std::string node;
+  pid_t pid = 0;
+  int signal = 0;     // that killed it
+  int exit_code = 0;  // when none did
+  absl::Duration at;  // monotonic
+};
+
+// Not thread-safe; on the main thread (see Process).
+class Nodes {
+ public:
+  // Everything is kept under `folder`: states, and logs in folder/logs.
+  Nodes(const ClusterSpec& spec, std::string folder, Clock& clock);
+  // Starts nats-server, waits until it greets, then starts the others. CANCELLED: a stop signal came.
+  absl::Status Start();
+  // Looks after the processes.
+  void Turn();
+  // Workers first, then coordinators, then nats-server; kills what does not end in time.
+  void Stop();
+
+  const std::string& nats_url() const { return nats_url_; }
+  static std::string Worker(int64_t index);       // "worker-1" for 0
+  static std::string Coordinator(int64_t index);  // "coordinator-1" for 0
+  static constexpr char kBroker[] = "nats-server";
+  int64_t workers() const { return workers_; }
+  int64_t coordinators() const { return spec_.coordinators; }
+  Proxy& link(int64_t worker) { return *links_[static_cast<size_t>(worker)]; }
+  std::string DataFolder(int64_t worker) const;
+  std::string LogFile(const std::string& node) const;
+
+  // One more worker. REQUIRES: not more than kMostChaosWorkers.
+  absl::Status AddWorker();
+  static constexpr int64_t kMostChaosWorkers = 32;
+
+  bool IsUp(const std::string& node) const;
+  pid_t PidOf(const std::string& node) const;  // 0: it is down
+  void Signal(const std::string& node, int number);
+  // SIGKILL, and waits for its end. `stays_down`: until StartAgain.
+  enum class Then { kStartAgain, kStayDown };
+  void Kill(const std::string& node, Then then);
+  // What is down or dies is not started again until StartAgain.
+  void KeepDown(const std::string& node) { nodes_.at(node).stays_down = true; }
+  // Started at once, with these variables for that one life.
+  absl::Status StartAgain(const std::string& node, const std::vector<std::string>& environment = {});
+
+  // Every end so far, in order.
+  const std::vector<Ending>& endings() const { return endings_; }
+  // Whether nats-server accepts connections.
+  bool BrokerAnswers() const;
+
+ private:
+  struct Node {
+    std::vector<std::string> arguments;
+    std::unique_ptr<Process> process;
+    bool stays_down = false;
+    int quick_ends = 0;
+    absl::Duration started_at, start_at;
+  };
+  absl::Status Add(const std::string& name, std::vector<std::string> arguments);
+  absl::Status StartBroker();
+  absl::Status StartCoordinators();
+  absl::Status Launch(const std::string& name, Node& node, const std::vector<std::string>& environment);
+  void NoteEnd(const std::string& name, Node& node);
+
+  const ClusterSpec spec_;
+  const std::string folder_;
+  Clock& clock_;
+  std::string nats_url_, worker_program_;
+  uint16_t nats_port_ = 0;
+  int64_t workers_ = 0;
+  std::vector<std::unique_ptr<Proxy>> links_;
+  std::map<std::string, Node> nodes_;
+  std::vector<Ending> endings_;
+};
+
+}  // namespace millrace::chaos

@@ -1,0 +1,149 @@
+#include "coordinator/chaos/plan.h"
+
+#include <algorithm>
+#include <random>
+
+#include "common/strings.h"
+#include "common/units.h"
+
+namespace millrace::chaos {
+namespace {
+
+// Faults that are spread over the load leave its beginning (there is no state yet to lose) and its end (what
+// follows a fault is what shows whether it did harm).
+constexpr double kSpreadFrom = 0.08;
+constexpr double kSpreadTo = 0.92;
+constexpr double kJitter = 0.25;  // of `every`
+constexpr int64_t kMostRunningPassings = 30;
+constexpr int64_t kMostOpeningPassings = 3;
+constexpr char kIngestAppend[] = "ingest_after_append";
+
+// std::uniform_*_distribution differs from library to library; a plan must not.
+class Draws {
+ public:
+  explicit Draws(uint64_t seed) : engine_(seed) {}
+  uint64_t Number() { return engine_(); }
+  int64_t Below(int64_t end) { return static_cast<int64_t>(engine_() % static_cast<uint64_t>(end)); }
+  double Share() { return static_cast<double>(engine_() >> 11) * 0x1.0p-53; }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+absl::Duration TimeOf(const FaultSpec& fault, int64_t i, const LoadSpec& load, Draws& draws) {
+  const double draw = draws.Share();
+  if (fault.every.has_value()) {
+    const absl::Duration exact = fault.when.value_or(*fault.every) + i * *fault.every;
+    const absl::Duration jitter = *fault.every * (kJitter * (2 * draw - 1));
+    return std::clamp(exact + jitter, absl::ZeroDuration(), load.duration);
+  }
+  if (fault.when.has_value()) return *fault.when;
+  // One in each share of the time, somewhere in it: random, and never all at once.
+  const double place = (static_cast<double>(i) + draw) / static_cast<double>(fault.count);
+  return load.duration * (kSpreadFrom + (kSpreadTo - kSpreadFrom) * place);
+}
+
+// How often a process comes past the point, at least: a submit once past its first ones.
+int64_t MostPassings(const std::string& point) {
+  const auto is_in = [&](const std::vector<std::string>& points) {
+    return std::find(points.begin(), points.end(), point) != points.end();
+  };
+  if (is_in(OpeningPoints())) return kMostOpeningPassings;
+  return is_in(IngestPoints()) && point != kIngestAppend ? 1 : kMostRunningPassings;
+}
+
+PlannedFault Occurrence(const FaultSpec& spec, int64_t i, const Scenario& scenario, Draws& draws) {
+  PlannedFault fault;
+  fault.kind = spec.kind;
+  fault.at = TimeOf(spec, i, scenario.load, draws);
+  fault.duration = spec.duration;
+  fault.worker = draws.Below(scenario.cluster.workers);
+  if (!spec.points.empty()) {
+    fault.point = spec.points[static_cast<size_t>(i) % spec.points.size()];
+    fault.passing = 1 + draws.Below(MostPassings(fault.point));
+  }
+  fault.job = draws.Below(2) == 0 ? JobKind::kLua : JobKind::kNative;
+  fault.partition = static_cast<uint32_t>(draws.Below(scenario.load.partitions));
+  fault.way = spec.way;
+  fault.delay = spec.delay;
+  fault.loss = spec.loss;
+  fault.workers = spec.workers;
+  fault.seed = draws.Number();
+  if (fault.kind == FaultKind::kOverrun) fault.job = JobKind::kLua;
+  return fault;
+}
+
+std::string Target(const PlannedFault& fault) {
+  switch (fault.kind) {
+    case FaultKind::kKillAll:
+      return " workers";
+    case FaultKind::kKillLeader:
+    case FaultKind::kPauseLeader:
+    case FaultKind::kKillBroker:
+      return "";
+    case FaultKind::kOverrun:
+    case FaultKind::kKillIngest:
+      return StrCat(" of ", JobName(fault.job));
+    case FaultKind::kRepeatFrame:
+    case FaultKind::kPurgeStream:
+    case FaultKind::kReplaceStream:
+      return StrCat(" of ", JobName(fault.job), ", partition ", fault.partition);
+    case FaultKind::kScale:
+      return StrCat(" to ", fault.workers, " workers");
+    default:
+      return StrCat(" worker-", fault.worker + 1);
+  }
+}
+
+std::string_view WayName(Way way) {
+  return way == Way::kBoth ? "both ways" : way == Way::kToServer ? "to the server" : "from the server";
+}
+
+}  // namespace
+
+std::string_view JobName(JobKind kind) { return kind == JobKind::kLua ? "ledger-lua" : "ledger-native"; }
+
+std::vector<PlannedFault> Plan(const Scenario& scenario, uint64_t seed) {
+  std::vector<PlannedFault> plan;
+  for (size_t entry = 0; entry < scenario.faults.size(); ++entry) {
+    // Each entry draws from a generator of its own: another entry changes nothing of this one.
+    Draws draws(seed * 0x9e3779b97f4a7c15u + entry);
+    const FaultSpec& spec = scenario.faults[entry];
+    for (int64_t i = 0; i < spec.count; ++i) {
+      plan.push_back(Occurrence(spec, i, scenario, draws));
+      plan.back().entry = static_cast<int>(entry);
+    }
+  }
+  std::stable_sort(plan.begin(), plan.end(),
+                   [](const PlannedFault& a, const PlannedFault& b) { return a.at < b.at; });
+  for (size_t i = 0; i < plan.size(); ++i) plan[i].number = static_cast<int>(i + 1);
+  return plan;
+}
+
+std::string Describe(const PlannedFault& fault) {
+  std::string text = StrCat(KindName(fault.kind), Target(fault));
+  if (!fault.point.empty()) StrAppend(&text, " at ", fault.point, ":", fault.passing);
+  if (fault.kind == FaultKind::kCutOff) StrAppend(&text, ", ", WayName(fault.way));
+  if (fault.kind == FaultKind::kSlowLink) StrAppend(&text, " by ", millrace::FormatDuration(fault.delay));
+  if (fault.kind == FaultKind::kLossyLink) StrAppend(&text, ", ", fault.loss * 100, " % lost");
+  if (fault.duration > absl::ZeroDuration()) {
+    StrAppend(&text, " for ", millrace::FormatDuration(fault.duration));
+  }
+  return text;
+}
+
+nlohmann::ordered_json ToJson(const std::vector<PlannedFault>& plan) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const PlannedFault& fault : plan) {
+    nlohmann::ordered_json row;
+    row["number"] = fault.number;
+    row["at_ms"] = absl::ToInt64Milliseconds(fault.at);
+    row["kind"] = std::string(KindName(fault.kind));
+    row["fault"] = Describe(fault);
+    row["seed"] = fault.seed;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace millrace::chaos

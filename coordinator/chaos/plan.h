@@ -1,0 +1,45 @@
+// What goes wrong when, to whom: decided before anything is started, from the scenario and the seed alone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "coordinator/chaos/scenario.h"
+#include "nlohmann/json.hpp"
+
+namespace millrace::chaos {
+
+enum class JobKind { kLua, kNative };
+inline constexpr int kJobKinds = 2;
+std::string_view JobName(JobKind kind);  // "ledger-lua", "ledger-native"
+
+struct PlannedFault {
+  int number = 0;  // from 1, in order of time
+  int entry = 0;   // of the scenario's `faults`, from 0
+  FaultKind kind = FaultKind::kKill;
+  absl::Duration at;  // since the load began
+  absl::Duration duration;
+  int64_t worker = 0;   // whom it hits, from 0
+  std::string point;    // where it dies; empty: at once
+  int64_t passing = 1;  // when it passes there so often
+  JobKind job = JobKind::kLua;
+  uint32_t partition = 0;
+  Way way = Way::kBoth;
+  absl::Duration delay;
+  double loss = 0;
+  int64_t workers = 0;
+  uint64_t seed = 0;  // for what it draws itself: which file, which bit, which packet
+
+  bool operator==(const PlannedFault&) const = default;
+};
+
+// Pure: the same scenario and seed give the same plan.
+std::vector<PlannedFault> Plan(const Scenario& scenario, uint64_t seed);
+
+// One line for people: "kill worker-2 at in_commit:7".
+std::string Describe(const PlannedFault& fault);
+nlohmann::ordered_json ToJson(const std::vector<PlannedFault>& plan);
+
+}  // namespace millrace::chaos
