@@ -34,8 +34,8 @@ class StrongInt {
 
 using SegmentId = StrongInt<struct SegmentTag, uint32_t>;
 using PartitionId = StrongInt<struct PartitionTag, uint32_t>;
-// This version runs every job as one segment.
-inline constexpr SegmentId kOnlySegment(0);
+// The segment that the ingest feeds.
+inline constexpr SegmentId kFirstSegment(0);
 // Counts a partition's owners (or a job's ingests), from 1; 0 is "nobody yet".
 using Epoch = StrongInt<struct EpochTag, uint64_t>;
 // A frame's stream sequence in its partition, from 1; 0 is "before the first".

@@ -36,6 +36,10 @@ std::string EpochKey(std::string_view uid, std::string_view writer, Epoch epoch)
 std::string StreamDescription(std::string_view uid) { return StrCat("millrace ", uid); }
 std::string WorkerSubject(std::string_view incarnation) { return StrCat("mr.rpc.", incarnation); }
 
+std::string PartitionText(SegmentId s, PartitionId p) {
+  return s == kFirstSegment ? StrCat(p.value()) : StrCat(s.value(), "-", p.value());
+}
+
 bool IsValidName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';

@@ -27,6 +27,9 @@ std::string EpochKey(std::string_view uid, std::string_view writer,
 std::string StreamDescription(std::string_view uid);      // "millrace <uid>"
 std::string WorkerSubject(std::string_view incarnation);  // mr.rpc.<incarnation>: state and the like
 
+// For people: "7", and "1-7" behind the first segment.
+std::string PartitionText(SegmentId s, PartitionId p);
+
 // [A-Za-z0-9_-]{1,64}: what a job or a worker may be called.
 bool IsValidName(std::string_view name);
 

@@ -145,6 +145,7 @@ void Fields(C& c, D& d) {
   } else if constexpr (Is<D, JobRecord>) {
     c("name", d.name), c("uid", d.uid), c("spec_text", d.spec_text), c("inputs", d.inputs);
     c("partitions", d.partitions), c("created_ms", d.created_ms);
+    c("later_partitions", d.later_partitions);
   } else if constexpr (Is<D, PartitionReport>) {
     c("job", d.job), c("uid", d.uid), c("segment", d.segment), c("partition", d.partition);
     c("epoch", d.epoch), c("offset", d.offset);
@@ -180,6 +181,16 @@ void Fields(C& c, D& d) {
 }
 
 }  // namespace
+
+size_t JobRecord::all_partitions() const {
+  return IndexOf(SegmentId(static_cast<uint32_t>(segments())), PartitionId(0));
+}
+
+size_t JobRecord::IndexOf(SegmentId segment, PartitionId partition) const {
+  size_t index = partition.value();
+  for (uint32_t s = 0; s < segment.value(); ++s) index += partitions_of(SegmentId(s));
+  return index;
+}
 
 std::string Encode(const JobRecord& document) { return EncodeDocument(document); }
 std::string Encode(const WorkerLease& document) { return EncodeDocument(document); }

@@ -39,8 +39,18 @@ struct JobRecord {
   std::string uid;        // 16 hex digits, random
   std::string spec_text;  // the job file
   std::vector<InputFile> inputs;
-  uint32_t partitions = 0;
+  uint32_t partitions = 0;  // of the first segment
   int64_t created_ms = 0;
+  std::vector<uint32_t> later_partitions = {};  // of the segments behind it
+
+  size_t segments() const { return 1 + later_partitions.size(); }
+  SegmentId last_segment() const { return SegmentId(static_cast<uint32_t>(later_partitions.size())); }
+  uint32_t partitions_of(SegmentId segment) const {
+    return segment.value() == 0 ? partitions : later_partitions[segment.value() - 1];
+  }
+  // All partitions in a row, segment after segment: how many there are, and where one of them stands.
+  size_t all_partitions() const;
+  size_t IndexOf(SegmentId segment, PartitionId partition) const;
 };
 
 struct PartitionReport {  // what an owner says of a partition, in its lease
@@ -97,7 +107,8 @@ struct JobAssignment {
   std::string job;
   std::string uid;
   bool paused = false;
-  std::vector<std::string> owners;  // by partition: a worker's name, or empty
+  // Of all partitions, segment after segment (JobRecord::IndexOf): a worker's name, or empty.
+  std::vector<std::string> owners;
 };
 
 struct Assignment {

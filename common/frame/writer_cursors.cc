@@ -8,7 +8,7 @@
 namespace millrace {
 namespace {
 
-constexpr uint64_t kEncodingVersion = 1;
+constexpr uint64_t kEncodingVersion = 2;
 
 }  // namespace
 
@@ -47,6 +47,11 @@ WriterCursors::Cursor WriterCursors::Get(const std::string& writer) const {
   return it == cursors_.end() ? Cursor{} : it->second;
 }
 
+void WriterCursors::RaiseWatermark(const std::string& writer, int64_t watermark_ms) {
+  Cursor& cursor = cursors_[writer];
+  cursor.watermark_ms = std::max(cursor.watermark_ms, watermark_ms);
+}
+
 std::string WriterCursors::Encode() const {
   std::string out;
   wire::AppendVarint(&out, kEncodingVersion);
@@ -59,6 +64,7 @@ std::string WriterCursors::Encode() const {
     wire::AppendVarint(&out, cursor.mark.index);
     wire::AppendVarint(&out, cursor.records);
     wire::AppendVarint(&out, cursor.ended ? 1 : 0);
+    wire::AppendVarint(&out, static_cast<uint64_t>(cursor.watermark_ms));
   }
   return out;
 }
@@ -80,15 +86,17 @@ absl::StatusOr<WriterCursors> WriterCursors::Decode(std::string_view bytes) {
     uint64_t epoch;
     uint64_t index;
     uint64_t ended;
+    uint64_t watermark_ms;
     Cursor cursor;
     if (!text(&writer) || !number(&epoch) || !number(&cursor.mark.offset) || !number(&index) ||
-        !number(&cursor.records) || !number(&ended) || ended > 1 ||
+        !number(&cursor.records) || !number(&ended) || ended > 1 || !number(&watermark_ms) ||
         index > std::numeric_limits<uint32_t>::max()) {
       return malformed;
     }
     cursor.epoch = Epoch(epoch);
     cursor.mark.index = static_cast<uint32_t>(index);
     cursor.ended = ended == 1;
+    cursor.watermark_ms = static_cast<int64_t>(watermark_ms);
     if (!result.cursors_.emplace(writer, cursor).second) return malformed;
   }
   if (at != end) return malformed;

@@ -34,12 +34,15 @@ class WriterCursors {
   struct Cursor {
     Epoch epoch;
     Mark mark;
-    uint64_t records = 0;  // as the last taken message counted them
-    bool ended = false;    // its end mark was taken
+    uint64_t records = 0;            // as the last taken message counted them
+    bool ended = false;              // its end mark was taken
+    int64_t watermark_ms = kNoTime;  // the greatest that a message of its taken has carried
   };
   // Puts a cursor where a commit says it stood.
   void Restore(const std::string& writer, const Cursor& cursor) { cursors_[writer] = cursor; }
   Cursor Get(const std::string& writer) const;  // zeros for a writer never seen
+  // What the message just taken says of its writer's watermark; it never falls.
+  void RaiseWatermark(const std::string& writer, int64_t watermark_ms);
   const std::map<std::string, Cursor>& all() const { return cursors_; }
   const std::string& uid() const { return uid_; }
 

@@ -86,6 +86,10 @@ struct StageFields {
   void operator()(const FlatMapStage& stage) const { Add("flat_map", stage.expression); }
   void operator()(const InspectStage& stage) const { Add("inspect", stage.expression); }
   void operator()(const KeyedStage& stage) const { Add("keyed.lua", stage.lua); }
+  void operator()(const KeyByStage& stage) const {
+    Add("key_by", KeyText(stage.key));
+    Add("partitions", stage.partitions == 0 ? "the job's" : StrCat(stage.partitions));
+  }
   void operator()(const MapStage& stage) const {
     std::vector<std::string> names;
     for (const auto& [name, expression] : stage.fields) names.push_back(name);

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/error_policy_parser.h"
+#include "common/job/key_parser.h"
 #include "common/job/stage_parser.h"
 #include "common/job/test_parser.h"
 #include "common/job/yaml_reader.h"
@@ -16,7 +17,6 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMaxRecordBytes = 64 << 20;  // what a NATS server can be configured to take
-constexpr size_t kMaxKeyFields = 16;
 constexpr absl::Duration kMinCommitInterval = absl::Milliseconds(10);
 constexpr absl::Duration kMaxCommitInterval = absl::Hours(1);
 
@@ -44,52 +44,6 @@ SourceSpec ParseSource(const YamlNode& value, YamlReader* reader) {
                                                                 {{"string", "string"}, {"number", "number"}});
   }
   return source;
-}
-
-std::string ParsePath(const YamlNode& value, YamlReader* reader) {
-  constexpr std::string_view kExample = "key: origin";
-  const std::string path =
-      reader->Text(value, "key", "a field, a path such as a.b, a list, or { lua: … }", kExample);
-  if (!path.empty() && !IsPath(path))
-    reader->FailValue(value, "key", "a field or a path such as a.b", kExample);
-  return path;
-}
-
-KeySpec LuaKey(const YamlNode& value, std::string_view expression, YamlReader* reader) {
-  KeySpec key;
-  key.kind = KeySpec::Kind::kLua;
-  key.lua = std::string(absl::StripAsciiWhitespace(ToAbsl(expression)));
-  if (key.lua.empty())
-    reader->FailValue(value, "key", "an expression behind `lua:`", "key: { lua: r.origin }");
-  return key;
-}
-
-KeySpec ParseKey(const YamlNode& value, YamlReader* reader) {
-  constexpr std::string_view kLuaPrefix = "lua:";
-  KeySpec key;
-  if (value.IsScalar() && absl::StartsWith(value.text, ToAbsl(kLuaPrefix))) {
-    return LuaKey(value, std::string_view(value.text).substr(kLuaPrefix.size()), reader);
-  }
-  if (value.IsMapping()) {
-    reader->CheckKeys(value, "`key`", {"lua"});
-    const YamlNode* lua = reader->Required(value, "lua", "`key`", "key: { lua: r.origin }");
-    if (lua == nullptr || !lua->IsScalar()) {
-      reader->FailValue(value, "key", "an expression at `lua`", "key: { lua: r.origin }");
-      return key;
-    }
-    return LuaKey(*lua, lua->text, reader);
-  }
-  if (value.IsSequence()) {
-    key.kind = KeySpec::Kind::kFields;
-    if (value.items.empty() || value.items.size() > kMaxKeyFields) {
-      reader->Fail(value, StrCat("`key` is a list of ", value.items.size()),
-                   StrCat("it takes 1 to ", kMaxKeyFields, " fields"), "try `key: [ origin, destination ]`");
-    }
-    for (const YamlNode& item : value.items) key.paths.push_back(ParsePath(item, reader));
-    return key;
-  }
-  key.paths.push_back(ParsePath(value, reader));
-  return key;
 }
 
 TimeSpec ParseTime(const YamlNode& value, YamlReader* reader) {
@@ -166,7 +120,7 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
   ParseName(root, &spec, reader);
   if (const YamlNode* source = root.Find("source")) spec.source = ParseSource(*source, reader);
   if (const YamlNode* key = root.Find("key")) {
-    spec.key = ParseKey(*key, reader);
+    spec.key = ParseKey(*key, "key", reader);
   } else if (spec.source.format == Format::kRaw) {
     spec.key.kind = KeySpec::Kind::kWhole;
   } else {

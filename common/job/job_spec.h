@@ -94,8 +94,15 @@ struct KeyedStage {
   std::string lua;
 };
 
+// Ends a segment: what leaves it has a new key, and crosses into the partitions of the next.
+struct KeyByStage {
+  KeySpec key;
+  uint32_t partitions = 0;  // of the next segment; 0: as many as the job's
+};
+
 struct StageSpec {
-  std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage> what;
+  std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage>
+      what;
   CodeSettings code;
   int line = 0;  // in the file, for messages
 };
@@ -134,6 +141,7 @@ inline constexpr uint32_t kMaxPartitions = 4096;
 inline constexpr size_t kMaxJobFileBytes = 1 << 20;
 inline constexpr size_t kMaxStages = 64;
 
+bool RunsLua(const StageSpec& stage);
 // Whether any stage runs user code, and so whether it may give verdicts.
 bool RunsUserCode(const JobSpec& spec);
 

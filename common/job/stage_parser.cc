@@ -6,6 +6,8 @@
 #include "absl/strings/str_join.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/error_policy_parser.h"
+#include "common/job/key_parser.h"
+#include "common/job/segments.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -16,20 +18,19 @@ constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
   static const auto& kinds =
-      *new std::vector<std::string>{"filter", "map", "flat_map", "aggregate", "keyed", "inspect"};
+      *new std::vector<std::string>{"filter", "map", "flat_map", "aggregate", "keyed", "key_by", "inspect"};
   return kinds;
 }
 
 const std::vector<AbsentKey>& AbsentStages() {
-  static const auto& absent = *new std::vector<AbsentKey>{
-      {"window", "use `keyed` with timer_at(time)"},
-      {"dedupe", "use `keyed`, and emit only where `state` is empty"},
-      {"key_by", "set the job's `key`, or submit the results of this job to a second one"},
-      {"partition", "use `filter` in a job for each branch"},
-      {"balance", "raise `partitions`"},
-      {"broadcast", "submit a job for each branch"},
-      {"rate_limit", "limit the rate before the input is submitted"},
-      {"call", "call the service from a reader of the results"}};
+  static const auto& absent =
+      *new std::vector<AbsentKey>{{"window", "use `keyed` with timer_at(time)"},
+                                  {"dedupe", "use `keyed`, and emit only where `state` is empty"},
+                                  {"partition", "use `filter` in a job for each branch"},
+                                  {"balance", "raise `partitions`"},
+                                  {"broadcast", "submit a job for each branch"},
+                                  {"rate_limit", "limit the rate before the input is submitted"},
+                                  {"call", "call the service from a reader of the results"}};
   return absent;
 }
 
@@ -65,6 +66,16 @@ KeyedStage ParseKeyed(const YamlNode& value, YamlReader* reader) {
   return keyed;
 }
 
+KeyByStage ParseKeyBy(const YamlNode& stage, YamlReader* reader) {
+  KeyByStage key_by;
+  key_by.key = ParseKey(*stage.Find("key_by"), "key_by", reader);
+  if (const YamlNode* partitions = stage.Find("partitions")) {
+    key_by.partitions = static_cast<uint32_t>(
+        reader->Integer(*partitions, "partitions", 1, kMaxPartitions, "partitions: 16"));
+  }
+  return key_by;
+}
+
 // The key of `stage` that says what it does; empty after a failure.
 std::string KindOf(const YamlNode& stage, YamlReader* reader) {
   std::string kind;
@@ -82,6 +93,7 @@ std::string KindOf(const YamlNode& stage, YamlReader* reader) {
 // The keys that may stand beside a kind.
 std::vector<std::string> SettingsOf(const std::string& kind) {
   if (kind == "aggregate") return {"name", "emit"};
+  if (kind == "key_by") return {"name", "partitions", "timeout", "on_error", "retry"};
   return {"name", "timeout", "on_error", "retry", "concurrency", "ordered"};
 }
 
@@ -95,7 +107,8 @@ void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* 
   // What is no setting is meant as the kind.
   YamlNode rest = stage;
   std::erase_if(rest.entries, [&](const YamlEntry& entry) {
-    return entry.key.text == "emit" || std::find(known.begin(), known.end(), entry.key.text) != known.end();
+    return entry.key.text == "emit" || entry.key.text == "partitions" ||
+           std::find(known.begin(), known.end(), entry.key.text) != known.end();
   });
   reader->CheckKeys(rest, "a stage", StageKinds(), AbsentStages());
   reader->Fail(stage, "a stage without a kind", "it has to say what it does",
@@ -132,6 +145,7 @@ StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader)
   if (kind == "flat_map") spec.what = FlatMapStage{Expression(value, kind, "flat_map: r.items", reader)};
   if (kind == "aggregate") spec.what = ParseAggregate(stage, reader);
   if (kind == "keyed") spec.what = ParseKeyed(value, reader);
+  if (kind == "key_by") spec.what = ParseKeyBy(stage, reader);
   if (kind == "inspect") spec.what = InspectStage{Expression(value, kind, "inspect: r.delay > 60", reader)};
 
   spec.code.name = StrCat(kind, "-", position);
@@ -159,11 +173,18 @@ std::vector<StageSpec> ParseStages(const YamlNode& stages, YamlReader* reader) {
                  StrCat("a job has 1 to ", kMaxStages), "try `stages: [ { filter: r.delay > 0 } ]`");
   }
   absl::flat_hash_set<std::string> names;
+  size_t segments = 1;
   for (size_t i = 0; i < stages.items.size() && reader->ok(); ++i) {
     specs.push_back(ParseStage(stages.items[i], i, reader));
     if (!names.insert(specs.back().code.name).second) {
       reader->Fail(stages.items[i], StrCat("a second stage with the name ", Quoted(specs.back().code.name)),
                    "metrics and messages tell stages apart by it", "give it another `name`");
+    }
+    segments += std::holds_alternative<KeyByStage>(specs.back().what) ? 1 : 0;
+    if (segments > kMaxSegments) {
+      reader->Fail(stages.items[i], StrCat("`key_by` for the ", segments - 1, "th time"),
+                   StrCat("a job has at most ", kMaxSegments, " segments"),
+                   "submit the results of this job to a second one");
     }
   }
   return specs;

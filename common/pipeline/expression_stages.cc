@@ -136,6 +136,7 @@ LuaInput InputOf(const RecordView& record, const StepContext& context) {
   return {.record = &record,
           .key = record.key,
           .time_ms = record.time_ms,
+          .segment = context.segment,
           .partition = context.partition,
           .offset = context.offset,
           .position = context.record};

@@ -34,6 +34,7 @@ absl::Status KeyedStageRunner::FireTimer(const Timer& timer) {
   const LuaInput input{.record = nullptr,
                        .key = timer.key,
                        .time_ms = timer.due_ms,
+                       .segment = context().segment,
                        .partition = context().partition,
                        .offset = context().offset,
                        .position = context().record};

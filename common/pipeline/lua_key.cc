@@ -2,9 +2,8 @@
 
 #include <utility>
 
+#include "common/pipeline/key_text.h"
 #include "common/pipeline/pipeline.h"
-#include "common/value/msgpack.h"
-#include "common/value/value.h"
 
 namespace millrace {
 
@@ -23,24 +22,7 @@ absl::StatusOr<std::string_view> LuaKey::Take(const RecordView& record) {
   input.time_ms = record.time_ms;
   packed_.clear();
   if (absl::Status run = sandbox_->Evaluate(chunk_, input, &packed_); !run.ok()) return run;
-
-  PackToken token;
-  if (!PackReader(packed_).Next(&token)) return absl::InternalError("the key's expression gave no value");
-  switch (token.type) {
-    case PackToken::Type::kString:
-    case PackToken::Type::kBinary:
-      return token.text;
-    case PackToken::Type::kNil:
-      return absl::InvalidArgumentError(
-          "no key: its expression gives nil — is a field of the record missing?");
-    case PackToken::Type::kMap:
-      return absl::InvalidArgumentError("no key: its expression gives a table — make it text or a list");
-    default:
-      break;
-  }
-  json_.clear();
-  if (absl::Status written = AppendPackedJson(packed_, &json_); !written.ok()) return written;
-  return json_;
+  return ExpressionKeyText(packed_, &json_);
 }
 
 }  // namespace millrace

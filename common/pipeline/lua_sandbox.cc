@@ -42,8 +42,9 @@ void PushHeaders(lua_State* lua, const HeaderList& headers) {
 
 void PushLabel(lua_State* lua, const LuaInput& input) {
   char label[64];
-  const int size = snprintf(label, sizeof label, "0.%u.%llu.%u", input.partition.value(),
-                            static_cast<unsigned long long>(input.offset.value()), input.position);
+  const int size =
+      snprintf(label, sizeof label, "%u.%u.%llu.%u", input.segment.value(), input.partition.value(),
+               static_cast<unsigned long long>(input.offset.value()), input.position);
   lua_pushlstring(lua, label, static_cast<size_t>(size));
 }
 

@@ -24,6 +24,7 @@ struct LuaInput {
   const RecordView* record = nullptr;  // null: a timer fired, `r` and `headers` are nil
   std::string_view key;
   int64_t time_ms = kNoTime;
+  SegmentId segment = kFirstSegment;
   PartitionId partition;
   Offset offset;
   uint32_t position = 0;  // in the frame; label = "segment.partition.offset.position"

@@ -9,6 +9,7 @@
 
 #include "common/pipeline/aggregate_stage.h"
 #include "common/pipeline/expression_stages.h"
+#include "common/pipeline/key_by_stage.h"
 #include "common/pipeline/keyed_stage.h"
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/output_stage.h"
@@ -55,10 +56,7 @@ class PipelineImpl final : public Pipeline {
 };
 
 absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& options) {
-  const bool has_code = std::any_of(spec.stages.begin(), spec.stages.end(), [](const StageSpec& stage) {
-    return !std::holds_alternative<AggregateStage>(stage.what);
-  });
-  if (has_code) {
+  if (RunsUserCode(spec)) {
     absl::StatusOr<std::unique_ptr<LuaSandbox>> lua = LuaSandbox::Create(options.lua_memory_bytes);
     if (!lua.ok()) return lua.status();
     lua_ = *std::move(lua);
@@ -93,6 +91,10 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const ErrorPolicy& jo
     if (!keyed.ok()) return keyed.status();
     keyed_.push_back(keyed->get());
     stages_.push_back(*std::move(keyed));
+  } else if (std::holds_alternative<KeyByStage>(spec.what)) {
+    absl::StatusOr<std::unique_ptr<Stage>> stage = MakeKeyByStage(spec, job_errors, lua_.get(), &context_);
+    if (!stage.ok()) return stage.status();
+    stages_.push_back(*std::move(stage));
   } else {
     absl::StatusOr<std::unique_ptr<Stage>> stage =
         MakeExpressionStage(spec, job_errors, lua_.get(), &context_);

@@ -29,17 +29,22 @@ namespace millrace {
 struct StepInput {
   Offset offset;
   int64_t broker_time_ms = 0;
-  // A frame of ours (data, end, tick, epoch), or, when `stranger` is set, any client's message: one record
-  // whose payload is in the source's format.
+  // A frame of ours (data, results of the segment before, end, tick, epoch), or, when `stranger` is set, any
+  // client's message: one record whose payload is in the source's format.
   const FrameView* frame = nullptr;
   bool stranger = false;
   std::string_view payload;  // stranger's
+  // Records of the frame with labels before this are passed over: they came with an earlier one.
+  Mark taken_until;
+  // How far event time has come in this partition with this message; kNoTime: nobody has said.
+  int64_t watermark_ms = kNoTime;
   // Whether every writer has ended with this message (kEnd frames): timers then fire in order of their due
   // time, `final` is emitted.
   bool ends_input = false;
   // Where to go on in this frame: 0, or what a Step before answered in `resume_record`.
   uint32_t first_record = 0;
   // Whose log this is, for labels and to tell strangers that belong elsewhere; partitions 0: not checked.
+  SegmentId segment;
   PartitionId partition;
   uint32_t partitions = 0;
   // How often a record of this partition took its process down or overran its time: from the verdict stream.
@@ -101,7 +106,7 @@ class Pipeline {
   virtual ~Pipeline() = default;
 
   // Applies one message. In this order: log-time timers and `every` that the frame's broker time makes due,
-  // the frame's records, event-time timers up to the frame's watermark (which tells what these records
+  // the frame's records, event-time timers up to the watermark (which tells what these records
   // complete), and with `ends_input` every timer that is left, then `final`. After the state was put back to
   // an earlier commit, go on with a new Pipeline. Errors: ABORTED, the job is to fail (on_error: fail) with
   // what happened in the message; anything else comes from `state` (the disk), and the partition must stop.

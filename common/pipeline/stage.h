@@ -35,6 +35,7 @@ struct StepContext {
   State* state = nullptr;
   CallObserver* observer = nullptr;
   Offset offset;
+  SegmentId segment;
   PartitionId partition;
   uint32_t record = 0;         // position of the record (or of the timer, see StepUnits) in the frame
   int64_t broker_time_ms = 0;  // this frame's

@@ -79,9 +79,7 @@ absl::StatusOr<StepResult> StepRunner::Step(const StepInput& input, State& state
   }
   resume_ = {};
   const int64_t watermark_before_ms = progress.watermark_ms;
-  if (input.frame != nullptr) {
-    progress.watermark_ms = std::max(progress.watermark_ms, input.frame->watermark_ms());
-  }
+  progress.watermark_ms = std::max(progress.watermark_ms, input.watermark_ms);
   if (absl::Status status = PassWatermark(input, watermark_before_ms); !status.ok()) return status;
   if (input.ends_input) {
     if (absl::Status status = Finish(input, progress.watermark_ms); !status.ok()) return status;
@@ -98,6 +96,7 @@ void StepRunner::Begin(const StepInput& input, State& state, StepSink& sink) {
   StepContext& context = *chain_.context;
   context.state = &state;
   context.offset = input.offset;
+  context.segment = input.segment;
   context.partition = input.partition;
   context.broker_time_ms = input.broker_time_ms;
   context.ending = false;
@@ -105,21 +104,26 @@ void StepRunner::Begin(const StepInput& input, State& state, StepSink& sink) {
 }
 
 absl::Status StepRunner::RunRecords(const StepInput& input, bool* stopped) {
-  if (input.frame == nullptr || input.frame->kind() != FrameKind::kData) return absl::OkStatus();
+  if (input.frame == nullptr) return absl::OkStatus();
+  const bool labelled = input.frame->kind() == FrameKind::kResults;
+  if (!labelled && input.frame->kind() != FrameKind::kData) return absl::OkStatus();
   FrameView::Cursor cursor = input.frame->records();
   uint32_t position = 0;
   bool more = true;
   while (more && !*stopped) {
     batch_.clear();
-    const uint32_t first = std::max(position, input.first_record);
+    uint32_t first = 0;  // of the batch
     while (batch_.size() < kPrefetchedRecords) {
       RecordView& record = batch_.emplace_back();
       more = cursor.Next(&record);
-      if (!more || position++ < input.first_record) {
+      const bool passed_over = !more || position++ < input.first_record ||
+                               (labelled && Mark{record.offset.value(), record.index} < input.taken_until);
+      if (passed_over) {
         batch_.pop_back();
         if (!more) break;
         continue;
       }
+      if (batch_.size() == 1) first = position - 1;
       if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
     }
     PrefetchBatch();

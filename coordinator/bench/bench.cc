@@ -4,6 +4,7 @@
 #include <deque>
 #include <utility>
 
+#include "common/append/appender.h"
 #include "common/frame/frame.h"
 #include "common/frame/message_header.h"
 #include "common/job/job_parser.h"
@@ -12,7 +13,6 @@
 #include "common/signals.h"
 #include "common/strings.h"
 #include "common/value/msgpack.h"
-#include "coordinator/ingest/appender.h"
 #include "coordinator/ingest/job_creation.h"
 
 namespace millrace {
@@ -32,7 +32,7 @@ std::string BenchJobText(const BenchOptions& options) {
 std::vector<std::string> InputSubjects(const BenchOptions& options) {
   std::vector<std::string> subjects;
   for (uint32_t p = 0; p < options.partitions; ++p) {
-    subjects.push_back(InputSubject(options.job, kOnlySegment, PartitionId(p)));
+    subjects.push_back(InputSubject(options.job, kFirstSegment, PartitionId(p)));
   }
   return subjects;
 }
@@ -45,7 +45,7 @@ class Benchmark {
         clock_(clock),
         options_(options),
         appender_(bus, clock, InputSubjects(options),
-                  DeadLetterSubject(options.job, kOnlySegment, PartitionId(0)), AppenderOptions()),
+                  DeadLetterSubject(options.job, kFirstSegment, PartitionId(0)), AppenderOptions()),
         partitions_(options.partitions) {}
 
   absl::StatusOr<BenchReport> Run() {

@@ -1,4 +1,6 @@
 // check, test: what can be said of a job file without a cluster.
+#include "absl/strings/str_join.h"
+#include "common/job/segments.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
@@ -44,9 +46,9 @@ int RunCheck(const Arguments& arguments) {
   if (const auto exit = command.Parse(arguments)) return *exit;
   const auto spec = LoadJob(path);
   if (!spec.ok()) return Fail(spec.status());
-  const absl::Status status =
-      WriteOut(StrCat(path, ": job `", spec->name, "`, ", spec->stages.size(), " stages, ", spec->partitions,
-                      " partitions, ", spec->tests.size(), " tests: ok\n"));
+  const absl::Status status = WriteOut(StrCat(path, ": job `", spec->name, "`, ", spec->stages.size(),
+                                              " stages, ", absl::StrJoin(PartitionsBySegment(*spec), " + "),
+                                              " partitions, ", spec->tests.size(), " tests: ok\n"));
   return status.ok() ? kExitDone : Fail(status);
 }
 

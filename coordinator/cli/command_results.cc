@@ -100,9 +100,10 @@ absl::StatusOr<ResultQuery> QueryOf(const ResultsRequest& request, const JobReco
   query.key = request.key;
   query.from_offset = static_cast<uint64_t>(request.from);
   if (request.partition) {
-    if (*request.partition < 0 || *request.partition >= job.partitions) {
-      return absl::InvalidArgumentError(StrCat("--partition ", *request.partition, " — job `", job.name,
-                                               "` has partitions 0 to ", job.partitions - 1));
+    const uint32_t partitions = job.partitions_of(job.last_segment());
+    if (*request.partition < 0 || *request.partition >= partitions) {
+      return absl::InvalidArgumentError(StrCat("--partition ", *request.partition, " — results of job `",
+                                               job.name, "` come in partitions 0 to ", partitions - 1));
     }
     query.partition = static_cast<uint32_t>(*request.partition);
   }

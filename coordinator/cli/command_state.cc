@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/job/job_parser.h"
+#include "common/job/segments.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
 #include "common/value/value.h"
@@ -23,6 +24,7 @@ constexpr int64_t kScanPageRows = 1000;  // asked of an owner at a time
 struct StateRequest {
   std::string verb, job, key, prefix;
   int64_t limit = 100;
+  std::optional<int64_t> segment;
   bool json = false;
 };
 
@@ -37,7 +39,13 @@ struct Row {
   Json line;
 };
 
-Row MakeRow(const std::string& key, const Json& value, PartitionId partition, uint64_t offset) {
+// A partition of one of the job's segments.
+struct Place {
+  SegmentId segment;
+  PartitionId partition;
+};
+
+Row MakeRow(const std::string& key, const Json& value, const Place& place, uint64_t offset) {
   Json line;
   if (IsValidUtf8(key)) {
     line["key"] = key;
@@ -45,7 +53,8 @@ Row MakeRow(const std::string& key, const Json& value, PartitionId partition, ui
     line["key_base64"] = Base64(key);
   }
   line["value"] = value;
-  line["partition"] = partition.value();
+  line["segment"] = place.segment.value();
+  line["partition"] = place.partition.value();
   line["offset"] = offset;
   return {key, std::move(line)};
 }
@@ -54,9 +63,9 @@ Row MakeRow(const std::string& key, const Json& value, PartitionId partition, ui
 class StateSource {
  public:
   virtual ~StateSource() = default;
-  virtual absl::StatusOr<Row> Get(PartitionId partition, const std::string& key) = 0;
+  virtual absl::StatusOr<Row> Get(const Place& place, const std::string& key) = 0;
   // Up to `limit` rows in byte order of the key.
-  virtual absl::StatusOr<std::vector<Row>> Scan(PartitionId partition, const std::string& prefix,
+  virtual absl::StatusOr<std::vector<Row>> Scan(const Place& place, const std::string& prefix,
                                                 size_t limit) = 0;
 };
 
@@ -64,13 +73,14 @@ class OwnerSource : public StateSource {
  public:
   OwnerSource(Bus& bus, const JobRecord& job) : bus_(bus), job_(job) {}
 
-  absl::StatusOr<Row> Get(PartitionId partition, const std::string& key) override {
-    const auto answer = AskOwner(bus_, SystemClock(), job_, partition, {{"verb", "get"}, {"key", key}});
+  absl::StatusOr<Row> Get(const Place& place, const std::string& key) override {
+    const auto answer =
+        AskOwner(bus_, SystemClock(), job_, place.segment, place.partition, {{"verb", "get"}, {"key", key}});
     if (!answer.ok()) return answer.status();
-    return MakeRow(key, answer->value("value", Json()), partition, answer->value("offset", uint64_t{0}));
+    return MakeRow(key, answer->value("value", Json()), place, answer->value("offset", uint64_t{0}));
   }
 
-  absl::StatusOr<std::vector<Row>> Scan(PartitionId partition, const std::string& prefix,
+  absl::StatusOr<std::vector<Row>> Scan(const Place& place, const std::string& prefix,
                                         size_t limit) override {
     std::vector<Row> rows;
     std::string after;
@@ -78,13 +88,13 @@ class OwnerSource : public StateSource {
       Json question = {{"verb", "scan"}, {"prefix", prefix}};
       question["limit"] = std::min<size_t>(limit - rows.size(), kScanPageRows);
       if (!after.empty()) question["after"] = after;
-      const auto answer = AskOwner(bus_, SystemClock(), job_, partition, question);
+      const auto answer = AskOwner(bus_, SystemClock(), job_, place.segment, place.partition, question);
       if (!answer.ok()) return answer.status();
       const Json page = answer->value("rows", Json::array());
       for (const Json& row : page) {
         after = row.value("key", "");
         rows.push_back(
-            MakeRow(after, row.value("value", Json()), partition, answer->value("offset", uint64_t{0})));
+            MakeRow(after, row.value("value", Json()), place, answer->value("offset", uint64_t{0})));
       }
       if (page.empty() || !answer->value("more", false)) break;
     }
@@ -100,27 +110,27 @@ class ReplaySource : public StateSource {
  public:
   ReplaySource(Bus& bus, const JobRecord& job, const JobSpec& spec) : bus_(bus), job_(job), spec_(spec) {}
 
-  absl::StatusOr<Row> Get(PartitionId partition, const std::string& key) override {
+  absl::StatusOr<Row> Get(const Place& place, const std::string& key) override {
     StreamSet streams(bus_, SystemClock());
-    const auto log = Replay(streams, partition);
+    const auto log = Replay(streams, place);
     if (!log.ok()) return log.status();
     PartitionReplay& replay = (*log)->replay();
     const auto json = replay.pipeline().StateJson(replay.state(), key);
     if (!json.ok()) return json.status();
-    return MakeRow(key, Json::parse(*json, nullptr, false), partition, replay.offset().value());
+    return MakeRow(key, Json::parse(*json, nullptr, false), place, replay.offset().value());
   }
 
-  absl::StatusOr<std::vector<Row>> Scan(PartitionId partition, const std::string& prefix,
+  absl::StatusOr<std::vector<Row>> Scan(const Place& place, const std::string& prefix,
                                         size_t limit) override {
     StreamSet streams(bus_, SystemClock());
-    const auto log = Replay(streams, partition);
+    const auto log = Replay(streams, place);
     if (!log.ok()) return log.status();
     PartitionReplay& replay = (*log)->replay();
     std::vector<Row> rows;
     const absl::Status status = replay.pipeline().ScanStateJson(
         replay.state(), prefix, limit, [&](std::string_view key, const std::string& json) {
-          rows.push_back(MakeRow(std::string(key), Json::parse(json, nullptr, false), partition,
-                                 replay.offset().value()));
+          rows.push_back(
+              MakeRow(std::string(key), Json::parse(json, nullptr, false), place, replay.offset().value()));
           return rows.size() < limit;
         });
     if (!status.ok()) return status;
@@ -128,8 +138,9 @@ class ReplaySource : public StateSource {
   }
 
  private:
-  absl::StatusOr<std::unique_ptr<LogReplayer>> Replay(StreamSet& streams, PartitionId partition) {
-    auto log = LogReplayer::Open(bus_, streams, SystemClock(), job_, spec_, partition);
+  absl::StatusOr<std::unique_ptr<LogReplayer>> Replay(StreamSet& streams, const Place& place) {
+    auto log = LogReplayer::Open(bus_, streams, SystemClock(), job_, SegmentOf(spec_, place.segment),
+                                 place.partition);
     if (!log.ok()) return log.status();
     NoOutput sink;
     while (true) {
@@ -159,20 +170,46 @@ absl::Status PrintRows(const std::vector<Row>& rows, const StateRequest& request
   return WriteOut(text);
 }
 
-absl::Status Answer(StateSource& source, const JobRecord& job, const StateRequest& request) {
-  if (request.verb == "get") {
-    const auto row = source.Get(PartitionOf(request.key, job.partitions), request.key);
-    if (absl::IsNotFound(row.status())) {
-      return absl::NotFoundError(StrCat("no state of key `", request.key, "` in `", job.name, "` — ",
-                                        ToStd(row.status().message()), " — try `coordinator state scan ",
-                                        job.name, "`"));
+// The segments that are asked, the last first: the one that was wanted, or all that keep state.
+absl::StatusOr<std::vector<SegmentId>> SegmentsToAsk(const JobSpec& spec, const StateRequest& request) {
+  const std::vector<SegmentSpec> segments = SegmentsOf(spec);
+  if (request.segment.has_value()) {
+    if (*request.segment < 0 || static_cast<size_t>(*request.segment) >= segments.size()) {
+      return absl::InvalidArgumentError(StrCat("--segment ", *request.segment, " — job `", request.job,
+                                               "` has segments 0 to ", segments.size() - 1));
     }
-    return row.ok() ? PrintRows({*row}, request) : row.status();
+    return std::vector<SegmentId>{SegmentId(static_cast<uint32_t>(*request.segment))};
   }
+  std::vector<SegmentId> keeping;
+  for (const SegmentSpec& segment : segments) {
+    const bool keeps = std::any_of(segment.job.stages.begin(), segment.job.stages.end(), [](const auto& s) {
+      return std::holds_alternative<AggregateStage>(s.what) || std::holds_alternative<KeyedStage>(s.what);
+    });
+    if (keeps) keeping.insert(keeping.begin(), segment.id);
+  }
+  if (keeping.empty()) keeping.push_back(kFirstSegment);  // whose answer is why there is none
+  return keeping;
+}
+
+absl::Status Get(StateSource& source, const JobRecord& job, const StateRequest& request,
+                 const std::vector<SegmentId>& segments) {
+  absl::Status none;
+  for (const SegmentId segment : segments) {
+    const PartitionId partition = PartitionOf(request.key, job.partitions_of(segment));
+    const auto row = source.Get({segment, partition}, request.key);
+    if (row.ok()) return PrintRows({*row}, request);
+    if (!absl::IsNotFound(row.status())) return row.status();
+    none = row.status();
+  }
+  return absl::NotFoundError(StrCat("no state of key `", request.key, "` in `", job.name, "` — ",
+                                    ToStd(none.message()), " — try `coordinator state scan ", job.name, "`"));
+}
+
+absl::Status Scan(StateSource& source, const JobRecord& job, const StateRequest& request, SegmentId segment) {
   std::vector<Row> rows;
   const auto limit = static_cast<size_t>(request.limit);
-  for (uint32_t p = 0; p < job.partitions; ++p) {
-    auto page = source.Scan(PartitionId(p), request.prefix, limit);
+  for (uint32_t p = 0; p < job.partitions_of(segment); ++p) {
+    auto page = source.Scan({segment, PartitionId(p)}, request.prefix, limit);
     if (!page.ok()) return page.status();
     rows.insert(rows.end(), std::make_move_iterator(page->begin()), std::make_move_iterator(page->end()));
     std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.key < b.key; });
@@ -182,20 +219,28 @@ absl::Status Answer(StateSource& source, const JobRecord& job, const StateReques
   return PrintRows(rows, request);
 }
 
+absl::Status Answer(StateSource& source, const JobRecord& job, const JobSpec& spec,
+                    const StateRequest& request) {
+  const auto segments = SegmentsToAsk(spec, request);
+  if (!segments.ok()) return segments.status();
+  if (request.verb == "get") return Get(source, job, request, *segments);
+  return Scan(source, job, request, segments->front());
+}
+
 absl::Status Run(Bus& bus, const StateRequest& request) {
   const auto cluster = ReadCluster(bus);
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, request.job);
   if (!job.ok()) return job.status();
+  const auto spec = ParseJob(job->name, job->spec_text);
+  if (!spec.ok()) return spec.status();
   const FinalStatus* final_status = cluster->FindFinal(job->uid);
   if (final_status == nullptr) {
     OwnerSource source(bus, *job);
-    return Answer(source, *job, request);
+    return Answer(source, *job, *spec, request);
   }
-  const auto spec = ParseJob(job->name, job->spec_text);
-  if (!spec.ok()) return spec.status();
   ReplaySource source(bus, *job, *spec);
-  if (const absl::Status status = Answer(source, *job, request); !status.ok()) return status;
+  if (const absl::Status status = Answer(source, *job, *spec, request); !status.ok()) return status;
   Say(StrCat("`", job->name, "` is ", final_status->state,
              " and nobody owns its state: the log was replayed here"));
   return absl::OkStatus();
@@ -205,10 +250,11 @@ absl::Status Run(Bus& bus, const StateRequest& request) {
 
 int RunState(const Arguments& arguments) {
   StateRequest request;
-  CommandLine command(
-      "coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N]",
-      "Shows the state of keys, a JSON line each, asked of the partition's owner at its last offset.",
-      "coordinator state get delays ATL");
+  CommandLine command("coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N] [--segment S]",
+                      "Shows the state of keys, a JSON line each, asked of the partition's owner at its last "
+                      "offset. In a job of "
+                      "several segments: the last one that has the key; of scan, the last that keeps state.",
+                      "coordinator state get delays ATL");
   command.AddConnection();
   command.AddOutput({"jsonl", "json"});
   Flags& flags = command.flags();
@@ -216,6 +262,7 @@ int RunState(const Arguments& arguments) {
   flags.Positional("JOB", &request.job);
   flags.OptionalPositional("KEY", &request.key);
   flags.Add("prefix", &request.prefix, "P", "scan: only keys that begin so");
+  flags.Add("segment", &request.segment, "S", "ask this segment; `key_by` ends one, the first is 0");
   flags.Add("limit", &request.limit, "N", "scan: at most so many keys");
   if (const auto exit = command.Parse(arguments)) return *exit;
   if (request.verb != "get" && request.verb != "scan") {

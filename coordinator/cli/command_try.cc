@@ -1,5 +1,6 @@
 // try: a job's stages here, on a file or a pipe.
 #include "common/clock.h"
+#include "common/job/segments.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
@@ -102,7 +103,7 @@ absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
   if (!extractor.ok()) return extractor.status();
   const auto run = LocalRun::Create(*spec);
   if (!run.ok()) return run.status();
-  TryPrinter printer(spec->partitions);
+  TryPrinter printer(PartitionsBySegment(*spec).back());
   const absl::Status status = TryInput(**input, **extractor, **run, printer);
   const absl::Status flushed = printer.Flush(0);
   if (absl::IsAborted(status)) {

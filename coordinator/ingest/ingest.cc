@@ -20,7 +20,7 @@ constexpr absl::Duration kKeyRetry = absl::Milliseconds(200);
 std::vector<std::string> Subjects(const IngestOptions& options) {
   std::vector<std::string> subjects;
   for (uint32_t p = 0; p < options.partitions; ++p) {
-    subjects.push_back(InputSubject(options.job, kOnlySegment, PartitionId(p)));
+    subjects.push_back(InputSubject(options.job, kFirstSegment, PartitionId(p)));
   }
   return subjects;
 }
@@ -47,7 +47,7 @@ Ingest::Ingest(IngestOptions options, Bus& bus, Clock& clock, InputReader& input
       input_(input),
       extractor_(extractor),
       appender_(bus, clock, Subjects(options_),
-                DeadLetterSubject(options_.job, kOnlySegment, PartitionId(kLettersPartition)),
+                DeadLetterSubject(options_.job, kFirstSegment, PartitionId(kLettersPartition)),
                 options_.append),
       feeds_(options_.partitions),
       claim_started_at_(clock.Monotonic()) {}

@@ -15,12 +15,12 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/append/appender.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/frame/frame.h"
 #include "common/frame/message_header.h"
 #include "common/pipeline/pipeline.h"
-#include "coordinator/ingest/appender.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/resume_scan.h"
 

@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "common/job/job_difference.h"
 #include "common/job/job_parser.h"
+#include "common/job/segments.h"
 #include "common/names.h"
 #include "common/parallel.h"
 #include "common/strings.h"
@@ -84,8 +85,14 @@ absl::StatusOr<std::optional<JobRecord>> FindRecord(Bus& bus, const JobRequest& 
 // changed here.
 absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& request) {
   const JobSpec& spec = *request.spec;
-  const JobRecord record = {spec.name,      request.new_uid, spec.text,
-                            request.inputs, spec.partitions, request.now_ms};
+  const std::vector<uint32_t> partitions = PartitionsBySegment(spec);
+  const JobRecord record = {spec.name,
+                            request.new_uid,
+                            spec.text,
+                            request.inputs,
+                            spec.partitions,
+                            request.now_ms,
+                            {partitions.begin() + 1, partitions.end()}};
   const std::vector<StreamConfig> streams = StreamsOf(record, spec, request.replicas);
   // Before anything is made: no stream can be this job's yet.
   const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();
@@ -143,12 +150,14 @@ std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, i
     return streams.emplace_back(std::move(config));
   };
   add(DeadLetterStream(job.name), DeadLetterSubjects(job.name)).duplicate_window = kDeadLetterWindow;
-  for (uint32_t i = 0; i < job.partitions; ++i) {
-    const PartitionId p(i);
-    add(InputStream(job.name, kOnlySegment, p), InputSubject(job.name, kOnlySegment, p));
-    add(ResultStream(job.name, p), ResultSubject(job.name, p));
-    if (RunsUserCode(spec)) {
-      add(VerdictStream(job.name, kOnlySegment, p), VerdictSubject(job.name, kOnlySegment, p));
+  for (const SegmentSpec& segment : SegmentsOf(spec)) {
+    for (uint32_t i = 0; i < job.partitions_of(segment.id); ++i) {
+      const PartitionId p(i);
+      add(InputStream(job.name, segment.id, p), InputSubject(job.name, segment.id, p));
+      if (segment.is_last()) add(ResultStream(job.name, p), ResultSubject(job.name, p));
+      if (RunsUserCode(segment.job)) {
+        add(VerdictStream(job.name, segment.id, p), VerdictSubject(job.name, segment.id, p));
+      }
     }
   }
   return streams;

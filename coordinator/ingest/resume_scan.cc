@@ -27,7 +27,7 @@ ResumeScan::~ResumeScan() {
 absl::Status ResumeScan::Advance() {
   while (next_partition_ < found_.size() && scans_.size() < kMaxOpenReaders) {
     ReaderOptions options;
-    options.stream = InputStream(job_, kOnlySegment, PartitionId(next_partition_));
+    options.stream = InputStream(job_, kFirstSegment, PartitionId(next_partition_));
     options.headers_only = true;
     options.name_hint = StrCat("in-", next_partition_, "-", epoch_.value());
     scans_.emplace(bus_.OpenReader(options), Scan{next_partition_, WriterCursors(uid_)});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/names.h"
 
 namespace millrace {
 namespace {
@@ -13,8 +14,8 @@ FinalStatus Final(std::string state, std::string reason, const JobFacts& facts) 
   final.reason = std::move(reason);
   for (const PartitionReport* report : facts.reports) {
     if (report == nullptr) continue;
-    final.records_in += report->records_in;
-    final.records_out += report->records_out;
+    if (report->segment == kFirstSegment.value()) final.records_in += report->records_in;
+    if (report->segment == facts.last_segment.value()) final.records_out += report->records_out;
     final.dead_letters += report->dead_letters;
   }
   return final;
@@ -35,7 +36,11 @@ JobDecision Next(const JobFacts& facts) {
   for (const PartitionReport* report : facts.reports) {
     if (report != nullptr && report->state == "failed") {
       decision.final =
-          Final("failed", absl::StrCat("partition ", report->partition, ": ", report->reason), facts);
+          Final("failed",
+                absl::StrCat("partition ",
+                             PartitionText(SegmentId(report->segment), PartitionId(report->partition)), ": ",
+                             report->reason),
+                facts);
       return decision;
     }
   }

@@ -15,8 +15,9 @@ namespace millrace {
 
 struct JobFacts {
   std::vector<std::string> verbs;  // of the job's commands, in order of revision
-  // By partition: what its owner, alive, says of it; null when nobody does.
+  // Of every segment's partitions: what its owner, alive, says of it; null when nobody does.
   std::vector<const PartitionReport*> reports;
+  SegmentId last_segment = kFirstSegment;  // where results leave from
 };
 
 struct JobDecision {

@@ -4,13 +4,19 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/job/job_spec.h"
+#include "common/job/segments.h"
 #include "common/log.h"
 
 namespace millrace {
 namespace {
 
 constexpr char kJobPrefix[] = "job.";
+
+bool IsSane(const JobRecord& record) {
+  return record.segments() <= kMaxSegments && record.partitions <= kMaxPartitions &&
+         std::all_of(record.later_partitions.begin(), record.later_partitions.end(),
+                     [](uint32_t partitions) { return partitions > 0 && partitions <= kMaxPartitions; });
+}
 
 std::vector<std::string> VerbsOf(const Entries& assignments, const std::string& uid) {
   const std::string prefix = absl::StrCat("cmd.", uid, ".");
@@ -39,14 +45,15 @@ void JobTable::Observe(const Entries& jobs) {
     if (row.revision == it->second.revision) continue;
     row.revision = it->second.revision;
     absl::StatusOr<JobRecord> record = DecodeJobRecord(it->second.value);
-    if (record.ok() && record->partitions <= kMaxPartitions) {
+    if (record.ok() && IsSane(*record)) {
       row.record = *std::move(record);
       continue;
     }
     row.record = JobRecord{};
     LogError("a job's record cannot be read; it is left alone",
              {{"key", it->first},
-              {"error", record.ok() ? "too many partitions" : ToStd(record.status().message())}});
+              {"error", record.ok() ? "its partitions are not what a job can have"
+                                    : ToStd(record.status().message())}});
   }
 }
 

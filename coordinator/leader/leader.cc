@@ -1,6 +1,8 @@
 #include "coordinator/leader/leader.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,13 +53,15 @@ void Leader::Step() {
 
   const Owners owners = OwnersOf(assignments_.in_force().jobs);
   std::vector<JobAssignment> running;
+  std::vector<PlanJob> to_plan;
   for (const OpenJob& job : jobs_.Open(view_.assignments().entries())) {
     JobDecision decision = Next(FactsOf(job, owners));
     if (decision.final.has_value() && EndJob(*job.record, *std::move(decision.final))) continue;
     running.push_back({job.record->name, job.record->uid, decision.paused,
-                       std::vector<std::string>(job.record->partitions)});
+                       std::vector<std::string>(job.record->all_partitions())});
+    to_plan.push_back({job.record->uid, job.record->partitions, job.record->later_partitions});
   }
-  Assign(std::move(running));
+  Assign(std::move(running), std::move(to_plan));
 }
 
 void Leader::Observe() {
@@ -89,15 +93,19 @@ bool Leader::HasReadEverything() {
 
 // What counts of a partition is what its owner says while it is alive; anybody else may be a memory.
 JobFacts Leader::FactsOf(const OpenJob& job, const Owners& owners) const {
-  JobFacts facts{job.verbs, std::vector<const PartitionReport*>(job.record->partitions, nullptr)};
+  JobFacts facts{job.verbs, std::vector<const PartitionReport*>(job.record->all_partitions(), nullptr),
+                 job.record->last_segment()};
   const auto owned = owners.find(job.record->uid);
   if (owned == owners.end()) return facts;
   const absl::Duration now = clock_.Monotonic();
-  for (size_t p = 0; p < std::min(owned->second.size(), facts.reports.size()); ++p) {
-    const WorkerLease* lease = workers_.Live(owned->second[p], now, leadership_.lease_ttl());
+  for (const std::string& name : std::set<std::string>(owned->second.begin(), owned->second.end())) {
+    const WorkerLease* lease = workers_.Live(name, now, leadership_.lease_ttl());
     if (lease == nullptr) continue;
     for (const PartitionReport& report : lease->partitions) {
-      if (report.uid == job.record->uid && report.partition == p) facts.reports[p] = &report;
+      if (report.uid != job.record->uid || report.segment >= job.record->segments()) continue;
+      const size_t at = job.record->IndexOf(SegmentId(report.segment), PartitionId(report.partition));
+      const bool is_owner = at < owned->second.size() && owned->second[at] == name;
+      if (is_owner && at < facts.reports.size()) facts.reports[at] = &report;
     }
   }
   return facts;
@@ -143,7 +151,7 @@ bool Leader::MayPlan(const std::vector<std::string>& workers) {
   return clock_.Monotonic() >= reign_.plan_not_before;
 }
 
-void Leader::Assign(std::vector<JobAssignment> running) {
+void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan) {
   const std::vector<std::string> workers = workers_.Available(clock_.Monotonic(), leadership_.lease_ttl());
   if (!MayPlan(workers)) return;
   const bool waiting = workers.empty() && !running.empty();
@@ -153,10 +161,6 @@ void Leader::Assign(std::vector<JobAssignment> running) {
   reign_.said_no_workers = waiting;
 
   RememberOwners(running);
-  std::vector<PlanJob> to_plan;
-  for (const JobAssignment& job : running) {
-    to_plan.push_back({job.uid, static_cast<uint32_t>(job.owners.size())});
-  }
   Owners planned = Plan(workers, std::move(to_plan), last_owners_);
   for (JobAssignment& job : running) job.owners = std::move(planned[job.uid]);
   if (reign_.wrote_assignment && SameJobs(running, assignments_.in_force().jobs)) return;

@@ -66,7 +66,7 @@ class Leader {
   bool EndJob(const JobRecord& record, FinalStatus final);
   void RememberOwners(const std::vector<JobAssignment>& running);
   bool MayPlan(const std::vector<std::string>& workers);
-  void Assign(std::vector<JobAssignment> running);
+  void Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan);
 
   Bus& bus_;
   Clock& clock_;

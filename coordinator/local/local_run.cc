@@ -8,48 +8,96 @@ namespace {
 constexpr int64_t kFirstLogTimeMs = 946'684'800'000;  // 2000-01-01T00:00:00Z
 }  // namespace
 
+// Takes a segment's outputs to the next one.
+class LocalRun::Handover : public StepSink {
+ public:
+  Handover(FrameBuilder* next, StepSink& letters) : next_(next), letters_(letters) {}
+  void Emit(const RecordView& record) override { AppendRecord(record, next_); }
+  void Reject(const DeadLetter& letter) override { letters_.Reject(letter); }
+
+ private:
+  FrameBuilder* const next_;
+  StepSink& letters_;
+};
+
+void AppendRecord(const RecordView& record, FrameBuilder* frame) {
+  RecordView framed = record;
+  if (record.shape >= kFirstRowShape && record.fields != nullptr) {
+    framed.shape = frame->InternShape(*record.fields);
+  }
+  if (!record.raw_headers.empty()) {
+    if (const auto headers = DecodeHeaders(record.raw_headers); headers.ok()) frame->AddHeaders(*headers);
+  }
+  frame->Add(framed);
+}
+
 absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec) {
-  auto pipeline = Pipeline::Create(spec, PipelineOptions());
-  if (!pipeline.ok()) return pipeline.status();
   auto run = std::unique_ptr<LocalRun>(new LocalRun());
-  run->pipeline_ = *std::move(pipeline);
+  for (const SegmentSpec& segment : SegmentsOf(spec)) {
+    auto pipeline = Pipeline::Create(segment.job, PipelineOptions());
+    if (!pipeline.ok()) return pipeline.status();
+    auto& made = run->segments_.emplace_back(std::make_unique<Segment>());
+    made->id = segment.id;
+    made->pipeline = *std::move(pipeline);
+  }
   return run;
 }
 
 absl::Status LocalRun::Feed(const RecordView& record, StepSink& sink) {
-  data_.Reset(FrameKind::kData);
-  RecordView framed = record;
-  if (record.shape >= kFirstRowShape && record.fields != nullptr) {
-    framed.shape = data_.InternShape(*record.fields);
-  }
-  data_.Add(framed);
+  AppendRecord(record, &segments_.front()->input);
   watermark_ms_ = std::max(watermark_ms_, record.time_ms);
-  data_.SetWatermark(watermark_ms_);
   ++records_;
-  return Step(data_, sink);
+  return RunAll(sink);
 }
 
 absl::Status LocalRun::Finish(StepSink& sink) {
-  FrameBuilder end(FrameKind::kEnd);
-  end.SetWatermark(kEndOfTime);
-  return Step(end, sink);
+  ++steps_;
+  for (size_t s = 0; s < segments_.size(); ++s) {
+    // What the end of the segment before has put out comes first.
+    if (s > 0) {
+      if (const absl::Status status = StepInto(s, segments_[s]->input, sink); !status.ok()) return status;
+    }
+    FrameBuilder end(FrameKind::kEnd);
+    if (const absl::Status status = StepInto(s, end, sink); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
-absl::Status LocalRun::Step(FrameBuilder& builder, StepSink& sink) {
-  auto frame = FrameView::Parse(builder.Finish());
+absl::Status LocalRun::RunAll(StepSink& sink) {
+  ++steps_;
+  for (size_t s = 0; s < segments_.size(); ++s) {
+    if (const absl::Status status = StepInto(s, segments_[s]->input, sink); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalRun::StepInto(size_t s, FrameBuilder& message, StepSink& sink) {
+  if (s + 1 == segments_.size()) return Step(*segments_[s], message, sink);
+  Handover handover(&segments_[s + 1]->input, sink);
+  return Step(*segments_[s], message, handover);
+}
+
+absl::Status LocalRun::Step(Segment& segment, FrameBuilder& message, StepSink& sink) {
+  message.SetWatermark(watermark_ms_);
+  auto frame = FrameView::Parse(message.Finish());
   if (!frame.ok()) return frame.status();
-  frame_ = *std::move(frame);
+  segment.frame = *std::move(frame);
   StepInput input;
-  input.offset = Offset(++offset_);
-  input.broker_time_ms = kFirstLogTimeMs + static_cast<int64_t>(offset_);
-  input.frame = &frame_;
-  input.ends_input = frame_.kind() == FrameKind::kEnd;
+  input.offset = Offset(++segment.offset);
+  input.broker_time_ms = kFirstLogTimeMs + static_cast<int64_t>(steps_);
+  input.segment = segment.id;
+  input.frame = &segment.frame;
+  input.watermark_ms = segment.frame.watermark_ms();
+  input.ends_input = segment.frame.kind() == FrameKind::kEnd;
+  absl::Status status;
   while (true) {
-    const auto step = pipeline_->Step(input, state_, sink);
-    if (!step.ok()) return step.status();
-    if (step->done) return absl::OkStatus();
+    const auto step = segment.pipeline->Step(input, segment.state, sink);
+    status = step.status();
+    if (!step.ok() || step->done) break;
     input.first_record = step->resume_record;
   }
+  message.Reset(FrameKind::kData);
+  return status;
 }
 
 }  // namespace millrace

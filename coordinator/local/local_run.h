@@ -1,21 +1,23 @@
-// A job's stages over one state in memory, here in this process: what `try` and `test` run.
+// A job's stages over states in memory, here in this process: what `try` and `test` run.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/frame/frame.h"
-#include "common/job/job_spec.h"
+#include "common/job/segments.h"
 #include "common/pipeline/memory_state.h"
 #include "common/pipeline/pipeline.h"
 
 namespace millrace {
 
-// Every record is a frame of its own, whose offset counts records from 1, so that all keys meet in the order
-// of the input. Log time begins with 2000 and goes on by a millisecond a record: the same input gives the
-// same output, always. Not thread-safe.
+// Each segment is one partition here, so that all keys meet in the order of the input. A record of the input
+// is a message of its own for every segment: the first gets the record, each other what the one before it put
+// out for it, be it nothing. Offsets count records from 1, log time begins with 2000 and goes on by a
+// millisecond a record: the same input gives the same output, always. Not thread-safe.
 class LocalRun {
  public:
   static absl::StatusOr<std::unique_ptr<LocalRun>> Create(const JobSpec& spec);
@@ -28,16 +30,29 @@ class LocalRun {
   uint64_t records() const { return records_; }
 
  private:
-  LocalRun() = default;
-  absl::Status Step(FrameBuilder& builder, StepSink& sink);
+  struct Segment {
+    SegmentId id;
+    std::unique_ptr<Pipeline> pipeline;
+    MemoryState state;
+    FrameBuilder input{FrameKind::kData};  // of the next message
+    FrameView frame;
+    uint64_t offset = 0;
+  };
+  class Handover;
 
-  std::unique_ptr<Pipeline> pipeline_;
-  MemoryState state_;
-  FrameBuilder data_{FrameKind::kData};
-  FrameView frame_;
-  uint64_t offset_ = 0;
+  LocalRun() = default;
+  // Runs what waits in `input` of every segment, one after the other.
+  absl::Status RunAll(StepSink& sink);
+  absl::Status Step(Segment& segment, FrameBuilder& message, StepSink& sink);
+  absl::Status StepInto(size_t segment, FrameBuilder& message, StepSink& sink);
+
+  std::vector<std::unique_ptr<Segment>> segments_;
   uint64_t records_ = 0;
+  uint64_t steps_ = 0;
   int64_t watermark_ms_ = kNoTime;
 };
+
+// Copies the record to the end of the frame.
+void AppendRecord(const RecordView& record, FrameBuilder* frame);
 
 }  // namespace millrace

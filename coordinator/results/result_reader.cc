@@ -28,7 +28,8 @@ ResultReader::ResultReader(Bus& bus, Clock& clock, const JobRecord& job, ResultQ
 std::vector<PartitionId> ResultReader::Partitions() const {
   if (query_.partition) return {PartitionId(*query_.partition)};
   std::vector<PartitionId> all;
-  for (uint32_t p = 0; p < job_.partitions; ++p) all.emplace_back(p);
+  const uint32_t partitions = job_.partitions_of(job_.last_segment());
+  for (uint32_t p = 0; p < partitions; ++p) all.emplace_back(p);
   return all;
 }
 
@@ -47,7 +48,7 @@ absl::Status ResultReader::ReadAll(const Visit& visit) {
     const auto info = bus_.GetStream(name);
     if (absl::IsNotFound(info.status())) continue;  // a job without results, or not begun
     if (!info.ok()) return info.status();
-    ResultCursor cursor(job_.uid, kOnlySegment, partition);
+    ResultCursor cursor(job_.uid, job_.last_segment(), partition);
     const auto filtered = Filtered(partition, visit);
     const auto stream =
         streams.Open({name, std::max<uint64_t>(1, info->first_sequence), info->last_sequence});
@@ -69,8 +70,8 @@ absl::Status ResultReader::Follow(const Visit& visit, const std::function<absl::
   for (const PartitionId partition : Partitions()) {
     const std::string name = ResultStream(job_.name, partition);
     const auto id = streams.Open({name, 1, kNoEnd});
-    open.emplace(id,
-                 Followed{name, ResultCursor(job_.uid, kOnlySegment, partition), Filtered(partition, visit)});
+    open.emplace(id, Followed{name, ResultCursor(job_.uid, job_.last_segment(), partition),
+                              Filtered(partition, visit)});
   }
   absl::Duration next_question = clock_.Monotonic() + kOverInterval;
   while (!open.empty()) {

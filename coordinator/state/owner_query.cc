@@ -18,13 +18,16 @@ std::string TextOf(const Json& answer, const char* field) {
 
 }  // namespace
 
-std::string OwnerOf(const Cluster& cluster, const JobRecord& job, PartitionId partition) {
+std::string OwnerOf(const Cluster& cluster, const JobRecord& job, SegmentId segment, PartitionId partition) {
   std::string incarnation;
   uint64_t newest = 0;
   for (const auto& [name, worker] : cluster.workers) {
     if (cluster.IsLost(worker) || worker.lease.state == "stopped") continue;
     for (const PartitionReport& report : worker.lease.partitions) {
-      if (report.uid != job.uid || report.partition != partition.value() || report.epoch < newest) continue;
+      if (report.uid != job.uid || report.segment != segment.value() ||
+          report.partition != partition.value() || report.epoch < newest) {
+        continue;
+      }
       newest = report.epoch;
       incarnation = worker.lease.incarnation;
     }
@@ -33,9 +36,10 @@ std::string OwnerOf(const Cluster& cluster, const JobRecord& job, PartitionId pa
 }
 
 absl::StatusOr<Json> AskOnce(Bus& bus, const std::string& incarnation, const JobRecord& job,
-                             PartitionId partition, Json question) {
+                             SegmentId segment, PartitionId partition, Json question) {
   question["job"] = job.name;
   question["uid"] = job.uid;
+  question["segment"] = segment.value();
   question["partition"] = partition.value();
   const auto reply = bus.Request(WorkerSubject(incarnation), question.dump(), kOwnerAnswerDeadline);
   if (!reply.ok()) return absl::UnavailableError(reply.status().message());
@@ -51,22 +55,22 @@ absl::StatusOr<Json> AskOnce(Bus& bus, const std::string& incarnation, const Job
   return absl::UnavailableError(error);
 }
 
-absl::StatusOr<Json> AskOwner(Bus& bus, Clock& clock, const JobRecord& job, PartitionId partition,
-                              const Json& question) {
+absl::StatusOr<Json> AskOwner(Bus& bus, Clock& clock, const JobRecord& job, SegmentId segment,
+                              PartitionId partition, const Json& question) {
   std::string why = "no worker owns it";
   for (int i = 0; i < kMaxOwnerTries; ++i) {
     if (i > 0) clock.Sleep(kOwnerRetryInterval);
     if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
     const auto cluster = ReadCluster(bus);
     if (!cluster.ok()) return cluster.status();
-    const std::string owner = OwnerOf(*cluster, job, partition);
+    const std::string owner = OwnerOf(*cluster, job, segment, partition);
     if (owner.empty()) continue;
-    auto answer = AskOnce(bus, owner, job, partition, question);
+    auto answer = AskOnce(bus, owner, job, segment, partition, question);
     if (answer.ok() || !absl::IsUnavailable(answer.status())) return answer;
     why = std::string(ToStd(answer.status().message()));
   }
-  return absl::DeadlineExceededError(StrCat("no answer about partition ", partition.value(), " of `",
-                                            job.name, "` — ", why, " — try `coordinator partitions ",
+  return absl::DeadlineExceededError(StrCat("no answer about partition ", PartitionText(segment, partition),
+                                            " of `", job.name, "` — ", why, " — try `coordinator partitions ",
                                             job.name, "`"));
 }
 

@@ -18,17 +18,19 @@ inline constexpr int kMaxOwnerTries = 10;  // while a partition moves from one o
 inline constexpr absl::Duration kOwnerRetryInterval = absl::Milliseconds(300);
 
 // The incarnation of the worker that says it owns the partition; empty: nobody alive does.
-std::string OwnerOf(const Cluster& cluster, const JobRecord& job, PartitionId partition);
+std::string OwnerOf(const Cluster& cluster, const JobRecord& job, SegmentId segment, PartitionId partition);
 
-// Asks `incarnation` once. `question` carries the verb and its arguments; job, uid and partition are added.
+// Asks `incarnation` once. `question` carries the verb and its arguments; job, uid, segment and partition are
+// added.
 // The answer is its JSON, {"ok":true,…}. NOT_FOUND: no such key; UNAVAILABLE: not the owner (any more), or no
 // answer.
 absl::StatusOr<nlohmann::ordered_json> AskOnce(Bus& bus, const std::string& incarnation, const JobRecord& job,
-                                               PartitionId partition, nlohmann::ordered_json question);
+                                               SegmentId segment, PartitionId partition,
+                                               nlohmann::ordered_json question);
 
 // Finds the owner and asks it, again while the partition moves. DEADLINE_EXCEEDED when nobody owns it.
 absl::StatusOr<nlohmann::ordered_json> AskOwner(Bus& bus, Clock& clock, const JobRecord& job,
-                                                PartitionId partition,
+                                                SegmentId segment, PartitionId partition,
                                                 const nlohmann::ordered_json& question);
 
 }  // namespace millrace

@@ -8,10 +8,10 @@
 
 namespace millrace {
 absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, const JobRecord& job,
-                                                    const JobSpec& spec, PartitionId partition) {
+                                                    const SegmentSpec& segment, PartitionId partition) {
   VerdictAttempts attempts;
-  if (!RunsUserCode(spec)) return attempts;
-  const std::string name = VerdictStream(job.name, kOnlySegment, partition);
+  if (!RunsUserCode(segment.job)) return attempts;
+  const std::string name = VerdictStream(job.name, segment.id, partition);
   const auto info = bus.GetStream(name);
   if (!info.ok()) return info.status();
   StreamSet streams(bus, clock);
@@ -35,13 +35,14 @@ LogReplayer::LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end,
     : streams_(streams), input_(input), end_(end), replay_(std::move(replay)) {}
 
 absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(Bus& bus, StreamSet& streams, Clock& clock,
-                                                               const JobRecord& job, const JobSpec& spec,
+                                                               const JobRecord& job,
+                                                               const SegmentSpec& segment,
                                                                PartitionId partition) {
-  auto attempts = ReadVerdictAttempts(bus, clock, job, spec, partition);
+  auto attempts = ReadVerdictAttempts(bus, clock, job, segment, partition);
   if (!attempts.ok()) return attempts.status();
-  auto replay = PartitionReplay::Create(spec, job.uid, partition, *std::move(attempts));
+  auto replay = PartitionReplay::Create(segment, job.uid, partition, *std::move(attempts));
   if (!replay.ok()) return replay.status();
-  const std::string name = InputStream(job.name, kOnlySegment, partition);
+  const std::string name = InputStream(job.name, segment.id, partition);
   const auto info = bus.GetStream(name);
   if (!info.ok()) return info.status();
   const auto input = streams.Open({name, 1, info->last_sequence});
@@ -49,13 +50,13 @@ absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(Bus& bus, StreamS
       new LogReplayer(streams, input, Offset(info->last_sequence), *std::move(replay)));
 }
 
-absl::StatusOr<bool> LogReplayer::Step(StepSink& sink) {
+absl::StatusOr<bool> LogReplayer::Step(StepSink& sink, const PartitionReplay::Crossed& crossed) {
   if (!failure_.ok()) return false;
   const auto message = streams_.Next(input_);
   if (!message.ok()) return message.status();
   if (!message->has_value()) return false;
   bytes_ += (*message)->payload.size();
-  const absl::Status status = replay_->Take(**message, sink);
+  const absl::Status status = replay_->Take(**message, sink, crossed);
   if (absl::IsAborted(status)) {
     failure_ = status;
     return false;

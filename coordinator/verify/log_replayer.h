@@ -9,7 +9,7 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/cluster/documents.h"
-#include "common/job/job_spec.h"
+#include "common/job/segments.h"
 #include "coordinator/streams/stream_set.h"
 #include "coordinator/verify/partition_replay.h"
 
@@ -17,18 +17,18 @@ namespace millrace {
 
 // The decisions of the partition's verdict stream, under R3. Empty for jobs that give none.
 absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, const JobRecord& job,
-                                                    const JobSpec& spec, PartitionId partition);
+                                                    const SegmentSpec& segment, PartitionId partition);
 
 // One partition's log, replayed message by message. Uses the bus's Poll. Not thread-safe.
 class LogReplayer {
  public:
   // Replays up to the log's present end.
   static absl::StatusOr<std::unique_ptr<LogReplayer>> Open(Bus& bus, StreamSet& streams, Clock& clock,
-                                                           const JobRecord& job, const JobSpec& spec,
+                                                           const JobRecord& job, const SegmentSpec& segment,
                                                            PartitionId partition);
 
   // Takes the next message. False at the end, and behind a record that failed the job (see failure()).
-  absl::StatusOr<bool> Step(StepSink& sink);
+  absl::StatusOr<bool> Step(StepSink& sink, const PartitionReplay::Crossed& crossed = {});
 
   PartitionReplay& replay() { return *replay_; }
   Offset end() const { return end_; }

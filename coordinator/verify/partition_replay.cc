@@ -2,48 +2,58 @@
 
 #include <utility>
 
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
-PartitionReplay::PartitionReplay(const JobSpec& spec, const std::string& uid, PartitionId partition,
+PartitionReplay::PartitionReplay(const SegmentSpec& segment, const std::string& uid, PartitionId partition,
                                  VerdictAttempts attempts)
-    : partition_(partition), partitions_(spec.partitions), attempts_(std::move(attempts)), cursors_(uid) {}
+    : segment_(segment.id),
+      partition_(partition),
+      partitions_(segment.job.partitions),
+      attempts_(std::move(attempts)),
+      input_(segment.InputWriters(), WriterCursors(uid)) {}
 
-absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(const JobSpec& spec,
+absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(const SegmentSpec& segment,
                                                                          const std::string& uid,
                                                                          PartitionId partition,
                                                                          VerdictAttempts attempts) {
-  auto pipeline = Pipeline::Create(spec, PipelineOptions());
+  auto pipeline = Pipeline::Create(segment.job, PipelineOptions());
   if (!pipeline.ok()) return pipeline.status();
   auto replay =
-      std::unique_ptr<PartitionReplay>(new PartitionReplay(spec, uid, partition, std::move(attempts)));
+      std::unique_ptr<PartitionReplay>(new PartitionReplay(segment, uid, partition, std::move(attempts)));
   replay->pipeline_ = *std::move(pipeline);
   return replay;
 }
 
-absl::Status PartitionReplay::Take(const Message& message, StepSink& sink) {
+absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const Crossed& crossed) {
   StepInput input;
   input.offset = Offset(message.sequence);
   input.broker_time_ms = absl::ToUnixMillis(absl::FromUnixNanos(message.time_ns));
+  input.segment = segment_;
   input.partition = partition_;
   input.partitions = partitions_;
   input.attempts = &attempts_;
   offset_ = input.offset;
   const auto header = ParseMessageHeader(message.header);
   if (header.ok()) {
-    const bool had_ended = cursors_.Get(kIngestWriter).ended;
-    if (cursors_.Offer(*header) != WriterCursors::Verdict::kTake) {
+    const auto taken = input_.Offer(*header);
+    if (!taken.has_value()) {
       ++dropped_messages_;
       return absl::OkStatus();
     }
     auto frame = FrameView::Parse(message.payload);
     if (!frame.ok()) {
       return absl::DataLossError(StrCat("input message ", message.sequence, " of partition ",
-                                        partition_.value(), ": ", ToStd(frame.status().message())));
+                                        PartitionText(segment_, partition_), ": ",
+                                        ToStd(frame.status().message())));
     }
     frame_ = *std::move(frame);
     input.frame = &frame_;
-    input.ends_input = !had_ended && cursors_.Get(kIngestWriter).ended;
+    input.taken_until = taken->taken_until;
+    input.ends_input = taken->ends_input;
+    input.watermark_ms = input_.RaiseWatermark(header->writer, frame_.watermark_ms());
+    if (crossed && header->kind == FrameKind::kResults) TellCrossed(*header, taken->taken_until, crossed);
   } else {
     input.stranger = true;
     input.payload = message.payload;
@@ -54,6 +64,15 @@ absl::Status PartitionReplay::Take(const Message& message, StepSink& sink) {
     if (!step.ok()) return step.status();
     if (step->done) return absl::OkStatus();
     input.first_record = step->resume_record;
+  }
+}
+
+void PartitionReplay::TellCrossed(const MessageHeader& header, const Mark& taken_until,
+                                  const Crossed& crossed) const {
+  FrameView::Cursor records = frame_.records();
+  RecordView record;
+  while (records.Next(&record)) {
+    if (Mark{record.offset.value(), record.index} >= taken_until) crossed(header, record);
   }
 }
 

@@ -3,14 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
-#include "common/frame/writer_cursors.h"
-#include "common/job/job_spec.h"
+#include "common/frame/input_judge.h"
+#include "common/job/segments.h"
 #include "common/pipeline/memory_state.h"
 #include "common/pipeline/pipeline.h"
 
@@ -19,30 +20,37 @@ namespace millrace {
 // Not thread-safe.
 class PartitionReplay {
  public:
-  static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(const JobSpec& spec, const std::string& uid,
+  static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(const SegmentSpec& segment,
+                                                                 const std::string& uid,
                                                                  PartitionId partition,
                                                                  VerdictAttempts attempts);
 
   // The log's next message. REQUIRES: contiguous with the one before. Errors: ABORTED, the job fails here
   // (its `on_error: fail`), and nothing may come after; DATA_LOSS, the message is damaged.
-  absl::Status Take(const Message& message, StepSink& sink);
+  // `crossed`, when given, is told of every record of a writer of the segment before that counts.
+  using Crossed = std::function<void(const MessageHeader&, const RecordView&)>;
+  absl::Status Take(const Message& message, StepSink& sink, const Crossed& crossed = {});
 
   Offset offset() const { return offset_; }
   uint64_t dropped_messages() const { return dropped_messages_; }  // under R3
   const Progress& progress() const { return state_.progress(); }
   Pipeline& pipeline() { return *pipeline_; }
   State& state() { return state_; }
+  const WriterCursors& cursors() const { return input_.cursors(); }
 
  private:
-  PartitionReplay(const JobSpec& spec, const std::string& uid, PartitionId partition,
+  PartitionReplay(const SegmentSpec& segment, const std::string& uid, PartitionId partition,
                   VerdictAttempts attempts);
 
+  void TellCrossed(const MessageHeader& header, const Mark& taken_until, const Crossed& crossed) const;
+
+  const SegmentId segment_;
   const PartitionId partition_;
   const uint32_t partitions_;
   const VerdictAttempts attempts_;
   std::unique_ptr<Pipeline> pipeline_;
   MemoryState state_;
-  WriterCursors cursors_;
+  InputJudge input_;
   FrameView frame_;
   Offset offset_;
   uint64_t dropped_messages_ = 0;

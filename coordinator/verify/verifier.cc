@@ -25,25 +25,41 @@ std::optional<uint64_t> OffsetOfLetter(const std::string& id) {
   return offset;
 }
 
+// "0.3" -> 3; nullopt for other writers.
+std::optional<PartitionId> PartitionOfWriter(std::string_view writer) {
+  const size_t dot = writer.find('.');
+  uint32_t partition = 0;
+  if (dot == std::string_view::npos || !absl::SimpleAtoi(ToAbsl(writer.substr(dot + 1)), &partition))
+    return std::nullopt;
+  return PartitionId(partition);
+}
+
 }  // namespace
 
 // One partition under examination; takes what the replay puts out.
 struct Verifier::Partition : StepSink {
-  Partition(Verifier& verifier, PartitionId p)
-      : id(p),
+  Partition(Verifier& verifier, const SegmentSpec& s, PartitionId p)
+      : segment(s),
+        id(p),
+        outgoing(verifier.outgoing_.get()),
         streams(verifier.bus_, verifier.clock_),
-        cursor(verifier.job_.uid, kOnlySegment, p),
+        cursor(verifier.job_.uid, s.id, p),
         comparer(p, &verifier.report_.differences),
-        keeps_results(verifier.spec_.sink.kind == SinkSpec::Kind::kResults) {}
+        keeps_results(s.is_last() && s.job.sink.kind == SinkSpec::Kind::kResults) {}
 
   void Emit(const RecordView& record) override {
+    if (outgoing != nullptr) outgoing->Expect(id, record);
     if (keeps_results) comparer.Expect(record);
   }
   void Reject(const DeadLetter& letter) override {
-    rejected.insert(StrCat("0.", id.value(), ".", log->replay().offset().value(), ".", letter.record));
+    rejected.insert(
+        StrCat(segment.id.value(), ".", id.value(), ".", log->replay().offset().value(), ".", letter.record));
   }
+  std::string name() const { return PartitionText(segment.id, id); }
 
+  const SegmentSpec& segment;
   const PartitionId id;
+  Crossing* const outgoing;
   StreamSet streams;
   std::unique_ptr<LogReplayer> log;
   ResultCursor cursor;
@@ -66,28 +82,49 @@ absl::StatusOr<VerifyReport> Verifier::Run() {
   report_ = VerifyReport();
   if (const absl::Status status = ReadClaims(); !status.ok()) return status;
   if (const absl::Status status = ReadLetters(); !status.ok()) return status;
-  for (uint32_t p = 0; p < job_.partitions; ++p) {
-    const absl::Status status = VerifyPartition(PartitionId(p));
+  outgoing_.reset();
+  for (size_t s = job_.segments(); s-- > 0;) {
+    const SegmentSpec segment = SegmentOf(spec_, SegmentId(static_cast<uint32_t>(s)));
+    if (const absl::Status status = VerifySegment(segment); !status.ok()) return status;
+  }
+  if (report_.states_compared < job_.all_partitions()) {
+    report_.notes.push_back(StrCat("state compared for ", report_.states_compared, " of ",
+                                   job_.all_partitions(), " partitions: the others have no owner to ask"));
+  }
+  return std::move(report_);
+}
+
+absl::Status Verifier::VerifySegment(const SegmentSpec& segment) {
+  incoming_.reset();
+  if (segment.upstreams > 0) {
+    incoming_ = std::make_unique<Crossing>(SegmentId(segment.id.value() - 1), segment.upstreams,
+                                           segment.job.partitions, &report_.differences);
+  }
+  for (uint32_t p = 0; p < segment.job.partitions; ++p) {
+    const absl::Status status = VerifyPartition(segment, PartitionId(p));
     if (absl::IsDataLoss(status)) {
-      report_.differences.Add(StrCat("partition ", p, ": ", ToStd(status.message())));
+      report_.differences.Add(
+          StrCat("partition ", PartitionText(segment.id, PartitionId(p)), ": ", ToStd(status.message())));
     } else if (!status.ok()) {
       return status;
     }
     ++report_.partitions;
   }
-  if (report_.states_compared < job_.partitions) {
-    report_.notes.push_back(StrCat("state compared for ", report_.states_compared, " of ", job_.partitions,
-                                   " partitions: the others have no owner to ask"));
+  if (outgoing_ != nullptr) {
+    report_.crossed += outgoing_->compared();
+    report_.results_on_the_way += outgoing_->on_the_way();
   }
-  return std::move(report_);
+  outgoing_ = std::move(incoming_);
+  return absl::OkStatus();
 }
 
 absl::Status Verifier::ReadLetters() {
   letters_.clear();
   return ReadDeadLetters(bus_, clock_, job_, [&](const LetterJson& letter) {
     const auto partition = letter.find("partition");
+    const uint32_t segment = letter.value("segment", uint32_t{0});
     if (partition != letter.end() && partition->is_number_unsigned()) {
-      letters_[partition->get<uint32_t>()].insert(letter["id"].get<std::string>());
+      letters_[{segment, partition->get<uint32_t>()}].insert(letter["id"].get<std::string>());
     }
     return absl::OkStatus();
   });
@@ -102,11 +139,12 @@ absl::Status Verifier::ReadClaims() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<Verifier::OwnerState>> Verifier::AskState(PartitionId partition) {
+absl::StatusOr<std::optional<Verifier::OwnerState>> Verifier::AskState(SegmentId segment,
+                                                                       PartitionId partition) {
   if (cluster_.FindFinal(job_.uid) != nullptr) return std::nullopt;
-  const std::string owner = OwnerOf(cluster_, job_, partition);
+  const std::string owner = OwnerOf(cluster_, job_, segment, partition);
   if (owner.empty()) return std::nullopt;
-  const auto answer = AskOnce(bus_, owner, job_, partition, {{"verb", "digest"}});
+  const auto answer = AskOnce(bus_, owner, job_, segment, partition, {{"verb", "digest"}});
   if (absl::IsUnavailable(answer.status()) || absl::IsNotFound(answer.status())) return std::nullopt;
   if (!answer.ok()) return answer.status();
   OwnerState state;
@@ -117,23 +155,43 @@ absl::StatusOr<std::optional<Verifier::OwnerState>> Verifier::AskState(Partition
 }
 
 // Up to here everything must be out: what an owner committed was acknowledged before (R2).
-Offset Verifier::SettledOffset(PartitionId partition) const {
+Offset Verifier::SettledOffset(SegmentId segment, PartitionId partition) const {
   const auto reports = NewestReports(cluster_, job_);
-  const auto& report = reports[partition.value()];
+  const auto& report = reports[job_.IndexOf(segment, partition)];
   return report ? Offset(report->committed_offset) : Offset(0);
 }
 
-absl::Status Verifier::VerifyPartition(PartitionId partition) {
-  Partition at(*this, partition);
+absl::Status Verifier::VerifyPartition(const SegmentSpec& segment, PartitionId partition) {
+  Partition at(*this, segment, partition);
   // The order of these questions matters: results are looked at before the input's end is, so that each has
   // its input; and after the offset up to which they must be there.
-  auto owner = AskState(partition);
+  auto owner = AskState(segment.id, partition);
   if (!owner.ok()) return owner.status();
   at.owner = *std::move(owner);
-  at.settled = SettledOffset(partition);
-  const auto results = bus_.GetStream(ResultStream(job_.name, partition));
-  if (!results.ok() && !(absl::IsNotFound(results.status()) && !at.keeps_results)) return results.status();
-  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, spec_, partition);
+  at.settled = SettledOffset(segment.id, partition);
+  const absl::Status status = Replay(at);
+  // Counted whatever was found: the report says how far the replay came.
+  if (at.log == nullptr) return status;
+  PartitionReplay& replay = at.log->replay();
+  report_.messages += replay.offset().value();
+  report_.messages_in_log += at.log->end().value();
+  if (segment.id == kFirstSegment) report_.records += replay.progress().records_in;
+  report_.bytes += at.log->bytes();
+  report_.dropped_messages += replay.dropped_messages() + at.cursor.dropped_messages();
+  report_.epochs += at.cursor.epoch().value();
+  if (status.ok()) Conclude(at);
+  report_.results += at.comparer.compared();
+  report_.results_on_the_way += at.comparer.on_the_way();
+  return status;
+}
+
+absl::Status Verifier::Replay(Partition& at) {
+  absl::StatusOr<StreamInfo> results = absl::NotFoundError("");
+  if (at.segment.is_last()) {
+    results = bus_.GetStream(ResultStream(job_.name, at.id));
+    if (!results.ok() && !(absl::IsNotFound(results.status()) && !at.keeps_results)) return results.status();
+  }
+  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, at.segment, at.id);
   if (!log.ok()) return log.status();
   at.log = *std::move(log);
   if (completed_) at.settled = at.log->end();
@@ -141,30 +199,39 @@ absl::Status Verifier::VerifyPartition(PartitionId partition) {
   absl::Status status = CompareState(at);  // for an owner that has applied nothing
   if (status.ok() && results.ok()) status = CompareResults(at);
   if (status.ok()) status = StepTo(at, at.log->end());
-  // Counted whatever was found: the report says how far the replay came.
-  PartitionReplay& replay = at.log->replay();
-  report_.messages += replay.offset().value();
-  report_.messages_in_log += at.log->end().value();
-  report_.records += replay.progress().records_in;
-  report_.bytes += at.log->bytes();
-  report_.dropped_messages += replay.dropped_messages() + at.cursor.dropped_messages();
-  report_.epochs += at.cursor.epoch().value();
-  if (status.ok()) {
-    at.comparer.Finish(at.settled);
-    if (!at.log->failure().ok()) {
-      report_.notes.push_back(StrCat("partition ", partition.value(), " fails the job at offset ",
-                                     replay.offset().value(), ": ", ToStd(at.log->failure().message())));
-    }
-    if (completed_ && at.keeps_results && !at.cursor.ended()) {
-      report_.differences.Add(StrCat("partition ", partition.value(), ": the results have no end mark"));
-    }
-    const auto digest = DigestOf(replay.pipeline(), replay.state());
-    if (digest.ok()) report_.keys += digest->keys;
-    CompareLetters(at);
-  }
-  report_.results += at.comparer.compared();
-  report_.results_on_the_way += at.comparer.on_the_way();
   return status;
+}
+
+void Verifier::Conclude(Partition& at) {
+  PartitionReplay& replay = at.log->replay();
+  at.comparer.Finish(at.settled);
+  if (at.outgoing != nullptr) at.outgoing->Finish(at.id, at.settled);
+  if (!at.log->failure().ok()) {
+    report_.notes.push_back(StrCat("partition ", at.name(), " fails the job at offset ",
+                                   replay.offset().value(), ": ", ToStd(at.log->failure().message())));
+  }
+  if (completed_ && at.keeps_results && !at.cursor.ended())
+    report_.differences.Add(StrCat("partition ", at.name(), ": the results have no end mark"));
+  if (completed_ && !replay.progress().ended)
+    report_.differences.Add(StrCat("partition ", at.name(), ": the input has no end"));
+  const auto digest = DigestOf(replay.pipeline(), replay.state());
+  if (digest.ok()) report_.keys += digest->keys;
+  CheckWriters(at);
+  CompareLetters(at);
+}
+
+// Of the owners of the segment before, whose messages are in this log.
+void Verifier::CheckWriters(const Partition& at) {
+  if (at.segment.upstreams == 0) return;
+  for (const std::string& writer : at.segment.InputWriters()) {
+    const Epoch epoch = at.log->replay().cursors().Get(writer).epoch;
+    if (epoch == Epoch(0)) continue;
+    if (at.id == PartitionId(0)) report_.epochs += epoch.value();
+    if (!claims_.contains(EpochKey(job_.uid, writer, epoch))) {
+      report_.differences.Add(StrCat("partition ", at.name(), ": messages of writer ", writer, ", epoch ",
+                                     epoch.value(), ", which nobody has claimed"));
+    }
+  }
 }
 
 absl::Status Verifier::CompareResults(Partition& at) {
@@ -188,16 +255,19 @@ absl::Status Verifier::CompareResults(Partition& at) {
     if (const absl::Status status = at.cursor.Take(**message, find); !status.ok()) return status;
     if (at.cursor.epoch() == epoch) continue;
     epoch = at.cursor.epoch();
-    if (!claims_.contains(EpochKey(job_.uid, OwnerWriter(kOnlySegment, at.id), epoch))) {
-      report_.differences.Add(StrCat("partition ", at.id.value(), ": results of epoch ", epoch.value(),
+    if (!claims_.contains(EpochKey(job_.uid, OwnerWriter(at.segment.id, at.id), epoch))) {
+      report_.differences.Add(StrCat("partition ", at.name(), ": results of epoch ", epoch.value(),
                                      ", which nobody has claimed"));
     }
   }
 }
 
 absl::Status Verifier::StepTo(Partition& at, Offset offset) {
+  const auto crossed = [&](const MessageHeader& header, const RecordView& record) {
+    if (const auto upstream = PartitionOfWriter(header.writer)) incoming_->Find(*upstream, at.id, record);
+  };
   while (at.log->replay().offset() < offset) {
-    const auto stepped = at.log->Step(at);
+    const auto stepped = incoming_ == nullptr ? at.log->Step(at) : at.log->Step(at, crossed);
     if (!stepped.ok()) return stepped.status();
     if (!*stepped) return absl::OkStatus();
     if (const absl::Status status = CompareState(at); !status.ok()) return status;
@@ -212,7 +282,7 @@ absl::Status Verifier::CompareState(Partition& at) {
   if (!digest.ok()) return digest.status();
   ++report_.states_compared;
   if (digest->keys != at.owner->state.keys || digest->digest != at.owner->state.digest) {
-    report_.differences.Add(StrCat("partition ", at.id.value(), ": the owner's state at offset ",
+    report_.differences.Add(StrCat("partition ", at.name(), ": the owner's state at offset ",
                                    replay.offset().value(), " (", at.owner->state.keys, " keys, ",
                                    at.owner->state.digest, ") is not the replay's (", digest->keys, " keys, ",
                                    digest->digest, ")"));
@@ -221,7 +291,7 @@ absl::Status Verifier::CompareState(Partition& at) {
 }
 
 void Verifier::CompareLetters(const Partition& at) {
-  const std::set<std::string>& stored = letters_[at.id.value()];
+  const std::set<std::string>& stored = letters_[{at.segment.id.value(), at.id.value()}];
   const Offset replayed = at.log->replay().offset();
   for (const std::string& id : at.rejected) {
     if (stored.contains(id)) {
@@ -251,6 +321,7 @@ nlohmann::ordered_json ToJson(const VerifyReport& report, const std::string& job
   json["records"] = report.records;
   json["results"] = report.results;
   json["results_on_the_way"] = report.results_on_the_way;
+  json["crossed"] = report.crossed;
   json["dead_letters"] = report.dead_letters;
   json["keys"] = report.keys;
   json["bytes"] = report.bytes;
@@ -264,14 +335,15 @@ nlohmann::ordered_json ToJson(const VerifyReport& report, const std::string& job
 }
 
 std::string ToText(const VerifyReport& report) {
-  std::string text = StrCat("partitions    ", report.partitions, "\nmessages      ", report.messages, " of ",
-                            report.messages_in_log, " replayed\nrecords       ", report.records,
-                            "\nresults       ", report.results, " compared, ", report.results_on_the_way,
-                            " on the way\ndead letters  ", report.dead_letters, "\nkeys          ",
-                            report.keys, "\nbytes         ", report.bytes, "\ndropped       ",
-                            report.dropped_messages, " messages (sent twice, or by an owner of the past)",
-                            "\nepochs        ", report.epochs, "\nstates        ", report.states_compared,
-                            " compared with the owners'\ndifferences   ", report.differences.count(), "\n");
+  std::string text =
+      StrCat("partitions    ", report.partitions, "\nmessages      ", report.messages, " of ",
+             report.messages_in_log, " replayed\nrecords       ", report.records, "\nresults       ",
+             report.results, " compared, ", report.results_on_the_way, " on the way\ncrossed       ",
+             report.crossed, " outputs from segment to segment compared\ndead letters  ", report.dead_letters,
+             "\nkeys          ", report.keys, "\nbytes         ", report.bytes, "\ndropped       ",
+             report.dropped_messages, " messages (sent twice, or by an owner of the past)",
+             "\nepochs        ", report.epochs, "\nstates        ", report.states_compared,
+             " compared with the owners'\ndifferences   ", report.differences.count(), "\n");
   for (const std::string& difference : report.differences.kept()) StrAppend(&text, "  ", difference, "\n");
   for (const std::string& note : report.notes) StrAppend(&text, "note: ", note, "\n");
   return text;

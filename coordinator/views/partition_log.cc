@@ -31,9 +31,8 @@ absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::str
   return std::optional<uint64_t>();
 }
 
-absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, PartitionId partition, uint64_t applied,
+absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, const std::string& stream, uint64_t applied,
                               PartitionLog* log) {
-  const std::string stream = InputStream(job.name, kOnlySegment, partition);
   const auto info = bus.GetStream(stream);
   // A submit that is under way may not have made it yet.
   if (absl::IsNotFound(info.status())) return absl::OkStatus();
@@ -51,26 +50,30 @@ absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, PartitionId partit
 }  // namespace
 
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job) {
-  std::vector<std::optional<PartitionReport>> reports(job.partitions);
+  std::vector<std::optional<PartitionReport>> reports(job.all_partitions());
   const auto rank = [](const PartitionReport& r) { return std::pair(r.epoch, r.offset); };
   for (const auto& [name, worker] : cluster.workers) {
     for (const PartitionReport& report : worker.lease.partitions) {
-      if (report.uid != job.uid || report.partition >= job.partitions) continue;
-      auto& newest = reports[report.partition];
+      const SegmentId segment(report.segment);
+      if (report.uid != job.uid || report.segment >= job.segments()) continue;
+      if (report.partition >= job.partitions_of(segment)) continue;
+      auto& newest = reports[job.IndexOf(segment, PartitionId(report.partition))];
       if (!newest || rank(report) > rank(*newest)) newest = report;
     }
   }
   return reports;
 }
 
-std::optional<PartitionReport> OwnersReport(const Cluster& cluster, const JobRecord& job,
-                                            uint32_t partition) {
+std::optional<PartitionReport> OwnersReport(const Cluster& cluster, const JobRecord& job, SegmentId segment,
+                                            PartitionId partition) {
   const JobAssignment* const assigned = cluster.FindAssigned(job.uid);
-  if (assigned == nullptr || partition >= assigned->owners.size()) return std::nullopt;
-  const auto owner = cluster.workers.find(assigned->owners[partition]);
+  const size_t index = job.IndexOf(segment, partition);
+  if (assigned == nullptr || index >= assigned->owners.size()) return std::nullopt;
+  const auto owner = cluster.workers.find(assigned->owners[index]);
   if (owner == cluster.workers.end() || cluster.IsLost(owner->second)) return std::nullopt;
   for (const PartitionReport& report : owner->second.lease.partitions) {
-    if (report.uid == job.uid && report.partition == partition) return report;
+    if (report.uid == job.uid && report.segment == segment.value() && report.partition == partition.value())
+      return report;
   }
   return std::nullopt;
 }
@@ -80,10 +83,16 @@ absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Clus
   const FinalStatus* final_status = cluster.FindFinal(job.uid);
   const bool all_applied = final_status != nullptr && final_status->state == "completed";
   const auto reports = NewestReports(cluster, job);
-  std::vector<PartitionLog> logs(job.partitions);
-  const absl::Status read = ParallelFor(job.partitions, kMaxLogReaders, [&](size_t p) {
-    const uint64_t applied = all_applied ? kEverything : reports[p] ? reports[p]->offset : 0;
-    return ReadPartitionLog(bus, job, PartitionId(static_cast<uint32_t>(p)), applied, &logs[p]);
+  std::vector<std::string> streams;
+  for (uint32_t s = 0; s < job.segments(); ++s) {
+    for (uint32_t p = 0; p < job.partitions_of(SegmentId(s)); ++p) {
+      streams.push_back(InputStream(job.name, SegmentId(s), PartitionId(p)));
+    }
+  }
+  std::vector<PartitionLog> logs(streams.size());
+  const absl::Status read = ParallelFor(streams.size(), kMaxLogReaders, [&](size_t i) {
+    const uint64_t applied = all_applied ? kEverything : reports[i] ? reports[i]->offset : 0;
+    return ReadPartitionLog(bus, job, streams[i], applied, &logs[i]);
   });
   if (!read.ok()) return read;
   return logs;

@@ -15,21 +15,24 @@ namespace millrace {
 struct PartitionLog {
   uint64_t end = 0;  // the last sequence; 0: empty
   // How many records the ingest has put there, by the header of its last message; nullopt when the stream's
-  // last messages are not the ingest's (strangers').
+  // last messages are not the ingest's (strangers', or it is a later segment's).
   std::optional<uint64_t> records;
   // Broker time of the oldest message that the partition has not applied; nullopt: it has applied all.
   std::optional<int64_t> oldest_ms;
 };
 
-// What the owners last said of each partition of the job: the report of the greatest epoch, then offset. The
-// leases of workers that are gone count too: theirs is the best that is known until the next owner speaks.
+// What the owners last said of each partition of the job (JobRecord::IndexOf): the report of the greatest
+// epoch, then offset. The leases of workers that are gone count too: theirs is the best that is known until
+// the next owner speaks.
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job);
 
 // What the partition's owner of now says of it; nullopt: it has none, or that one is silent or says nothing
 // yet. An owner that cannot open the partition has no epoch, so it is not the newest report.
-std::optional<PartitionReport> OwnersReport(const Cluster& cluster, const JobRecord& job, uint32_t partition);
+std::optional<PartitionReport> OwnersReport(const Cluster& cluster, const JobRecord& job, SegmentId segment,
+                                            PartitionId partition);
 
-// Asks the broker about the input streams, several at once. Control plane only: any thread.
+// Asks the broker about the input streams, several at once; in the same order as the reports. Control plane
+// only: any thread.
 absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Cluster& cluster,
                                                             const JobRecord& job);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/time/time.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -26,8 +27,8 @@ Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
   totals.dead_letters = rejected;
   for (const auto& report : NewestReports(cluster, job)) {
     if (!report) continue;
-    totals.records_in += report->records_in;
-    totals.records_out += report->records_out;
+    if (report->segment == kFirstSegment.value()) totals.records_in += report->records_in;
+    if (report->segment == job.last_segment().value()) totals.records_out += report->records_out;
     totals.dead_letters += report->dead_letters;
   }
   return totals;
@@ -63,16 +64,22 @@ std::string PartitionStateOf(const Cluster& cluster, const JobRecord& job, const
   return report ? report->state : "starting";
 }
 
-ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t partition,
+struct PartitionPlace {
+  SegmentId segment;
+  PartitionId partition;
+};
+
+ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const PartitionPlace& place,
                       const PartitionLog& log, const std::optional<PartitionReport>& report, int64_t now_ms) {
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
+  const size_t index = job.IndexOf(place.segment, place.partition);
   const std::string owner =
-      assigned != nullptr && partition < assigned->owners.size() ? assigned->owners[partition] : "";
+      assigned != nullptr && index < assigned->owners.size() ? assigned->owners[index] : "";
   const PartitionReport known = report.value_or(PartitionReport());
   const uint64_t offset = IsCompleted(cluster, job) ? log.end : known.offset;
   ViewJson row;
-  row["segment"] = 0;
-  row["partition"] = partition;
+  row["segment"] = place.segment.value();
+  row["partition"] = place.partition.value();
   row["owner"] = owner;
   row["epoch"] = known.epoch;
   row["offset"] = offset;
@@ -85,7 +92,7 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t par
   row["checkpoint_offset"] = 0;  // none: this version keeps state on the worker's disk only
   row["state_keys"] = known.state_keys;
   row["state_bytes"] = known.state_bytes;
-  const auto said = OwnersReport(cluster, job, partition);
+  const auto said = OwnersReport(cluster, job, place.segment, place.partition);
   row["state"] = PartitionStateOf(cluster, job, owner, said ? said : report);
   row["reason"] = said ? said->reason : known.reason;
   row["records_in"] = known.records_in;
@@ -95,21 +102,24 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, uint32_t par
   return row;
 }
 
-ViewJson SegmentJson(const ViewJson& partitions) {
+// `partitions`: rows of the whole job.
+ViewJson SegmentJson(SegmentId id, const ViewJson& partitions) {
   ViewJson segment;
   uint64_t lag_records = 0, state_keys = 0, state_bytes = 0;
+  uint64_t count = 0, owned = 0;
   int64_t oldest_ms = 0;
   for (const auto& row : partitions) {
+    if (row["segment"].get<uint32_t>() != id.value()) continue;
+    ++count;
+    if (!row["owner"].get_ref<const std::string&>().empty()) ++owned;
     lag_records += row["lag_records"].get<uint64_t>();
     oldest_ms = std::max(oldest_ms, row["oldest_ms"].get<int64_t>());
     state_keys += row["state_keys"].get<uint64_t>();
     state_bytes += row["state_bytes"].get<uint64_t>();
   }
-  segment["segment"] = 0;
-  segment["partitions"] = partitions.size();
-  segment["owned"] = std::count_if(partitions.begin(), partitions.end(), [](const auto& row) {
-    return !row["owner"].template get_ref<const std::string&>().empty();
-  });
+  segment["segment"] = id.value();
+  segment["partitions"] = count;
+  segment["owned"] = owned;
   segment["lag_records"] = lag_records;
   segment["oldest_ms"] = oldest_ms;
   segment["state_keys"] = state_keys;
@@ -126,13 +136,18 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
   if (assigned != nullptr && assigned->paused) return {"paused", ""};
   const auto newest = NewestReports(cluster, job);
-  for (uint32_t p = 0; p < job.partitions; ++p) {
-    const auto owners = OwnersReport(cluster, job, p);
-    const auto& report = owners ? owners : newest[p];
-    // One that is just being opened says nothing; one that cannot be says why.
-    const bool stuck = report && (report->state == "stopped" || report->state == "failed" ||
-                                  (report->state == "restoring" && !report->reason.empty()));
-    if (stuck) return {"running", StrCat("partition ", p, " ", report->state, ": ", report->reason)};
+  for (uint32_t s = 0; s < job.segments(); ++s) {
+    for (uint32_t p = 0; p < job.partitions_of(SegmentId(s)); ++p) {
+      const auto owners = OwnersReport(cluster, job, SegmentId(s), PartitionId(p));
+      const auto& report = owners ? owners : newest[job.IndexOf(SegmentId(s), PartitionId(p))];
+      // One that is just being opened says nothing; one that cannot be says why.
+      const bool stuck = report && (report->state == "stopped" || report->state == "failed" ||
+                                    (report->state == "restoring" && !report->reason.empty()));
+      if (stuck) {
+        return {"running", StrCat("partition ", PartitionText(SegmentId(s), PartitionId(p)), " ",
+                                  report->state, ": ", report->reason)};
+      }
+    }
   }
   if (assigned == nullptr) return {"running", "waiting for a coordinator to assign it"};
   const auto unowned = std::count(assigned->owners.begin(), assigned->owners.end(), "");
@@ -151,7 +166,7 @@ ViewJson JobsView(const Cluster& cluster) {
     row["uid"] = job.uid;
     row["state"] = state.state;
     row["reason"] = state.reason;
-    row["partitions"] = job.partitions;
+    row["partitions"] = job.all_partitions();
     row["records_in"] = totals.records_in;
     row["records_out"] = totals.records_out;
     row["dead_letters"] = totals.dead_letters;
@@ -167,7 +182,15 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   const JobState state = JobStateOf(cluster, job);
   const Totals totals = TotalsOf(cluster, job);
   const FinalStatus* final_status = cluster.FindFinal(job.uid);
-  const ViewJson segment = SegmentJson(PartitionsView(cluster, job, logs, now_ms));
+  const ViewJson partitions = PartitionsView(cluster, job, logs, now_ms);
+  ViewJson segments = ViewJson::array();
+  uint64_t lag_records = 0;
+  int64_t oldest_ms = 0;
+  for (uint32_t s = 0; s < job.segments(); ++s) {
+    segments.push_back(SegmentJson(SegmentId(s), partitions));
+    lag_records += segments.back()["lag_records"].get<uint64_t>();
+    oldest_ms = std::max(oldest_ms, segments.back()["oldest_ms"].get<int64_t>());
+  }
   ViewJson view;
   view["job"] = job.name;
   view["uid"] = job.uid;
@@ -176,14 +199,14 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   view["records_in"] = totals.records_in;
   view["records_out"] = totals.records_out;
   view["dead_letters"] = totals.dead_letters;
-  view["lag_records"] = segment["lag_records"];
-  view["oldest_ms"] = segment["oldest_ms"];
+  view["lag_records"] = lag_records;
+  view["oldest_ms"] = oldest_ms;
   view["started"] = TimeJson(job.created_ms);
   view["ended"] = TimeJson(final_status != nullptr ? final_status->ended_ms : 0);
   const auto fed = cluster.fed.find(job.uid);
   view["input_records"] = fed != cluster.fed.end() ? ViewJson(fed->second.records) : ViewJson(nullptr);
   view["input_rejected"] = fed != cluster.fed.end() ? ViewJson(fed->second.rejected) : ViewJson(nullptr);
-  view["segments"] = ViewJson::array({segment});
+  view["segments"] = std::move(segments);
   return view;
 }
 
@@ -191,9 +214,12 @@ ViewJson PartitionsView(const Cluster& cluster, const JobRecord& job, const std:
                         int64_t now_ms) {
   ViewJson rows = ViewJson::array();
   const auto reports = NewestReports(cluster, job);
-  for (uint32_t p = 0; p < job.partitions; ++p) {
-    const PartitionLog log = p < logs.size() ? logs[p] : PartitionLog();
-    rows.push_back(PartitionRow(cluster, job, p, log, reports[p], now_ms));
+  for (uint32_t s = 0; s < job.segments(); ++s) {
+    for (uint32_t p = 0; p < job.partitions_of(SegmentId(s)); ++p) {
+      const PartitionLog log = rows.size() < logs.size() ? logs[rows.size()] : PartitionLog();
+      rows.push_back(
+          PartitionRow(cluster, job, {SegmentId(s), PartitionId(p)}, log, reports[rows.size()], now_ms));
+    }
   }
   return rows;
 }

@@ -90,10 +90,9 @@ void Lane::Adopt(AdoptPartition event) {
   const PartitionKey key = event.opened->key;
   PartitionOptions options;
   options.instance = event.instance;
-  if (RunsUserCode(*event.opened->spec)) {
-    const Mark low_mark = event.opened->result_tail.cursors.Get(key.writer()).mark;
+  if (RunsUserCode(event.opened->segment->job)) {
     hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, key, event.opened->epoch,
-                                                    event.opened->verdict_tail, low_mark);
+                                                    event.opened->verdict_tail, event.opened->low_mark);
     options.observer = hosted->slot.get();
   }
   absl::StatusOr<std::unique_ptr<Partition>> partition =

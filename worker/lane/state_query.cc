@@ -75,11 +75,15 @@ absl::StatusOr<Json> Dispatch(Partition& partition, const Json& request) {
 
 absl::StatusOr<StateQueryTarget> ParseStateQueryTarget(std::string_view request) {
   const Json json = Json::parse(request, nullptr, false);
-  if (!json.is_object() || !json.contains("uid") || !json["uid"].is_string() || !json.contains("partition") ||
-      !json["partition"].is_number_unsigned()) {
-    return absl::InvalidArgumentError("a question needs uid and partition");
+  const auto is_number = [&json](const char* field) {
+    return json.contains(field) && json[field].is_number_unsigned();
+  };
+  if (!json.is_object() || !json.contains("uid") || !json["uid"].is_string() || !is_number("segment") ||
+      !is_number("partition")) {
+    return absl::InvalidArgumentError("a question needs uid, segment and partition");
   }
-  return StateQueryTarget{json["uid"].get<std::string>(), PartitionId(json["partition"].get<uint32_t>())};
+  return StateQueryTarget{json["uid"].get<std::string>(), SegmentId(json["segment"].get<uint32_t>()),
+                          PartitionId(json["partition"].get<uint32_t>())};
 }
 
 std::string AnswerStateQuery(Partition& partition, std::string_view request) {

@@ -1,6 +1,7 @@
 // `state get` and `state scan`, as an owner answers them: JSON in, JSON out.
 //
-//   {"verb":"get","job":…,"uid":…,"partition":3,"key":…}              -> {"ok":true,"offset":17,"value":{…}}
+//   {"verb":"get","job":…,"uid":…,"segment":0,"partition":3,"key":…}              ->
+//   {"ok":true,"offset":17,"value":{…}}
 //   {"verb":"scan",…,"prefix":"A","limit":100}                        ->
 //   {"ok":true,"offset":17,"rows":[{"key":…,"value":…}],"more":false}
 //   {"verb":"digest",…}                                               ->
@@ -22,6 +23,7 @@ inline constexpr size_t kMaxAnswerBytes = 512 << 10;  // likewise; below the bro
 // Whom a query is for.
 struct StateQueryTarget {
   std::string uid;
+  SegmentId segment;
   PartitionId partition;
 };
 absl::StatusOr<StateQueryTarget> ParseStateQueryTarget(std::string_view request);

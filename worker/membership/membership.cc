@@ -147,23 +147,24 @@ void Membership::Leave() {
   }
 }
 
-std::shared_ptr<const JobSpec> Membership::SpecOf(const std::string& job, const std::string& uid) {
-  if (const auto it = specs_.find(uid); it != specs_.end()) return it->second;
+const Membership::Segments& Membership::SegmentsByJob(const std::string& job, const std::string& uid) {
+  static const Segments& unknown = *new Segments();
+  if (const auto it = segments_.find(uid); it != segments_.end()) return it->second;
   const KeyValue* entry = jobs_.Find("job." + job);
-  if (entry == nullptr || entry->deleted) return nullptr;
+  if (entry == nullptr || entry->deleted) return unknown;
   absl::StatusOr<JobRecord> record = DecodeJobRecord(entry->value);
-  if (!record.ok() || record->uid != uid) return nullptr;
+  if (!record.ok() || record->uid != uid) return unknown;
   absl::StatusOr<JobSpec> spec = ParseJob(job, record->spec_text);
-  std::shared_ptr<const JobSpec> shared;
-  if (spec.ok()) {
-    spec->name = record->name;
-    spec->partitions = record->partitions;
-    shared = std::make_shared<const JobSpec>(*std::move(spec));
-  } else {
+  Segments& segments = segments_[uid];
+  if (!spec.ok()) {
     LogError("this worker cannot run a job", {{"job", job}, {"why", spec.status()}});
+    return segments;
   }
-  specs_[uid] = shared;
-  return shared;
+  spec->name = record->name;
+  spec->partitions = record->partitions;
+  for (SegmentSpec& segment : SegmentsOf(*spec))
+    segments.push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
+  return segments;
 }
 
 DesiredPartitions Membership::Desired() {
@@ -171,11 +172,12 @@ DesiredPartitions Membership::Desired() {
   const std::optional<Assignment> assignment = AssignmentInForce(assignments_);
   if (!assignment.has_value()) return desired;
   for (const JobAssignment& job : assignment->jobs) {
-    const std::shared_ptr<const JobSpec> spec = SpecOf(job.job, job.uid);
-    if (spec == nullptr) continue;
-    for (uint32_t p = 0; p < job.owners.size(); ++p) {
-      if (job.owners[p] != options_.name) continue;
-      desired[{job.job, job.uid, SegmentId(0), PartitionId(p)}] = {spec, job.paused};
+    size_t at = 0;  // in the owners, which stand segment after segment
+    for (const std::shared_ptr<const SegmentSpec>& segment : SegmentsByJob(job.job, job.uid)) {
+      for (uint32_t p = 0; p < segment->job.partitions && at < job.owners.size(); ++p, ++at) {
+        if (job.owners[at] != options_.name) continue;
+        desired[{job.job, job.uid, segment->id, PartitionId(p)}] = {segment, job.paused};
+      }
     }
   }
   return desired;

@@ -15,7 +15,7 @@
 #include "common/clock.h"
 #include "common/cluster/documents.h"
 #include "common/cluster/key_view.h"
-#include "common/job/job_spec.h"
+#include "common/job/segments.h"
 #include "worker/lane/report_board.h"
 #include "worker/partition/partition_id.h"
 
@@ -23,7 +23,7 @@ namespace millrace {
 
 // A partition that this worker is to own.
 struct DesiredPartition {
-  std::shared_ptr<const JobSpec> spec;
+  std::shared_ptr<const SegmentSpec> segment;
   bool paused = false;
 };
 using DesiredPartitions = std::map<PartitionKey, DesiredPartition>;
@@ -70,7 +70,9 @@ class Membership {
 
  private:
   absl::Duration lease_ttl() const;
-  std::shared_ptr<const JobSpec> SpecOf(const std::string& job, const std::string& uid);
+  // By segment; empty while the job's record is not known, or cannot be read.
+  using Segments = std::vector<std::shared_ptr<const SegmentSpec>>;
+  const Segments& SegmentsByJob(const std::string& job, const std::string& uid);
   absl::Status Renew();
   std::string NewIncarnation();
 
@@ -91,7 +93,7 @@ class Membership {
   uint64_t reported_changes_ = 0;
   double cpu_seconds_ = 0;
   absl::Duration cpu_at_;
-  std::map<std::string, std::shared_ptr<const JobSpec>> specs_;  // by uid
+  std::map<std::string, Segments> segments_;  // by uid
 };
 
 // The assignment in force: the greatest (term, number) among the bucket's keys. nullopt when there is none.

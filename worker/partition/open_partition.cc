@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/names.h"
 #include "common/strings.h"
+#include "worker/partition/downstream_opening.h"
 
 namespace millrace {
 namespace {
@@ -26,13 +27,19 @@ class Opening {
   absl::StatusOr<std::unique_ptr<OpenedPartition>> Run() {
     opened_ = std::make_unique<OpenedPartition>();
     opened_->key = key_;
-    opened_->spec = request_.spec;
+    opened_->segment = request_.segment;
     for (const auto& step :
          {&Opening::OpenState, &Opening::FindStreams, &Opening::CheckStreams, &Opening::ReadResults,
-          &Opening::ClaimEpoch, &Opening::MarkResults, &Opening::ReadVerdicts}) {
+          &Opening::ClaimEpoch, &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
+      if (state_is_ahead_) return nullptr;
     }
     return std::move(opened_);
+  }
+  // Behind a Run that answered null.
+  absl::Status ThrowStateAway() {
+    opened_.reset();  // closes the database
+    return data_dir_.Remove(folder());
   }
 
  private:
@@ -54,13 +61,16 @@ class Opening {
     return info;
   }
 
+  bool is_last() const { return request_.segment->is_last(); }
+
   absl::Status FindStreams() {
     absl::StatusOr<StreamInfo> input = FindStream(key_.input_stream());
     if (!input.ok()) return input.status();
-    absl::StatusOr<StreamInfo> results = FindStream(key_.result_stream());
-    if (!results.ok()) return results.status();
     input_ = *std::move(input);
     opened_->input_created_ns = input_.created_ns;
+    if (!is_last()) return absl::OkStatus();  // the owners of the next segment look after its streams
+    absl::StatusOr<StreamInfo> results = FindStream(key_.result_stream());
+    if (!results.ok()) return results.status();
     opened_->result_created_ns = results->created_ns;
     return absl::OkStatus();
   }
@@ -79,16 +89,26 @@ class Opening {
     MILLRACE_FAILPOINT("in_restore");
     opened_->input_cursors = WriterCursors(key_.uid);
     opened_->result_tail.cursors = WriterCursors(key_.uid);
+    opened_->downstream.resize(request_.segment->downstreams);
     const std::optional<CommitRow>& row = opened_->store->Restored();
     if (!row.has_value()) return absl::OkStatus();
     if (absl::Status status = CheckBelongs(*row, key_.uid, key_.segment, key_.partition); !status.ok())
       return status;
     absl::StatusOr<WriterCursors> input = WriterCursors::Decode(row->input_cursors);
     if (!input.ok()) return input.status();
-    absl::StatusOr<WriterCursors> results = WriterCursors::Decode(row->result_cursors);
-    if (!results.ok()) return results.status();
+    if (is_last()) {
+      absl::StatusOr<WriterCursors> results = WriterCursors::Decode(row->result_cursors);
+      if (!results.ok()) return results.status();
+      opened_->result_tail = {*std::move(results), row->result_sequence};
+    } else {
+      absl::StatusOr<DownstreamMarks> marks = DecodeDownstreamMarks(row->downstream_marks);
+      if (!marks.ok()) return marks.status();
+      if (marks->size() != opened_->downstream.size())
+        return absl::DataLossError("the state is that of a job with other partitions behind it");
+      opened_->downstream = *std::move(marks);
+      known_epoch_ = row->epoch;
+    }
     opened_->input_cursors = *std::move(input);
-    opened_->result_tail = {*std::move(results), row->result_sequence};
     opened_->offset = row->offset;
     opened_->offset_time_ns = row->offset_time_ns;
     return absl::OkStatus();
@@ -137,16 +157,18 @@ class Opening {
   }
 
   absl::Status ReadResults() {
+    if (!is_last()) return absl::OkStatus();
     LogTail& tail = opened_->result_tail;
     absl::StatusOr<LogTail> read =
         ReadLogTail(bus_, clock_, {key_.result_stream(), tail.last_sequence + 1}, std::move(tail.cursors));
     if (!read.ok()) return read.status();
     tail = *std::move(read);
+    known_epoch_ = tail.cursors.Get(key_.writer()).epoch;
     return absl::OkStatus();
   }
 
   absl::Status ClaimEpoch() {
-    Epoch epoch = opened_->result_tail.cursors.Get(key_.writer()).epoch.Next();
+    Epoch epoch = known_epoch_.Next();
     if (MILLRACE_DEFECT("epoch_not_raised") && epoch.value() > 1) {
       opened_->epoch = Epoch(epoch.value() - 1);
       return absl::OkStatus();
@@ -197,17 +219,43 @@ class Opening {
     return absl::UnavailableError(StrCat("the epoch mark was refused ", kMaxMarkTries, " times on ", stream));
   }
 
-  absl::Status MarkResults() {
-    if (absl::Status status = MarkStream(key_.result_stream(), key_.result_subject(), opened_->result_tail);
-        !status.ok()) {
-      return status;
+  absl::Status MarkOutputs() {
+    absl::Status marked;
+    if (is_last()) {
+      marked = MarkStream(key_.result_stream(), key_.result_subject(), opened_->result_tail);
+      opened_->low_mark = opened_->result_tail.cursors.Get(key_.writer()).mark;
+    } else {
+      marked = MarkNextSegment();
     }
+    if (!marked.ok()) return marked;
     MILLRACE_FAILPOINT("after_epoch_mark");
     return absl::OkStatus();
   }
 
+  absl::Status MarkNextSegment() {
+    const DownstreamOwner owner = {key_, opened_->epoch, known_epoch_};
+    const DownstreamMarks committed = opened_->downstream;
+    DownstreamMarks& marks = opened_->downstream;
+    if (absl::Status marked = MarkDownstreams(bus_, clock_, owner, &marks); !marked.ok()) return marked;
+    const bool is_heir = owner.epoch == known_epoch_.Next();
+    // What an heir's readers have beyond the commit is sent again and dropped by them: it only matters where
+    // a decision has left with it.
+    if (is_heir && (known_epoch_ == Epoch(0) || !RunsUserCode(request_.segment->job)))
+      return absl::OkStatus();
+    absl::StatusOr<DownstreamMarks> found = ScanDownstreams(bus_, clock_, owner, committed);
+    if (!found.ok()) return found.status();
+    for (size_t d = 0; d < marks.size(); ++d) {
+      if ((*found)[d].mark < committed[d].mark && !is_heir) state_is_ahead_ = true;
+      marks[d].mark = std::max(marks[d].mark, (*found)[d].mark);
+      marks[d].since = marks[d].confirmed = marks[d].mark;
+      marks[d].records = (*found)[d].records;
+      opened_->low_mark = std::max(opened_->low_mark, marks[d].mark);
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status ReadVerdicts() {
-    if (!RunsUserCode(*opened_->spec)) return absl::OkStatus();
+    if (!RunsUserCode(opened_->segment->job)) return absl::OkStatus();
     const auto count = [&](const Message& message, const MessageHeader& header) -> absl::Status {
       if (header.kind != FrameKind::kVerdict) return absl::OkStatus();
       absl::StatusOr<Verdict> verdict = ParseVerdict(message.payload);
@@ -229,6 +277,9 @@ class Opening {
   const OpenRequest& request_;
   const PartitionKey& key_;
   StreamInfo input_;
+  Epoch known_epoch_;  // the last that the commit or the result stream tells of
+  // The commit counts on outputs that no reader has taken: its owner was not the owner any more.
+  bool state_is_ahead_ = false;
   std::unique_ptr<OpenedPartition> opened_;
 };
 
@@ -237,6 +288,12 @@ class Opening {
 absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
                                                                std::shared_ptr<DbResources> resources,
                                                                const OpenRequest& request) {
+  Opening opening(bus, clock, data_dir, resources, request);
+  absl::StatusOr<std::unique_ptr<OpenedPartition>> opened = opening.Run();
+  if (!opened.ok() || *opened != nullptr) return opened;
+  LogWarning("the state on disk is ahead of what was taken of it: it is thrown away and made again",
+             {{"partition", request.key.ToString()}});
+  if (absl::Status thrown = opening.ThrowStateAway(); !thrown.ok()) return thrown;
   return Opening(bus, clock, data_dir, std::move(resources), request).Run();
 }
 

@@ -1,5 +1,5 @@
 // How an owner begins (rules R1 and R4): state and offset from one commit, its streams checked against what
-// that commit stood on, an epoch claimed, the result stream's tail read back and marked.
+// that commit stood on, an epoch claimed, and the streams it writes to read back and marked.
 #pragma once
 
 #include <memory>
@@ -9,8 +9,9 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/frame/writer_cursors.h"
-#include "common/job/job_spec.h"
+#include "common/job/segments.h"
 #include "common/pipeline/verdict_attempts.h"
+#include "worker/partition/downstream_mark.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/partition_id.h"
 #include "worker/state/commit_row.h"
@@ -23,7 +24,7 @@ namespace millrace {
 // A partition that is ready to run, on its way from the opener to its lane.
 struct OpenedPartition {
   PartitionKey key;
-  std::shared_ptr<const JobSpec> spec;
+  std::shared_ptr<const SegmentSpec> segment;
   Epoch epoch;
   std::unique_ptr<StateStore> store;
   WriterCursors input_cursors{""};
@@ -31,14 +32,19 @@ struct OpenedPartition {
   int64_t offset_time_ns = 0;  // broker time of the message at `offset`
   int64_t input_created_ns = 0;
   int64_t result_created_ns = 0;
-  LogTail result_tail;  // behind this owner's epoch mark
+  // Where outputs go, behind this owner's epoch marks: the result stream's tail, or the partitions of the
+  // next segment.
+  LogTail result_tail;
+  DownstreamMarks downstream;
+  // What is made of messages before it was decided by earlier owners: outputs of it are out.
+  Mark low_mark;
   VerdictAttempts attempts;
   LogTail verdict_tail;  // likewise, for jobs that may give verdicts
 };
 
 struct OpenRequest {
   PartitionKey key;
-  std::shared_ptr<const JobSpec> spec;
+  std::shared_ptr<const SegmentSpec> segment;
   std::string claimer;  // unique: the worker's incarnation and an attempt number
   uint64_t state_budget_bytes = 64 << 20;
 };

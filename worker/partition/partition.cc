@@ -32,7 +32,8 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<Ope
   PipelineOptions pipeline_options;
   pipeline_options.lua_memory_bytes = options.lua_memory_bytes;
   pipeline_options.observer = options.observer;
-  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline = Pipeline::Create(*opened->spec, pipeline_options);
+  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
+      Pipeline::Create(opened->segment->job, pipeline_options);
   if (!pipeline.ok()) return pipeline.status();
   return absl::WrapUnique(new Partition(std::move(opened), std::move(*pipeline), ports, bus, clock, options));
 }
@@ -45,12 +46,10 @@ Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pi
       bus_(bus),
       clock_(clock),
       options_(options),
-      low_mark_(opened_->result_tail.cursors.Get(opened_->key.writer()).mark),
-      input_cursors_(opened_->input_cursors),
+      input_(opened_->segment->InputWriters(), opened_->input_cursors),
       offset_(opened_->offset),
       offset_time_ns_(opened_->offset_time_ns),
-      results_(opened_->key, opened_->epoch, opened_->result_tail, options.results, bus, clock,
-               options.instance << kCookieInstanceShift),
+      outputs_(MakeOutputs()),
       dead_letters_(opened_->key, bus, clock, options.instance << kCookieInstanceShift | kDeadLetterCookie),
       committed_offset_(opened_->offset),
       committed_at_ms_(absl::ToUnixMillis(clock.Now())),
@@ -62,6 +61,19 @@ Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pi
   reader.name_hint = "p";
   MILLRACE_FAILPOINT("before_pull");
   reader_ = ports_.OpenReader(reader);
+}
+
+std::unique_ptr<OutputWriter> Partition::MakeOutputs() {
+  const uint64_t cookies = options_.instance << kCookieInstanceShift;
+  if (opened_->segment->is_last()) {
+    auto results = std::make_unique<ResultWriter>(opened_->key, opened_->epoch, opened_->result_tail,
+                                                  options_.results, bus_, clock_, cookies);
+    results_ = results.get();
+    return results;
+  }
+  const SegmentWriterStart start = {opened_->key, opened_->epoch, opened_->offset, opened_->downstream};
+  return std::make_unique<SegmentWriter>(start, options_.next_segment, bus_, clock_,
+                                         cookies | kNextSegmentCookie);
 }
 
 Partition::~Partition() {
@@ -79,20 +91,24 @@ void Partition::HandleReaderError(const absl::Status& status) {
 }
 
 bool Partition::HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence) {
-  return results_.HandleAppended(cookie, status, sequence) || dead_letters_.HandleAppended(cookie, status);
+  if (dead_letters_.HandleAppended(cookie, status)) return true;
+  const bool ours = outputs_->HandleAppended(cookie, status, sequence);
+  if (ours && phase_ == Phase::kRunning && !outputs_->status().ok())
+    Stop(Phase::kStopped, outputs_->status());
+  return ours;
 }
 
 void Partition::HandleReconnected() {
-  results_.HandleReconnected();
+  outputs_->HandleReconnected();
   dead_letters_.HandleReconnected();
 }
 
 void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
   tail_requested_ = false;
-  if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
+  if (phase_ == Phase::kReleased || phase_ == Phase::kStopped || results_ == nullptr) return;
   if (tail.ok()) {
-    results_.HandleTail(*tail);
-    if (results_.condition() == ResultWriter::Condition::kFenced)
+    results_->HandleTail(*tail);
+    if (results_->condition() == ResultWriter::Condition::kFenced)
       Abandon("a later owner has taken the partition over");
   } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
     Stop(Phase::kStopped, tail.status());
@@ -102,7 +118,7 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
 void Partition::SetPaused(bool paused) { paused_ = paused; }
 
 bool Partition::CanStep() const {
-  return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && results_.HasRoom() &&
+  return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && outputs_->HasRoom() &&
          dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&
          !opened_->store->wants_commit();
 }
@@ -132,7 +148,7 @@ void Partition::FlushResults() {
   const absl::Duration now = clock_.Monotonic();
   if (CanStep() && now - results_flushed_at_ < options_.max_pack_delay) return;
   results_flushed_at_ = now;
-  results_.Flush();
+  outputs_->Flush();
 }
 
 bool Partition::WarmUp(size_t max_rows) {
@@ -161,27 +177,29 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
   StepInput input;
   input.offset = Offset(message.sequence);
   input.broker_time_ms = message.time_ns / kNanosPerMilli;
+  input.segment = key().segment;
   input.partition = key().partition;
-  input.partitions = opened_->spec->partitions;
+  input.partitions = opened_->segment->job.partitions;
   input.first_record = next_record_;
   input.attempts = &opened_->attempts;
 
   absl::StatusOr<MessageHeader> header = absl::NotFoundError("");
   if (!message.header.empty()) header = ParseMessageHeader(message.header);
   if (header.ok()) {
-    if (!front_judged_) {
-      const bool had_ended = input_cursors_.Get(kIngestWriter).ended;
-      const WriterCursors::Verdict verdict = input_cursors_.Offer(*header);
-      if (verdict != WriterCursors::Verdict::kTake && !MILLRACE_DEFECT("labels_ignored")) return true;
-      front_judged_ = true;
-      front_ends_input_ = !had_ended && input_cursors_.Get(kIngestWriter).ended;
+    if (!front_.has_value()) {
+      front_ = input_.Offer(*header);
+      if (!front_.has_value() && !MILLRACE_DEFECT("labels_ignored")) return true;
     }
     if (absl::Status status = frame_.ParseInto(message.payload); !status.ok()) {
       return absl::DataLossError(
           StrCat("message ", message.sequence, " of ", key().input_stream(), ": ", status.message()));
     }
     input.frame = &frame_;
-    input.ends_input = front_ends_input_;
+    if (front_.has_value()) {
+      input.taken_until = front_->taken_until;
+      input.ends_input = front_->ends_input;
+      input.watermark_ms = input_.RaiseWatermark(header->writer, frame_.watermark_ms());
+    }
   } else {
     input.stranger = true;
     input.payload = message.payload;
@@ -200,17 +218,17 @@ void Partition::FinishMessage(const Message& message) {
   assert(message.sequence > offset_.value());
   offset_ = Offset(message.sequence);
   offset_time_ns_ = message.time_ns;
-  results_.FinishFrame(offset_);
+  outputs_->FinishFrame(offset_, opened_->store->progress().watermark_ms);
   next_record_ = 0;
   retrying_ = false;
-  front_judged_ = false;
-  front_ends_input_ = false;
+  front_.reset();
   ++granted_messages_;
   granted_bytes_ += message.payload.size();
 }
 
 void Partition::Emit(const RecordView& record) {
-  if (opened_->spec->sink.kind == SinkSpec::Kind::kResults) results_.Emit(record);
+  if (results_ != nullptr && opened_->segment->job.sink.kind == SinkSpec::Kind::kNone) return;
+  outputs_->Emit(record);
 }
 
 void Partition::Reject(const DeadLetter& letter) {
@@ -219,13 +237,13 @@ void Partition::Reject(const DeadLetter& letter) {
 
 void Partition::MaybeFinishInput() {
   if (opened_->store->progress().ended && phase_ == Phase::kRunning) {
-    results_.FinishInput();
-    results_.Flush();
+    outputs_->FinishInput();
+    outputs_->FlushAll();
   }
 }
 
 bool Partition::completed() const {
-  return opened_->store->progress().ended && results_.end_acked() && committed_offset_ == offset_;
+  return opened_->store->progress().ended && outputs_->end_acked() && committed_offset_ == offset_;
 }
 
 CommitRow Partition::MakeCommitRow() const {
@@ -236,11 +254,9 @@ CommitRow Partition::MakeCommitRow() const {
   row.offset = offset_;
   row.input_created_ns = opened_->input_created_ns;
   row.offset_time_ns = offset_time_ns_;
-  row.input_cursors = input_cursors_.Encode();
+  row.input_cursors = input_.cursors().Encode();
   row.result_created_ns = opened_->result_created_ns;
-  const LogTail acked = results_.acked_tail();
-  row.result_sequence = acked.last_sequence;
-  row.result_cursors = acked.cursors.Encode();
+  outputs_->FillCommitRow(&row);
   row.progress = opened_->store->progress();
   return row;
 }
@@ -253,7 +269,7 @@ void Partition::MaybeCommit() {
   const absl::Duration share =
       commit_cost_ * (kCommitTimeShare * static_cast<int64_t>(ports_.PartitionsOnLane()));
   const absl::Duration interval =
-      std::max(opened_->spec->commit_interval, std::min(share, options_.max_commit_interval));
+      std::max(opened_->segment->job.commit_interval, std::min(share, options_.max_commit_interval));
   const bool due = now - last_commit_began_ >= interval || opened_->store->wants_commit() ||
                    phase_ == Phase::kReleasing || opened_->store->progress().ended;
   if (!due) return;
@@ -268,8 +284,7 @@ void Partition::MaybeCommit() {
 // Rule R2: the write follows the acknowledgement of everything that it calls done.
 void Partition::MaybeWriteCommit() {
   if (frozen_ == nullptr || phase_ == Phase::kReleased) return;
-  const bool acked =
-      results_.acked() >= Mark::AfterFrame(commit_offset_) && dead_letters_.AckedUpTo(commit_offset_);
+  const bool acked = outputs_->AckedUpTo(commit_offset_) && dead_letters_.AckedUpTo(commit_offset_);
   if (!acked && !MILLRACE_DEFECT("commit_before_ack")) return;
   MILLRACE_FAILPOINT("between_ack_and_commit");
   ports_.WriteCommit(*opened_->store, std::move(frozen_));
@@ -317,11 +332,11 @@ void Partition::Tick() {
     if (!commit_in_progress_) phase_ = Phase::kReleased;
     return;
   }
-  results_.Tick();
+  outputs_->Tick();
   dead_letters_.Tick();
-  if (results_.WantsTail() && !tail_requested_) {
+  if (results_ != nullptr && results_->WantsTail() && !tail_requested_) {
     tail_requested_ = true;
-    ports_.ReadResultTail(results_.acked_tail());
+    ports_.ReadResultTail(results_->acked_tail());
   }
   MaybeTick();
   MaybeFinishInput();
@@ -340,7 +355,7 @@ void Partition::BeginRelease() {
   phase_ = Phase::kReleasing;
   if (reader_ != 0) ports_.CloseReader(std::exchange(reader_, 0));
   queue_.clear();
-  results_.Flush();
+  outputs_->FlushAll();
   Tick();
 }
 
@@ -414,7 +429,7 @@ absl::Status Partition::ScanStateJson(std::string_view prefix, size_t limit,
 }
 
 void Partition::CheckInvariants() const {
-  results_.CheckInvariants();
+  outputs_->CheckInvariants();
   assert(committed_offset_ <= offset_);
   assert(!commit_in_progress_ || commit_offset_ <= offset_);
   assert(frozen_ == nullptr || commit_in_progress_);

@@ -16,12 +16,13 @@
 #include "common/clock.h"
 #include "common/cluster/documents.h"
 #include "common/frame/frame.h"
-#include "common/frame/writer_cursors.h"
+#include "common/frame/input_judge.h"
 #include "common/pipeline/pipeline.h"
 #include "common/pipeline/state_digest.h"
 #include "worker/partition/dead_letter_writer.h"
 #include "worker/partition/open_partition.h"
 #include "worker/partition/result_writer.h"
+#include "worker/partition/segment_writer.h"
 
 namespace millrace {
 
@@ -46,6 +47,7 @@ class PartitionPorts {
 struct PartitionOptions {
   uint64_t instance = 0;  // unique in the process; cookies carry it: see CookieInstance
   ResultWriterLimits results;
+  SegmentWriterLimits next_segment;
   size_t max_frames_a_turn = 32;  // then the lane's other partitions have their turn
   // Results wait so long to share a message with others, and only while more frames are there to run.
   absl::Duration max_pack_delay = absl::Milliseconds(10);
@@ -66,8 +68,6 @@ class Partition : private StepSink {
   const PartitionKey& key() const { return opened_->key; }
   ReaderId reader() const { return reader_; }
   Epoch epoch() const { return opened_->epoch; }
-  const LogTail& verdict_tail() const { return opened_->verdict_tail; }
-  Mark low_mark() const { return low_mark_; }
 
   // --- what happens
   void HandleMessage(Message message);
@@ -127,6 +127,7 @@ class Partition : private StepSink {
   void Stop(Phase phase, const absl::Status& why);
   bool completed() const;
   CommitRow MakeCommitRow() const;
+  std::unique_ptr<OutputWriter> MakeOutputs();
 
   std::unique_ptr<OpenedPartition> opened_;
   std::unique_ptr<Pipeline> pipeline_;
@@ -134,7 +135,6 @@ class Partition : private StepSink {
   Bus& bus_;
   Clock& clock_;
   const PartitionOptions options_;
-  const Mark low_mark_;
 
   Phase phase_ = Phase::kRunning;
   bool paused_ = false;
@@ -143,20 +143,20 @@ class Partition : private StepSink {
   absl::Status stop_cause_;
   ReaderId reader_ = 0;
 
-  WriterCursors input_cursors_;
+  InputJudge input_;
   Offset offset_;  // last applied
   int64_t offset_time_ns_ = 0;
-  std::deque<Message> queue_;  // received, not applied; bounded by the reader's window
-  uint32_t next_record_ = 0;   // where the front message goes on after a retry
-  bool retrying_ = false;      // the front message is applied in part
-  bool front_judged_ = false;  // R3 has taken the front message already
-  bool front_ends_input_ = false;
+  std::deque<Message> queue_;               // received, not applied; bounded by the reader's window
+  uint32_t next_record_ = 0;                // where the front message goes on after a retry
+  bool retrying_ = false;                   // the front message is applied in part
+  std::optional<InputJudge::Taken> front_;  // R3 has taken the front message already
   absl::Duration retry_at_;
   FrameView frame_;
   absl::Duration tick_sent_at_;
   uint64_t ticks_sent_ = 0;
 
-  ResultWriter results_;
+  ResultWriter* results_ = nullptr;  // outputs_, in the last segment: its tail is read back at times
+  const std::unique_ptr<OutputWriter> outputs_;
   DeadLetterWriter dead_letters_;
   bool tail_requested_ = false;
 

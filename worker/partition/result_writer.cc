@@ -70,7 +70,7 @@ void ResultWriter::Emit(const RecordView& record) {
   if (open_->size() >= limits_.max_message_bytes) CloseOpen();
 }
 
-void ResultWriter::FinishFrame(Offset frame) {
+void ResultWriter::FinishFrame(Offset frame, int64_t /*watermark_ms*/) {
   done_ = std::max(done_, Mark::AfterFrame(frame));
   open_fields_ = nullptr;  // the next frame may use the same address for other names
   if (open_ != nullptr && open_->size() >= limits_.max_message_bytes / 2) CloseOpen();
@@ -251,6 +251,13 @@ Mark ResultWriter::acked() const {
   if (!in_flight_.empty()) return std::max(low_mark_, in_flight_.front().prev);
   if (open_ != nullptr && !open_->empty()) return std::max(low_mark_, queued_);
   return done_;
+}
+
+void ResultWriter::FillCommitRow(CommitRow* row) const {
+  const LogTail tail = acked_tail();
+  row->epoch = epoch_;
+  row->result_sequence = tail.last_sequence;
+  row->result_cursors = tail.cursors.Encode();
 }
 
 void ResultWriter::CheckInvariants() const {

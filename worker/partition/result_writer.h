@@ -15,6 +15,7 @@
 #include "common/frame/frame.h"
 #include "common/frame/writer_cursors.h"
 #include "worker/partition/log_tail.h"
+#include "worker/partition/output_writer.h"
 #include "worker/partition/partition_id.h"
 
 namespace millrace {
@@ -31,7 +32,7 @@ struct ResultWriterLimits {
 // Invariants (checked by CheckInvariants): the marks of in-flight messages chain without a gap; acked() <=
 // sent() <= done(); nothing is sent while the tail is unknown; outputs at or below the low mark are never
 // sent.
-class ResultWriter {
+class ResultWriter final : public OutputWriter {
  public:
   enum class Condition {
     kStreaming,
@@ -44,24 +45,19 @@ class ResultWriter {
   ResultWriter(const PartitionKey& partition, Epoch epoch, const LogTail& tail,
                const ResultWriterLimits& limits, Bus& bus, Clock& clock, uint64_t cookie_base);
 
-  // The next output, labelled. One at or below the low mark (already in the stream) is passed over.
-  void Emit(const RecordView& record);
-  // All outputs of `frame` were given. Sends what is full.
-  void FinishFrame(Offset frame);
-  // Sends what waits, as far as the window allows.
-  void Flush();
-  // The end of the job's input: nothing follows. Sent behind everything else.
-  void FinishInput();
-
-  // Whether another frame's outputs may be made: the window has room and the tail is known.
-  bool HasRoom() const;
-
-  // True when the cookie was this writer's.
-  bool HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence);
-  void HandleReconnected();
+  void Emit(const RecordView& record) override;
+  void FinishFrame(Offset frame, int64_t watermark_ms) override;  // sends what is full
+  void Flush() override;
+  void FlushAll() override { Flush(); }
+  void FinishInput() override;
+  bool HasRoom() const override;  // the window has room and the tail is known
+  bool HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence) override;
+  void HandleReconnected() override;
   void HandleTail(const LogTail& tail);
-  // Looks for overdue acks and retries refused sends.
-  void Tick();
+  void Tick() override;
+  bool AckedUpTo(Offset offset) const override { return acked() >= Mark::AfterFrame(offset); }
+  absl::Status status() const override { return absl::OkStatus(); }
+  void FillCommitRow(CommitRow* row) const override;
 
   Condition condition() const { return condition_; }
   // Whether the tail is to be read back now; repeated failures wait longer and longer.
@@ -70,11 +66,11 @@ class ResultWriter {
   LogTail acked_tail() const;
   // Every output below this mark was acknowledged by the broker.
   Mark acked() const;
-  bool end_acked() const { return end_acked_; }
+  bool end_acked() const override { return end_acked_; }
   bool idle() const { return in_flight_.empty() && (open_ == nullptr || open_->empty()); }
   uint64_t refused() const { return refused_; }
 
-  void CheckInvariants() const;
+  void CheckInvariants() const override;
 
  private:
   struct InFlight {

@@ -300,7 +300,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   hosted.abandon = false;
   OpenRequest request;
   request.key = key;
-  request.spec = wish.spec;
+  request.segment = wish.segment;
   request.claimer = StrCat(membership_->incarnation(), "/", hosted.instance);
   request.state_budget_bytes = memory_plan_.partition_bytes;
   const size_t i = instances_ % openers_.size();
@@ -332,7 +332,7 @@ void WorkerRuntime::RouteQuery(const Bus::Incoming& query) {
   absl::StatusOr<StateQueryTarget> target = ParseStateQueryTarget(query.payload);
   if (!target.ok()) return answer(RefuseStateQuery(target.status()));
   for (const auto& [key, hosted] : hosted_) {
-    if (key.uid != target->uid || key.partition != target->partition ||
+    if (key.uid != target->uid || key.segment != target->segment || key.partition != target->partition ||
         hosted.phase != Hosted::Phase::kRunning)
       continue;
     lanes_[LaneOf(hosted.instance)]->Send(StateQuery{hosted.instance, query.payload, answer});

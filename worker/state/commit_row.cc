@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-constexpr uint8_t kVersion = 2;
+constexpr uint8_t kVersion = 3;
 
 // FNV-1a over 64 bits: the database's own block checksums guard the disk; this one guards our own mistakes.
 uint64_t Checksum(std::string_view bytes) {
@@ -100,6 +100,8 @@ CommitRow DecodeFields(Reader& reader) {
   row.result_created_ns = reader.Signed();
   row.result_sequence = reader.Number();
   row.result_cursors = reader.Bytes();
+  row.epoch = Epoch(reader.Number());
+  row.downstream_marks = reader.Bytes();
   row.progress = DecodeProgress(reader);
   row.state_keys = reader.Number();
   row.state_bytes = reader.Number();
@@ -121,6 +123,8 @@ std::string EncodeCommitRow(const CommitRow& row) {
   writer.Signed(row.result_created_ns);
   writer.Number(row.result_sequence);
   writer.Bytes(row.result_cursors);
+  writer.Number(row.epoch.value());
+  writer.Bytes(row.downstream_marks);
   Encode(row.progress, writer);
   writer.Number(row.state_keys);
   writer.Number(row.state_bytes);

@@ -25,6 +25,10 @@ struct CommitRow {
   uint64_t result_sequence = 0;   // everything up to it was judged when the commit was made
   std::string result_cursors;     // WriterCursors::Encode at result_sequence: outputs before its mark were
                                   // acknowledged (R2)
+  Epoch epoch;                    // of the owner that wrote it
+  // Where another segment follows, instead of results: how far the outputs have come in each of its
+  // partitions (downstream_mark.h).
+  std::string downstream_marks;
   Progress progress;
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;

@@ -123,12 +123,12 @@ constexpr WrongFile kWrongFiles[] = {
      "`partitions: 16`"},
     {"a stage misspelt", "name: a\nkey: k\nstages:\n  - agregate: { n: count() }\n",
      "job.yaml:4:5: `agregate`: did you mean `aggregate`? — a stage has no such key — use one of filter, "
-     "map, flat_map, aggregate, keyed, inspect"},
+     "map, flat_map, aggregate, keyed, key_by, inspect"},
     {"a stage that is a word", "name: a\nkey: k\nstages:\n  - map\n",
      "job.yaml:4:5: `stages` is `map` — it takes a mapping — try `- filter: r.delay > 0`"},
     {"a stage without a kind", "name: a\nkey: k\nstages:\n  - name: x\n",
      "job.yaml:4:5: a stage without a kind — it has to say what it does — use one of filter, map, flat_map, "
-     "aggregate, keyed, inspect"},
+     "aggregate, keyed, key_by, inspect"},
     {"two kinds in one stage", "name: a\nkey: k\nstages:\n  - map: r\n    filter: r.a\n",
      "job.yaml:5:5: `filter` and `map` in one stage — a stage does one thing — begin the second with a `-` "
      "of its own"},
@@ -184,9 +184,6 @@ constexpr WrongFile kWrongFiles[] = {
     {"dedupe", "name: a\nkey: k\nstages:\n  - dedupe: { by: r.id, within: 1h }\n",
      "job.yaml:4:5: `dedupe` cannot be used — this version does not have it — use `keyed`, and emit only "
      "where `state` is empty"},
-    {"key_by", "name: a\nkey: k\nstages:\n  - key_by: b\n    partitions: 4\n",
-     "job.yaml:4:5: `key_by` cannot be used — this version does not have it — set the job's `key`, or submit "
-     "the results of this job to a second one"},
     {"partition", "name: a\nkey: k\nstages:\n  - partition: []\n",
      "job.yaml:4:5: `partition` cannot be used — this version does not have it — use `filter` in a job for "
      "each branch"},

@@ -50,6 +50,41 @@ TEST(JobParser, FillsInEveryDefault) {
   EXPECT_EQ(spec.stages[0].line, 4);
 }
 
+TEST(JobParser, KeyByTakesWhatKeyTakesAndPartitions) {
+  const JobSpec spec = Parsed(R"(
+name: a
+key: k
+partitions: 8
+stages:
+  - key_by: a.b
+  - key_by: [x, y]
+    partitions: 3
+  - key_by: 'lua: r.x .. r.y'
+    name: both
+    timeout: 1s
+)");
+  ASSERT_EQ(spec.stages.size(), 3u);
+  const auto& first = std::get<KeyByStage>(spec.stages[0].what);
+  EXPECT_THAT(first.key.paths, ElementsAre("a.b"));
+  EXPECT_EQ(first.partitions, 0u);
+  const auto& second = std::get<KeyByStage>(spec.stages[1].what);
+  EXPECT_EQ(second.key.kind, KeySpec::Kind::kFields);
+  EXPECT_EQ(second.partitions, 3u);
+  EXPECT_EQ(std::get<KeyByStage>(spec.stages[2].what).key.lua, "r.x .. r.y");
+  EXPECT_EQ(spec.stages[2].code.name, "both");
+}
+
+TEST(JobParser, KeyByOfNoKeyIsToldWhere) {
+  EXPECT_EQ(ErrorOf("name: a\nkey: k\nstages:\n  - key_by: { field: x }\n"),
+            "job.yaml:4:15: `field`: unknown — `key_by` has no such key — use one of lua");
+  EXPECT_EQ(
+      ErrorOf("name: a\nkey: k\nstages:\n  - key_by: x\n    partitions: 0\n"),
+      "job.yaml:5:17: `partitions` is `0` — it takes a whole number from 1 to 4096 — try `partitions: 16`");
+  std::string nine = "name: a\nkey: k\nstages:\n";
+  for (int i = 0; i < 8; ++i) nine += "  - key_by: x\n";
+  EXPECT_THAT(ErrorOf(nine), HasSubstr("a job has at most 8 segments"));
+}
+
 TEST(JobParser, ReadsEveryField) {
   const JobSpec spec = Parsed(R"(
 name: delays

@@ -10,6 +10,7 @@
 
 #include "common/frame/frame.h"
 #include "common/job/job_parser.h"
+#include "common/job/segments.h"
 #include "common/pipeline/memory_state.h"
 #include "common/pipeline/pipeline.h"
 #include "common/strings.h"
@@ -82,6 +83,8 @@ class PipelineRig {
     Restart();
   }
 
+  PipelineRig(const SegmentSpec& segment, PipelineOptions options) : PipelineRig(segment.job, options) {}
+
   static JobSpec Parse(const std::string& stages) {
     const std::string text = "name: j\nsource: { format: jsonl }\nkey: k\n" + stages;
     absl::StatusOr<JobSpec> spec = ParseJob("job.yaml", text);
@@ -108,6 +111,7 @@ class PipelineRig {
     input_.broker_time_ms =
         broker_time_ms >= 0 ? broker_time_ms : static_cast<int64_t>(input_.offset.value()) * 1000;
     input_.frame = &view_;
+    input_.watermark_ms = view_.watermark_ms();
     input_.attempts = attempts;
     return Again(0);
   }
@@ -124,6 +128,7 @@ class PipelineRig {
     input_.broker_time_ms =
         broker_time_ms >= 0 ? broker_time_ms : static_cast<int64_t>(input_.offset.value()) * 1000;
     input_.frame = &view_;
+    input_.watermark_ms = view_.watermark_ms();
     input_.ends_input = true;
     return pipeline_->Step(input_, *state_, sink);
   }

@@ -64,6 +64,8 @@ TEST(JobLifecycle, NamesThePartitionThatFailed) {
   PartitionReport failed = In("failed");
   failed.partition = 7;
   EXPECT_EQ(Next({{}, {&failed}}).final->reason, "partition 7: why");
+  failed.segment = 1;
+  EXPECT_EQ(Next({{}, {&failed}}).final->reason, "partition 1-7: why");
 }
 
 }  // namespace

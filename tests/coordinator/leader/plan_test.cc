@@ -89,6 +89,18 @@ TEST(Plan, AWorkerThatJoinsTakesItsShareAndNoMore) {
   EXPECT_THAT(after.at("a"), ElementsAre("w1", "w2", "w1", "w2", "w3", "w3"));
 }
 
+TEST(Plan, EverySegmentOfAJobIsSpread) {
+  const Owners owners = Plan({"w1", "w2"}, {{"a", 4, {2, 2}}}, {});
+  ASSERT_EQ(owners.at("a").size(), 8u);
+  for (const size_t first : {0, 2, 4, 6}) {
+    EXPECT_NE(owners.at("a")[first], owners.at("a")[first + 1]) << "partitions " << first << " and the next";
+  }
+  EXPECT_EQ(Plan({"w1", "w2"}, {{"a", 4, {2, 2}}}, owners), owners);
+  const Owners grown = Plan({"w1", "w2", "w3", "w4"}, {{"a", 4, {2, 2}}}, owners);
+  EXPECT_EQ(CountMoves(owners, grown), 4u);
+  EXPECT_EQ(Plan({}, {{"a", 4, {2, 2}}}, owners).at("a"), std::vector<std::string>(8));
+}
+
 TEST(Plan, NothingMovesWhenAnEvenPlanStands) {
   const Owners before = {{"a", {"w2", "w1", "w1"}}, {"b", {"w2"}}};
   EXPECT_EQ(Plan({"w1", "w2"}, {{"a", 3}, {"b", 1}}, before), before);

@@ -46,7 +46,8 @@ class ResultReaderTest : public testing::Test {
   }
 
   MessageHeader Header(uint32_t partition, FrameKind kind, uint64_t epoch, Mark prev, Mark upto) {
-    return {kind, kReaderUid, OwnerWriter(kOnlySegment, PartitionId(partition)), Epoch(epoch), prev, upto, 0};
+    return {kind, kReaderUid, OwnerWriter(kFirstSegment, PartitionId(partition)), Epoch(epoch), prev,
+            upto, 0};
   }
 
   void AppendMark(uint32_t partition, FrameKind kind, uint64_t epoch, Mark at) {

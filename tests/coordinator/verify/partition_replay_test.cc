@@ -21,7 +21,8 @@ class PartitionReplayTest : public testing::Test, protected StepSink {
   std::unique_ptr<PartitionReplay> Make(const std::string& stages, VerdictAttempts attempts = {}) {
     const auto spec = ParseJob("job.yaml", "name: j\nkey: k\npartitions: 1\n" + stages);
     EXPECT_TRUE(spec.ok()) << spec.status();
-    auto replay = PartitionReplay::Create(*spec, kReplayUid, PartitionId(0), std::move(attempts));
+    auto replay = PartitionReplay::Create(SegmentOf(*spec, kFirstSegment), kReplayUid, PartitionId(0),
+                                          std::move(attempts));
     EXPECT_TRUE(replay.ok()) << replay.status();
     return *std::move(replay);
   }

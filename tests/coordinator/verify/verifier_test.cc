@@ -47,9 +47,9 @@ class VerifierTest : public testing::Test {
     job_.partitions = 1;
     cluster_.jobs["j"] = job_;
     EXPECT_TRUE(bus_->CreateBucket(kEpochsBucket).ok());
-    MakeStream(InputStream("j", kOnlySegment, kPartition), InputSubject("j", kOnlySegment, kPartition));
+    MakeStream(InputStream("j", kFirstSegment, kPartition), InputSubject("j", kFirstSegment, kPartition));
     MakeStream(ResultStream("j", kPartition), ResultSubject("j", kPartition));
-    MakeStream(VerdictStream("j", kOnlySegment, kPartition), VerdictSubject("j", kOnlySegment, kPartition));
+    MakeStream(VerdictStream("j", kFirstSegment, kPartition), VerdictSubject("j", kFirstSegment, kPartition));
     MakeStream(DeadLetterStream("j"), DeadLetterSubjects("j"));
     ClaimEpoch(1);
   }
@@ -61,7 +61,7 @@ class VerifierTest : public testing::Test {
     EXPECT_TRUE(bus_->CreateStream(config).ok());
   }
   void ClaimEpoch(uint64_t epoch) {
-    const std::string key = EpochKey(kVerifyUid, OwnerWriter(kOnlySegment, kPartition), Epoch(epoch));
+    const std::string key = EpochKey(kVerifyUid, OwnerWriter(kFirstSegment, kPartition), Epoch(epoch));
     EXPECT_TRUE(bus_->CreateKey(kEpochsBucket, key, "owner").ok());
   }
   void Append(const std::string& subject, const MessageHeader* header, std::string_view payload) {
@@ -88,7 +88,7 @@ class VerifierTest : public testing::Test {
     const Mark prev = {fed_, 0};
     fed_ += values.size();
     const MessageHeader header = {kind, kVerifyUid, kIngestWriter, Epoch(1), prev, Mark{fed_, 0}, fed_};
-    Append(InputSubject("j", kOnlySegment, kPartition), &header, frame.Finish());
+    Append(InputSubject("j", kFirstSegment, kPartition), &header, frame.Finish());
   }
   void Feed(const std::vector<int64_t>& values) {
     AppendInput(FrameKind::kEpoch, {});
@@ -98,16 +98,17 @@ class VerifierTest : public testing::Test {
   // What the owner makes of the log; and keeps in `replay_`, as its state.
   GatheringSink Run() {
     GatheringSink sink;
-    replay_ = *PartitionReplay::Create(spec_, kVerifyUid, kPartition, {});
-    for (uint64_t n = 1; n <= bus_->GetStream(InputStream("j", kOnlySegment, kPartition))->last_sequence;
+    replay_ = *PartitionReplay::Create(SegmentOf(spec_, kFirstSegment), kVerifyUid, kPartition, {});
+    for (uint64_t n = 1; n <= bus_->GetStream(InputStream("j", kFirstSegment, kPartition))->last_sequence;
          ++n) {
-      EXPECT_TRUE(replay_->Take(*bus_->GetMessage(InputStream("j", kOnlySegment, kPartition), n), sink).ok());
+      EXPECT_TRUE(
+          replay_->Take(*bus_->GetMessage(InputStream("j", kFirstSegment, kPartition), n), sink).ok());
     }
     return sink;
   }
   void AppendResultMark(FrameKind kind, uint64_t epoch, Mark at) {
     FrameBuilder frame(kind);
-    const MessageHeader header = {kind, kVerifyUid, OwnerWriter(kOnlySegment, kPartition), Epoch(epoch), at,
+    const MessageHeader header = {kind, kVerifyUid, OwnerWriter(kFirstSegment, kPartition), Epoch(epoch), at,
                                   at,   0};
     Append(ResultSubject("j", kPartition), &header, frame.Finish());
   }
@@ -127,7 +128,7 @@ class VerifierTest : public testing::Test {
     const Mark upto = Mark::AfterFrame(replay_->offset());
     const MessageHeader header = {FrameKind::kResults,
                                   kVerifyUid,
-                                  OwnerWriter(kOnlySegment, kPartition),
+                                  OwnerWriter(kFirstSegment, kPartition),
                                   Epoch(epoch),
                                   Mark(),
                                   upto,
@@ -143,7 +144,7 @@ class VerifierTest : public testing::Test {
   }
   void AppendLetter(const std::string& id) {
     const nlohmann::json letter = {{"id", id}, {"uid", kVerifyUid}, {"partition", 0}};
-    Append(DeadLetterSubject("j", kOnlySegment, kPartition), nullptr, letter.dump());
+    Append(DeadLetterSubject("j", kFirstSegment, kPartition), nullptr, letter.dump());
   }
   void Complete() {
     FinalStatus final_status;
@@ -273,7 +274,7 @@ TEST_F(VerifierTest, ALogThatLacksMessagesIsADifferenceAndNoError) {
   Feed({1, 2});
   Own(1);
   Complete();
-  broker_.Lose(InputStream("j", kOnlySegment, kPartition), 2);
+  broker_.Lose(InputStream("j", kFirstSegment, kPartition), 2);
   EXPECT_GT(Verify().differences.count(), 0u);
 }
 

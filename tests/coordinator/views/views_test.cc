@@ -89,6 +89,34 @@ TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
             R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
 }
 
+TEST(ViewsTest, EverySegmentHasItsRowsAndItsOwners) {
+  Cluster cluster = MakeViewCluster();
+  JobRecord& job = cluster.jobs.at("delays");
+  job.later_partitions = {1};
+  cluster.assignment->jobs[0].owners = {"a", "b", "b"};
+  PartitionReport report = cluster.workers["b"].lease.partitions[0];
+  report.segment = 1;
+  report.partition = 0;
+  report.records_in = 30;
+  report.records_out = 20;
+  cluster.workers["b"].lease.partitions.push_back(report);
+  std::vector<PartitionLog> logs = MakeViewLogs();
+  logs.push_back({12, std::nullopt, kViewNowMs - 100});
+  const ViewJson rows = PartitionsView(cluster, job, logs, kViewNowMs);
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[2]["segment"], 1);
+  EXPECT_EQ(rows[2]["partition"], 0);
+  EXPECT_EQ(rows[2]["owner"], "b");
+  EXPECT_EQ(rows[2]["lag_records"], 4) << "messages";
+  const ViewJson status = StatusView(cluster, job, logs, kViewNowMs);
+  EXPECT_EQ(status["records_in"], 150) << "of the first segment";
+  EXPECT_EQ(status["records_out"], 20) << "of the last";
+  ASSERT_EQ(status["segments"].size(), 2u);
+  EXPECT_EQ(status["segments"][1]["partitions"], 1);
+  EXPECT_EQ(status["segments"][1]["lag_records"], 4);
+  EXPECT_EQ(status["lag_records"], 44);
+}
+
 TEST(ViewsTest, WorkersShowEveryFieldAndWhoIsLost) {
   EXPECT_EQ(WorkersView(MakeViewCluster()).dump(),
             R"([{"name":"a","incarnation":"00000000000000a1","pid":11,"host":"h","lanes":2,"partitions":1,)"

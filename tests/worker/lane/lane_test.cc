@@ -44,7 +44,7 @@ class LaneTest : public testing::Test {
   uint64_t Adopt() {
     OpenRequest request;
     request.key = world_.key;
-    request.spec = world_.spec;
+    request.segment = world_.segments.front();
     request.claimer = std::to_string(++adopted_);
     auto opened = OpenPartition(*opener_, world_.clock, *data_dir_, world_.db_resources, request);
     EXPECT_TRUE(opened.ok()) << opened.status();

@@ -33,11 +33,32 @@ JobSpec PartitionWorld::RunningTotal() {
   return spec;
 }
 
-PartitionWorld::PartitionWorld(JobSpec job)
-    : spec(std::make_shared<const JobSpec>(std::move(job))),
-      folder(NewFolder()),
+JobSpec PartitionWorld::TwoSegments() {
+  JobSpec spec = RunningTotal();
+  spec.partitions = 2;
+  StageSpec count, key_by, sum;
+  count.what =
+      AggregateStage{{{"n", AggregateFunction::kCount, ""}, {"g", AggregateFunction::kLast, "g"}}, {}};
+  count.code.name = "count";
+  KeySpec group;
+  group.paths = {"g"};
+  key_by.what = KeyByStage{group, 0};
+  key_by.code.name = "key_by";
+  sum.what =
+      AggregateStage{{{"m", AggregateFunction::kCount, ""}, {"total", AggregateFunction::kSum, "n"}}, {}};
+  sum.code.name = "sum";
+  spec.stages = {count, key_by, sum};
+  return spec;
+}
+
+PartitionWorld::PartitionWorld(const JobSpec& job)
+    : folder(NewFolder()),
       db_resources(DbResources::Create({})),
-      feeder(broker.Connect()) {
+      feeder(broker.Connect()),
+      fed_(job.partitions) {
+  for (SegmentSpec& segment : SegmentsOf(job)) {
+    segments.push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
+  }
   const auto create = [&](const std::string& name, const std::string& subject) {
     StreamConfig config;
     config.name = name;
@@ -45,52 +66,61 @@ PartitionWorld::PartitionWorld(JobSpec job)
     config.description = StreamDescription(key.uid);
     EXPECT_TRUE(feeder->CreateStream(config).ok());
   };
-  create(key.input_stream(), key.input_subject());
-  create(key.result_stream(), key.result_subject());
-  create(key.verdict_stream(), key.verdict_subject());
+  for (const auto& segment : segments) {
+    for (uint32_t p = 0; p < segment->job.partitions; ++p) {
+      const PartitionKey at = KeyOf(segment->id, p);
+      create(at.input_stream(), at.input_subject());
+      create(at.verdict_stream(), at.verdict_subject());
+      if (segment->is_last()) create(at.result_stream(), at.result_subject());
+    }
+  }
   create(DeadLetterStream(key.job), DeadLetterSubjects(key.job));
   EXPECT_TRUE(feeder->CreateBucket(kEpochsBucket).ok());
 }
 
 PartitionWorld::~PartitionWorld() { std::filesystem::remove_all(folder); }
 
-void PartitionWorld::Feed(const std::vector<Record>& records) {
+void PartitionWorld::Append(uint32_t partition, const MessageHeader& header, std::string_view payload) {
+  const std::string text = FormatMessageHeader(header);
+  const std::string subject = KeyOf(kFirstSegment, partition).input_subject();
+  AppendRequest request;
+  request.subject = subject;
+  request.header = text;
+  request.payload = payload;
+  EXPECT_TRUE(feeder->AppendAndWait(request).ok());
+}
+
+void PartitionWorld::Feed(const std::vector<Record>& records, uint32_t partition, int64_t watermark_ms) {
   FrameBuilder frame;
-  const std::string_view fields[] = {"v"};
+  frame.SetWatermark(watermark_ms);
+  const std::string_view fields[] = {"v", "g"};
   const uint32_t shape = frame.InternShape(fields);
   for (const Record& record : records) {
     std::string value;
-    PackWriter(&value).Int(record.value);
+    PackWriter writer(&value);
+    writer.Int(record.value);
+    writer.String(record.group);
     RecordView view;
     view.key = record.key;
     view.value = value;
     view.shape = shape;
     frame.Add(view);
   }
-  const Mark prev = {fed_bytes_, 0};
-  fed_bytes_ += 10 * records.size();
-  fed_records_ += records.size();
-  const std::string header = FormatMessageHeader(
-      {FrameKind::kData, key.uid, kIngestWriter, Epoch(1), prev, {fed_bytes_, 0}, fed_records_});
-  const std::string subject = key.input_subject();
-  AppendRequest request;
-  request.subject = subject;
-  request.header = header;
-  request.payload = frame.Finish();
-  EXPECT_TRUE(feeder->AppendAndWait(request).ok());
+  Fed& fed = fed_[partition];
+  const Mark prev = {fed.bytes, 0};
+  fed.bytes += 10 * records.size();
+  fed.records += records.size();
+  Append(partition, {FrameKind::kData, key.uid, kIngestWriter, Epoch(1), prev, {fed.bytes, 0}, fed.records},
+         frame.Finish());
 }
 
 void PartitionWorld::FeedEnd() {
-  FrameBuilder frame(FrameKind::kEnd);
-  const Mark mark = {fed_bytes_, 0};
-  const std::string header =
-      FormatMessageHeader({FrameKind::kEnd, key.uid, kIngestWriter, Epoch(1), mark, mark, fed_records_});
-  const std::string subject = key.input_subject();
-  AppendRequest request;
-  request.subject = subject;
-  request.header = header;
-  request.payload = frame.Finish();
-  EXPECT_TRUE(feeder->AppendAndWait(request).ok());
+  for (uint32_t p = 0; p < fed_.size(); ++p) {
+    FrameBuilder frame(FrameKind::kEnd);
+    const Mark mark = {fed_[p].bytes, 0};
+    Append(p, {FrameKind::kEnd, key.uid, kIngestWriter, Epoch(1), mark, mark, fed_[p].records},
+           frame.Finish());
+  }
 }
 
 void PartitionWorld::FeedStranger(const std::string& payload) {
@@ -101,11 +131,12 @@ void PartitionWorld::FeedStranger(const std::string& payload) {
   EXPECT_TRUE(feeder->AppendAndWait(request).ok());
 }
 
-WriterCursors PartitionWorld::ReadResults(const std::function<void(const Message&)>& taken) {
+WriterCursors PartitionWorld::ReadResults(uint32_t partition,
+                                          const std::function<void(const Message&)>& taken) {
   const std::unique_ptr<MemoryBus> bus = broker.Connect();
   absl::StatusOr<LogTail> tail =
-      ReadLogTail(*bus, clock, {key.result_stream(), 1, false}, WriterCursors(key.uid),
-                  [&](const Message& message, const MessageHeader& header) {
+      ReadLogTail(*bus, clock, {KeyOf(segments.back()->id, partition).result_stream(), 1, false},
+                  WriterCursors(key.uid), [&](const Message& message, const MessageHeader& header) {
                     if (header.kind == FrameKind::kResults) taken(message);
                     return absl::OkStatus();
                   });
@@ -113,9 +144,9 @@ WriterCursors PartitionWorld::ReadResults(const std::function<void(const Message
   return tail->cursors;
 }
 
-std::vector<Output> PartitionWorld::Results() {
+std::vector<Output> PartitionWorld::Results(uint32_t partition) {
   std::vector<Output> outputs;
-  ReadResults([&](const Message& message) {
+  ReadResults(partition, [&](const Message& message) {
     absl::StatusOr<FrameView> frame = FrameView::Parse(message.payload);
     ASSERT_TRUE(frame.ok()) << frame.status();
     FrameView::Cursor records = frame->records();
@@ -134,19 +165,22 @@ std::vector<Output> PartitionWorld::Results() {
 }
 
 bool PartitionWorld::ResultsEnded() {
-  return ReadResults([](const Message&) {}).Get(key.writer()).ended;
+  return ReadResults(0, [](const Message&) {}).Get(key.writer()).ended;
 }
 
 uint64_t PartitionWorld::ResultMessages() { return feeder->GetStream(key.result_stream())->last_sequence; }
 
 PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data)
-    : world_(world), bus_(world.broker.Connect()), opener_bus_(world.broker.Connect()) {
+    : PartitionOwner(world, data, world.key) {}
+
+PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, const PartitionKey& key)
+    : world_(world), key_(key), bus_(world.broker.Connect()), opener_bus_(world.broker.Connect()) {
   absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Open((world.folder / data).string());
   EXPECT_TRUE(data_dir.ok()) << data_dir.status();
   data_dir_ = *std::move(data_dir);
   OpenRequest request;
-  request.key = world.key;
-  request.spec = world.spec;
+  request.key = key;
+  request.segment = world.segments[key.segment.value()];
   static int claims = 0;
   request.claimer = StrCat("owner-", ++claims);
   absl::StatusOr<std::unique_ptr<OpenedPartition>> opened =
@@ -211,8 +245,8 @@ bool PartitionOwner::AnswerCommit() {
 bool PartitionOwner::ReadTail() {
   if (!tail_wanted_.has_value()) return false;
   const LogTail from = *std::exchange(tail_wanted_, std::nullopt);
-  partition_->HandleTail(ReadLogTail(*opener_bus_, world_.clock,
-                                     {world_.key.result_stream(), from.last_sequence + 1}, from.cursors));
+  partition_->HandleTail(
+      ReadLogTail(*opener_bus_, world_.clock, {key_.result_stream(), from.last_sequence + 1}, from.cursors));
   return true;
 }
 

@@ -29,37 +29,48 @@ struct Output {
 // The broker, the job's streams, and the data folder of one worker. Outlives its owners.
 class PartitionWorld {
  public:
-  explicit PartitionWorld(JobSpec spec = RunningTotal());
+  explicit PartitionWorld(const JobSpec& job = RunningTotal());
   ~PartitionWorld();
 
   static JobSpec RunningTotal();  // count(), sum(v)
+  // Two segments of two partitions: count() by key, then, by the field `g` of the records, count() and sum of
+  // those counts.
+  static JobSpec TwoSegments();
 
-  // Appends one frame of {"v": value} records of the ingest.
+  // Appends one frame of {"v": value, "g": group} records of the ingest to a partition of the first segment.
   struct Record {
     std::string key;
     int64_t value;
+    std::string group = {};
   };
-  void Feed(const std::vector<Record>& records);
-  void FeedEnd();
+  void Feed(const std::vector<Record>& records, uint32_t partition = 0, int64_t watermark_ms = kNoTime);
+  void FeedEnd();  // to all of them
   void FeedStranger(const std::string& payload);
   // What a reader of the results takes under rule R3, in order; nullopt while the end mark is missing when
   // `whole`.
-  std::vector<Output> Results();
+  std::vector<Output> Results(uint32_t partition = 0);
   bool ResultsEnded();
   uint64_t ResultMessages();
 
   ManualClock clock;
   MemoryBroker broker{clock};
   PartitionKey key{"j", "0123456789abcdef", SegmentId(0), PartitionId(0)};
-  std::shared_ptr<const JobSpec> spec;
+  std::vector<std::shared_ptr<const SegmentSpec>> segments;
   std::filesystem::path folder;
   std::shared_ptr<DbResources> db_resources;
   std::unique_ptr<MemoryBus> feeder;
 
  private:
-  WriterCursors ReadResults(const std::function<void(const Message&)>& taken);
-  uint64_t fed_bytes_ = 0;
-  uint64_t fed_records_ = 0;
+  struct Fed {
+    uint64_t bytes = 0;
+    uint64_t records = 0;
+  };
+  PartitionKey KeyOf(SegmentId segment, uint32_t partition) const {
+    return {key.job, key.uid, segment, PartitionId(partition)};
+  }
+  void Append(uint32_t partition, const MessageHeader& header, std::string_view payload);
+  WriterCursors ReadResults(uint32_t partition, const std::function<void(const Message&)>& taken);
+  std::vector<Fed> fed_;  // by partition of the first segment
 };
 
 // One owner's incarnation. Destroying it is a kill: what it has not written is gone.
@@ -67,6 +78,7 @@ class PartitionOwner : private PartitionPorts {
  public:
   // Opens the partition, as a worker would. `data`: a folder under the world's, the same for the same worker.
   PartitionOwner(PartitionWorld& world, const std::string& data);
+  PartitionOwner(PartitionWorld& world, const std::string& data, const PartitionKey& key);
   ~PartitionOwner() override;
 
   const absl::Status& opened() const { return opened_; }
@@ -97,6 +109,7 @@ class PartitionOwner : private PartitionPorts {
   bool MayAct() const override { return may_act; }
 
   PartitionWorld& world_;
+  const PartitionKey key_;
   std::unique_ptr<MemoryBus> bus_, opener_bus_;
   std::unique_ptr<DataDir> data_dir_;
   absl::Status opened_;

@@ -17,6 +17,8 @@ CommitRow Sample() {
   row.result_created_ns = 3;
   row.result_sequence = 4;
   row.result_cursors = "result cursors";
+  row.epoch = Epoch(5);
+  row.downstream_marks = "downstream marks";
   row.progress.log_time_ms = -1;
   row.progress.watermark_ms = kEndOfTime;
   row.progress.ended = true;

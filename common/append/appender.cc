@@ -1,6 +1,7 @@
-#include "coordinator/ingest/appender.h"
+#include "common/append/appender.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "common/strings.h"
@@ -8,14 +9,16 @@
 namespace millrace {
 namespace {
 
-constexpr int kPartitionShift = 40;  // a cookie is partition << 40 | serial
+constexpr int kPartitionShift = 18;
+constexpr uint64_t kSerialMask = (uint64_t{1} << kPartitionShift) - 1;
+constexpr uint64_t kPartitionMask = (uint64_t{1} << (kAppendCookieBits - kPartitionShift)) - 1;
 constexpr absl::Duration kLookInterval = absl::Milliseconds(20);
 
-uint64_t CookieOf(uint32_t partition, uint64_t serial) {
-  return (uint64_t{partition} << kPartitionShift) | serial;
-}
-
 }  // namespace
+
+uint32_t AppendPartition(uint64_t cookie) {
+  return static_cast<uint32_t>(cookie >> kPartitionShift & kPartitionMask);
+}
 
 Appender::Appender(Bus& bus, Clock& clock, std::vector<std::string> subjects, std::string letter_subject,
                    const AppenderOptions& options)
@@ -24,6 +27,7 @@ Appender::Appender(Bus& bus, Clock& clock, std::vector<std::string> subjects, st
       subjects_(std::move(subjects)),
       letter_subject_(std::move(letter_subject)),
       options_(options),
+      cookie_owner_(options.cookie_base >> kAppendCookieBits),
       lanes_(subjects_.size()),
       last_answer_at_(clock.Monotonic()),
       next_look_at_(last_answer_at_) {
@@ -36,6 +40,7 @@ bool Appender::HasRoom(uint32_t partition) const {
 
 void Appender::Push(uint32_t partition, PendingAppend append) {
   AppendQueue& queue = lanes_[partition].queue;
+  assert(queue.size() < kSerialMask / 2);  // cookies of all that is on the way differ
   if (unconfirmed_partitions_ == 0) last_answer_at_ = clock_.Monotonic();  // patience starts with the waiting
   if (queue.empty()) ++unconfirmed_partitions_;
   bytes_ -= queue.bytes();
@@ -55,7 +60,8 @@ void Appender::Send(uint32_t partition) {
     request.header = next->header;
     request.payload = next->payload;
     request.message_id = next->message_id;
-    request.cookie = CookieOf(partition, lane.queue.next_serial());
+    request.cookie = options_.cookie_base | uint64_t{partition} << kPartitionShift |
+                     (lane.queue.next_serial() & kSerialMask);
     if (const absl::Status sent = bus_.Append(request); !sent.ok()) {
       // It did not leave, so what was sent before it stands.
       lane.retry_at = now + lane.backoff;
@@ -77,29 +83,35 @@ void Appender::HoldBack(uint32_t partition, std::string trouble) {
 }
 
 absl::Status Appender::Handle(const BusEvent& event) {
-  if (event.type == BusEvent::Type::kAppended) return HandleOutcome(event);
-  if (event.type == BusEvent::Type::kDisconnected) trouble_ = "the connection to NATS is lost; waiting";
-  if (event.type == BusEvent::Type::kReconnected) {
-    for (uint32_t p = 0; p < lanes_.size(); ++p) {
-      lanes_[p].queue.Rewind();
-      Send(p);
-    }
+  if (event.type == BusEvent::Type::kAppended && Owns(event.cookie)) {
+    return HandleOutcome(event.cookie, event.status, event.sequence);
   }
+  if (event.type == BusEvent::Type::kDisconnected) trouble_ = "the connection to NATS is lost; waiting";
+  if (event.type == BusEvent::Type::kReconnected) HandleReconnected();
   return absl::OkStatus();
 }
 
-absl::Status Appender::HandleOutcome(const BusEvent& event) {
-  const auto partition = static_cast<uint32_t>(event.cookie >> kPartitionShift);
+void Appender::HandleReconnected() {
+  for (uint32_t p = 0; p < lanes_.size(); ++p) {
+    lanes_[p].queue.Rewind();
+    Send(p);
+  }
+}
+
+absl::Status Appender::HandleOutcome(uint64_t cookie, const absl::Status& status, uint64_t sequence) {
+  const uint32_t partition = AppendPartition(cookie);
   if (partition >= lanes_.size()) return absl::OkStatus();
-  const uint64_t serial = event.cookie & ((uint64_t{1} << kPartitionShift) - 1);
   Lane& lane = lanes_[partition];
 
-  if (event.status.ok()) {
+  if (status.ok()) {
     last_answer_at_ = clock_.Monotonic();
     bytes_ -= lane.queue.bytes();
-    const size_t confirmed = lane.queue.Acknowledge(serial, event.sequence);
+    // A number that lies before the front comes out far behind the end: confirmed long ago.
+    const uint64_t front = lane.queue.front_serial();
+    const size_t confirmed = lane.queue.Acknowledge(front + ((cookie - front) & kSerialMask), sequence);
     bytes_ += lane.queue.bytes();
     confirmed_ += confirmed;
+    lane.confirmed += confirmed;
     if (confirmed > 0) {
       lane.backoff = options_.first_backoff;
       trouble_.clear();
@@ -108,18 +120,18 @@ absl::Status Appender::HandleOutcome(const BusEvent& event) {
     Send(partition);
     return absl::OkStatus();
   }
-  if (absl::IsResourceExhausted(event.status)) {
+  if (absl::IsResourceExhausted(status)) {
     last_answer_at_ = clock_.Monotonic();
-    HoldBack(partition, StrCat("partition ", partition, " takes no more (", ToStd(event.status.message()),
+    HoldBack(partition, StrCat("partition ", partition, " takes no more (", ToStd(status.message()),
                                "); waiting for room"));
     return absl::OkStatus();
   }
-  if (absl::IsUnavailable(event.status) || absl::IsDeadlineExceeded(event.status)) {
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
     HoldBack(partition, StrCat("partition ", partition, " does not answer; waiting"));
     return absl::OkStatus();
   }
-  return absl::Status(event.status.code(),
-                      StrCat("append to ", subjects_[partition], ": ", ToStd(event.status.message())));
+  return absl::Status(status.code(),
+                      StrCat("append to ", subjects_[partition], ": ", ToStd(status.message())));
 }
 
 absl::Status Appender::Tick() {

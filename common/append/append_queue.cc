@@ -1,4 +1,4 @@
-#include "coordinator/ingest/append_queue.h"
+#include "common/append/append_queue.h"
 
 #include <algorithm>
 #include <utility>

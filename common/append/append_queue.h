@@ -37,6 +37,7 @@ class AppendQueue {
   const PendingAppend* NextToSend() const;
   // The number that tells NextToSend's append from all others of this queue; comes back in Acknowledge.
   uint64_t next_serial() const { return front_serial_ + next_; }
+  uint64_t front_serial() const { return front_serial_; }
   // NextToSend's append was sent.
   void Sent(absl::Duration now);
 
@@ -50,6 +51,9 @@ class AppendQueue {
   absl::Duration front_sent_at() const { return entries_.front().sent_at; }
   bool HasOutstanding() const { return next_ > 0; }
   bool empty() const { return entries_.empty(); }
+  size_t size() const { return entries_.size(); }
+  // Where in the stream the last confirmed frame is; 0: none yet.
+  uint64_t confirmed_sequence() const { return confirmed_sequence_; }
   size_t bytes() const { return bytes_; }  // of all that is not confirmed
 
  private:
@@ -63,9 +67,9 @@ class AppendQueue {
 
   std::deque<Entry> entries_;
   uint64_t front_serial_ = 1;
-  size_t next_ = 0;                  // index of the next to send
-  size_t letters_in_flight_ = 0;     // dead letters before next_ without an acknowledgement
-  uint64_t confirmed_sequence_ = 0;  // where in the stream the last confirmed frame is
+  size_t next_ = 0;               // index of the next to send
+  size_t letters_in_flight_ = 0;  // dead letters before next_ without an acknowledgement
+  uint64_t confirmed_sequence_ = 0;
   size_t bytes_ = 0;
 };
 

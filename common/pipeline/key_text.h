@@ -1,0 +1,19 @@
+// Keys are bytes: how a value becomes one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace millrace {
+
+// A packed value as a key: text as it is, a number or a truth value as JSON writes it. The view is of
+// `packed` or of `scratch`. INVALID_ARGUMENT for nil and containers.
+absl::StatusOr<std::string_view> KeyTextOf(std::string_view packed, std::string* scratch);
+
+// Likewise for what an expression gave: a list is a key too, as a compact JSON array. The message says what
+// is wrong with the expression.
+absl::StatusOr<std::string_view> ExpressionKeyText(std::string_view packed, std::string* scratch);
+
+}  // namespace millrace
