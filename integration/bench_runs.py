@@ -121,6 +121,15 @@ def single(shrink):
     return running_total(1_000_000 // shrink, 10_000, ("--plain",), ("--pack", PACK_BYTES))
 
 
+def two_segments(shrink):
+    """running totals that cross into a second segment under another key; the ceiling is the same input in one segment"""
+    records = 8_000_000 // shrink
+    one = running_total(records, 10_000)
+    two = running_total(records, 10_000, ("--two-segments",))
+    return {**two, "ceiling_records_per_s": one["records_per_s"], "ceiling_cpu_s_per_m": one["cpu_s_per_m"],
+            "ratio": two["records_per_s"] / one["records_per_s"], "work_ratio": two["cpu_s_per_m"] / one["cpu_s_per_m"]}
+
+
 def submit(shrink):
     """`submit --wait` of flights as JSON lines until the job has completed; the ceiling echoes the frames it made"""
     times = 150 // shrink
@@ -208,6 +217,6 @@ def describe(run):
     return " ".join(run.__doc__.split())
 
 
-RUNS = {"total-10k": total_10k, "total-1m": total_1m, "single": single, "submit": submit, "latency": latency,
+RUNS = {"total-10k": total_10k, "total-1m": total_1m, "single": single, "two-segments": two_segments, "submit": submit, "latency": latency,
         "restart": restart, "memory": memory}
 FULL_ONLY = ("memory",)

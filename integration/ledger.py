@@ -1,7 +1,8 @@
 """The ledger: a workload in which a loss, a double or a swap changes the answer, and the checker that knows nothing of Millrace.
 
 Every record of a key is numbered (seq 1, 2, 3, ...). The job keeps {count, sum, chain} for each key, chain = (chain * 31 + seq) mod
-1000003, or, on the native path, {count, sum, last}.
+1000003, or, on the native path, {count, sum, last}. In a job of two segments the first numbers a key's records once more, and it is
+these numbers that the ledger of the second is kept of, under the record's other key.
 """
 
 import collections
@@ -36,19 +37,54 @@ commit: {{interval: {commit}}}
 """
 
 
+# Put in front of a job's stages: the first segment.
+LUA_FIRST = """\
+stages:
+  - keyed:
+      lua: |
+        state.n = (state.n or 0) + 1
+        emit({{seq = state.n, to = r.to}})
+    name: first
+  - key_by: 'lua: r.to'
+    partitions: 5
+"""
+
+NATIVE_FIRST = """\
+stages:
+  - aggregate: {{seq: count(), to: last(to)}}
+    name: first
+  - key_by: to
+    partitions: 5
+"""
+
+JOBS = {"lua": LUA_JOB, "native": NATIVE_JOB, "lua-2": LUA_JOB.replace("stages:\n", LUA_FIRST),
+        "native-2": NATIVE_JOB.replace("stages:\n", NATIVE_FIRST)}
+
+
+def has_two_segments(kind):
+    return kind.endswith("-2")
+
+
 def job_text(kind, name, partitions=8, commit="50ms"):
-    return {"lua": LUA_JOB, "native": NATIVE_JOB}[kind].format(name=name, partitions=partitions, commit=commit)
+    return JOBS[kind].format(name=name, partitions=partitions, commit=commit)
 
 
-def write_input(path, records, keys, seed=1):
-    """Numbered records over keys in random order. Returns the oracle: records for each key."""
+def other_key(number):
+    """A part of the keys keep their name, and with it perhaps their partition."""
+    return f"key-{number}" if number % 3 == 0 else f"moved-{number}"
+
+
+def write_input(path, records, keys, seed=1, kind="lua"):
+    """Numbered records over keys in random order. Returns the oracle: records for each key of the results."""
     rng = random.Random(seed)
     counts = collections.Counter()
     with open(path, "w") as output:
         for _ in range(records):
-            key = f"key-{rng.randrange(keys)}"
-            counts[key] += 1
-            output.write(f'{{"k":"{key}","seq":{counts[key]}}}\n')
+            number = rng.randrange(keys)
+            key, to = f"key-{number}", other_key(number)
+            counted = to if has_two_segments(kind) else key
+            counts[counted] += 1
+            output.write(f'{{"k":"{key}","seq":{counts[counted]},"to":"{to}"}}\n')
     return counts
 
 
@@ -72,7 +108,7 @@ def check_results(lines, counts, kind):
         total[key] += seq
         chain[key] = (chain[key] * 31 + seq) % CHAIN_MODULUS
         expected = {"count": seq, "sum": total[key]}
-        expected.update({"chain": chain[key], "seq": seq} if kind == "lua" else {"last": seq})
+        expected.update({"chain": chain[key], "seq": seq} if kind.startswith("lua") else {"last": seq})
         if value != expected:
             raise LedgerError(f"key {key}, its output number {seq}: {value}, expected {expected}")
     if seen != counts:

@@ -30,7 +30,7 @@ class LedgerRun:
         self.name = name
         self.job_file = cluster.write(f"{name}.yaml", ledger.job_text(kind, name, partitions, commit))
         self.input_file = cluster.folder / f"{name}.jsonl"
-        self.counts = ledger.write_input(self.input_file, records, keys, SEED)
+        self.counts = ledger.write_input(self.input_file, records, keys, SEED, kind)
         self.lines = self.input_file.read_text().splitlines(keepends=True)
         self.records = records
         self.feed = None

@@ -44,11 +44,52 @@ def check_stream(name, messages):
     return seen
 
 
-def check_job(cluster, job):
-    """Every result stream of the job."""
+def check_crossing(name, messages, writers):
+    """The log of a later segment, behind its end: under R3 each of the writers has said everything, and then that it has ended.
+    Returns what was seen: {"messages", "zombies", "again"}."""
     seen = collections.Counter()
+    state = {writer: {"epoch": 0, "mark": (0, 0), "ended": False} for writer in writers}
+    for sequence, headers, _ in messages:
+        if "Millrace" not in headers:
+            continue  # a stranger's
+        _, kind, _, writer, own_epoch, prev, upto, _ = headers["Millrace"].split(" ")
+        if writer == "tick":
+            continue
+        if writer not in state:
+            raise StreamError(f"{name} {sequence}: {writer} is none of its writers")
+        now, own_epoch, prev, upto = state[writer], int(own_epoch), _mark(prev), _mark(upto)
+        seen["messages"] += 1
+        if own_epoch < now["epoch"]:
+            seen["zombies"] += 1
+            continue
+        now["epoch"] = own_epoch
+        if kind == "e" or prev > now["mark"]:
+            continue  # a mark; or one before it is missing, and comes again
+        if kind == "r" and upto <= now["mark"]:
+            seen["again"] += 1
+            continue
+        if now["ended"] and kind == "r":
+            raise StreamError(f"{name} {sequence}: {writer} goes on behind its end")
+        now["mark"], now["ended"] = max(now["mark"], upto), now["ended"] or kind == "z"
+    silent = [writer for writer, now in state.items() if not now["ended"]]
+    if silent:
+        raise StreamError(f"{name}: {', '.join(silent)} did not end, or what came before is missing")
+    return seen
+
+
+def check_job(cluster, job):
+    """Every result stream of a job that has completed, and every log of its later segments."""
+    seen = collections.Counter()
+    rows = cluster.json("partitions", job)
+    last = max(row["segment"] for row in rows)
     with nats_client.NatsClient(cluster.nats.url) as nats:
-        for row in cluster.json("partitions", job):
-            stream = f"mr-{job}-out-{row['partition']}"
-            seen.update(check_stream(stream, nats.messages(stream)))
+        for row in rows:
+            segment, partition = row["segment"], row["partition"]
+            if segment == last:
+                stream = f"mr-{job}-out-{partition}"
+                seen.update(check_stream(stream, nats.messages(stream)))
+            if segment > 0:
+                stream = f"mr-{job}-{segment}-{partition}"
+                writers = [f"{segment - 1}.{above['partition']}" for above in rows if above["segment"] == segment - 1]
+                seen.update(check_crossing(stream, nats.messages(stream), writers))
     return seen

@@ -57,6 +57,29 @@ class StreamCheckTest(unittest.TestCase):
                 stream_check.check_stream("s", messages)
 
 
+class CrossingCheckTest(unittest.TestCase):
+    def check(self, *messages):
+        return stream_check.check_crossing("s", messages, ["0.0"])
+
+    def test_what_is_sent_again_or_late_is_no_fault(self):
+        seen = self.check(message(1, "e", 1, "0.0", "0.0"), message(2, "r", 1, "0.0", "3.0"), message(3, "r", 1, "0.0", "3.0"),
+                          message(4, "r", 1, "5.0", "6.0"), message(5, "e", 2, "0.0", "0.0"), message(6, "r", 1, "3.0", "4.0"),
+                          message(7, "r", 2, "2.0", "6.0"), message(8, "z", 2, "6.0", "6.0"))
+        self.assertEqual((seen["again"], seen["zombies"]), (1, 1))
+
+    def test_what_is_missing_or_comes_behind_the_end_is(self):
+        for what, messages in [
+                ("no end", [message(1, "r", 1, "0.0", "3.0")]),
+                ("a gap that stays", [message(1, "r", 1, "1.0", "3.0"), message(2, "z", 1, "3.0", "3.0")]),
+                ("behind the end", [message(1, "z", 1, "0.0", "0.0"), message(2, "r", 1, "0.0", "3.0")])]:
+            with self.subTest(what), self.assertRaises(stream_check.StreamError):
+                self.check(*messages)
+
+    def test_nobody_else_writes_there(self):
+        with self.assertRaises(stream_check.StreamError):
+            stream_check.check_crossing("s", [message(1, "r", 1, "0.0", "3.0")], ["0.1"])
+
+
 class ProxyTest(unittest.TestCase):
     """Between a client and a server of this test."""
 

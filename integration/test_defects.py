@@ -4,6 +4,7 @@
     commit_before_ack            killed after a commit, its outputs still in the link       ledger: outputs missing
     offset_outside_state_write   killed between the state's write and the offset's          ledger: counted twice
     labels_ignored               a frame of the input put into its stream a second time     ledger: counted twice
+    the two above                likewise, between two segments                             the same
     replay_from_offset_plus_2    killed, then started again                                 no end, and ledger: outputs missing
     fencing_off                  records flow                                               streams: stands where nobody expected it
     epoch_not_raised             killed, then started again                                 streams: epochs do not rise
@@ -30,11 +31,11 @@ def setUpModule():
 class Scenarios:
     """Each is run with and without the defect, and raises what the checkers raise."""
 
-    def __init__(self, cluster, defect):
+    def __init__(self, cluster, defect, kind="native"):
         self.cluster = cluster
         self.defect = defect
         # So many keys that most are not touched again soon: what is lost of them shows.
-        self.run = scenario.LedgerRun(cluster, "native", keys=scenario.RECORDS // 5)
+        self.run = scenario.LedgerRun(cluster, kind, keys=scenario.RECORDS // 5)
         self.run.begin()
 
     def feed_until_committed(self, part):
@@ -74,7 +75,8 @@ class Scenarios:
         self.cluster.start_worker("w1", defect=self.defect)
         self.feed_until_committed(0.5)
         with nats_client.NatsClient(self.cluster.nats.url) as nats:
-            stream, subject = f"mr-{self.run.name}-0-0", f"mr.{self.run.name}.0.0"
+            segment = 1 if ledger.has_two_segments(self.run.kind) else 0
+            stream, subject = f"mr-{self.run.name}-{segment}-0", f"mr.{self.run.name}.{segment}.0"
             _, headers, payload = next(m for m in nats.messages(stream) if int(m[1]["Millrace"].split()[-1]) > 0)
             nats.publish(subject, payload, {"Millrace": headers["Millrace"]})
         self.finish()
@@ -99,12 +101,12 @@ class Scenarios:
 
 
 class DefectsAreCaught(unittest.TestCase):
-    def check(self, defect, play, caught_by):
+    def check(self, defect, play, caught_by, kind="native"):
         with self.subTest("healthy"), Cluster() as cluster:
-            play(Scenarios(cluster, None))
+            play(Scenarios(cluster, None, kind))
         with self.subTest(defect), Cluster() as cluster:
             with self.assertRaises(caught_by) as caught:
-                play(Scenarios(cluster, defect))
+                play(Scenarios(cluster, defect, kind))
             print(f"{defect}: {caught.exception}")
 
     def test_commit_before_ack(self):
@@ -115,6 +117,12 @@ class DefectsAreCaught(unittest.TestCase):
 
     def test_labels_ignored(self):
         self.check("labels_ignored", Scenarios.frame_sent_twice, ledger.LedgerError)
+
+    def test_commit_before_ack_of_what_crosses(self):
+        self.check("commit_before_ack", Scenarios.killed_after_commit_with_outputs_in_the_link, ledger.LedgerError, "native-2")
+
+    def test_labels_ignored_of_what_crosses(self):
+        self.check("labels_ignored", Scenarios.frame_sent_twice, ledger.LedgerError, "native-2")
 
     def test_replay_from_offset_plus_2(self):
         self.check("replay_from_offset_plus_2", Scenarios.killed_and_started_again, ledger.LedgerError)

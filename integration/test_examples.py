@@ -63,7 +63,18 @@ def sessions():
     return outputs
 
 
-ANSWERS = {"running-totals": running_totals, "worst-delays": worst_delays, "sessions": sessions}
+def feeders():
+    """A flight's number among the departures of its origin reaches its destination, in whatever order the origins come."""
+    departures, outputs = collections.Counter(), {}
+    for flight in flights():
+        departures[flight["origin"]] += 1
+        [now] = outputs.setdefault(flight["destination"], [{"arrivals": 0, "busiest": 0}])
+        now["arrivals"] += 1
+        now["busiest"] = max(now["busiest"], departures[flight["origin"]])
+    return outputs
+
+
+ANSWERS = {"running-totals": running_totals, "worst-delays": worst_delays, "sessions": sessions, "feeders": feeders}
 
 
 class ExamplesTest(unittest.TestCase):

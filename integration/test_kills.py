@@ -63,6 +63,9 @@ class WorkerKilledAtNamedPoints(unittest.TestCase):
     def test_lua_ledger(self):
         self.die_everywhere("lua")
 
+    def test_ledger_of_two_segments(self):
+        self.die_everywhere("native-2")
+
 
 class RandomKills(unittest.TestCase):
     def kill_at_random(self, kind):
@@ -87,6 +90,12 @@ class RandomKills(unittest.TestCase):
     def test_lua_ledger(self):
         self.kill_at_random("lua")
 
+    def test_native_ledger_of_two_segments(self):
+        self.kill_at_random("native-2")
+
+    def test_lua_ledger_of_two_segments(self):
+        self.kill_at_random("lua-2")
+
     def test_all_workers_at_once(self):
         with Cluster(workers=["w1", "w2", "w3"]) as cluster:
             run = scenario.LedgerRun(cluster, "native")
@@ -103,8 +112,14 @@ class RandomKills(unittest.TestCase):
 
 class BrokerKilled(unittest.TestCase):
     def test_three_times_while_records_flow(self):
+        self.kill_three_times("native")
+
+    def test_three_times_while_records_cross_segments(self):
+        self.kill_three_times("native-2")
+
+    def kill_three_times(self, kind):
         with Cluster(workers=["w1", "w2"]) as cluster:
-            run = scenario.LedgerRun(cluster, "native")
+            run = scenario.LedgerRun(cluster, kind)
             run.begin()
             for _ in range(3):
                 run.share(0.1)

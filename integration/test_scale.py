@@ -26,8 +26,14 @@ class ScaleTest(unittest.TestCase):
         return wait_for(even, f"the partitions are spread over {', '.join(names)}")
 
     def test_two_then_four_then_one(self):
+        self.grow_and_shrink("lua", PARTITIONS)
+
+    def test_two_then_four_then_one_with_two_segments(self):
+        self.grow_and_shrink("native-2", PARTITIONS + 5)  # of both
+
+    def grow_and_shrink(self, kind, partitions):
         with Cluster(workers=["w1", "w2"]) as self.cluster:
-            self.run_ = scenario.LedgerRun(self.cluster, "lua", partitions=PARTITIONS)
+            self.run_ = scenario.LedgerRun(self.cluster, kind, partitions=PARTITIONS)
             self.run_.begin()
             self.run_.share(0.2)
             two = self.spread_over(["w1", "w2"])
@@ -37,7 +43,7 @@ class ScaleTest(unittest.TestCase):
             self.run_.share(0.2)
             four = self.spread_over(["w1", "w2", "w3", "w4"])
             moved = [(before, after) for before, after in zip(two, four) if before != after]
-            self.assertEqual(len(moved), PARTITIONS // 2, "only what the new workers need has moved")
+            self.assertEqual(len(moved), partitions // 4 * 2, "only what the new workers need has moved")
             self.assertLessEqual({after for _, after in moved}, {"w3", "w4"}, "nothing has moved between those that stayed")
             self.run_.share(0.2)
 

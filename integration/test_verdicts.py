@@ -15,7 +15,7 @@ source: {{format: jsonl}}
 key: k
 partitions: 2
 stages:
-  - name: count
+{before}  - name: count
     keyed:
       lua: |
         if r.loop then while true do end end
@@ -40,8 +40,8 @@ def input_lines(special):
 
 
 class VerdictTest(unittest.TestCase):
-    def submit(self, cluster, name, special, policy="", timeout="300ms"):
-        job_file = cluster.write(f"{name}.yaml", JOB.format(name=name, policy=policy, timeout=timeout))
+    def submit(self, cluster, name, special, policy="", timeout="300ms", before=""):
+        job_file = cluster.write(f"{name}.yaml", JOB.format(name=name, policy=policy, timeout=timeout, before=before))
         input_file = cluster.write(f"{name}.jsonl", "".join(input_lines(special)))
         cluster.run("submit", job_file, "--input", input_file)
 
@@ -89,6 +89,15 @@ class VerdictTest(unittest.TestCase):
             self.submit(cluster, "twice", "loop", policy="    retry: { attempts: 2, backoff: 10ms }")
             self.assertEqual(self.restart_until_completed(cluster, "twice"), 2)
             self.check_rest(cluster, "twice", attempts=2)
+
+    def test_endless_loop_in_front_of_a_change_of_the_key_and_behind_it(self):
+        loops = "  - filter: r.loop == nil or (function() while true do end end)()\n    timeout: 300ms\n"
+        for name, before in {"behind": "  - key_by: k\n", "in-front": loops + "  - key_by: k\n"}.items():
+            with self.subTest(name), Cluster(workers=["w1"]) as cluster:
+                self.submit(cluster, name, "loop", before=before)
+                self.assertEqual(self.restart_until_completed(cluster, name), 1)
+                letter = self.check_rest(cluster, name, attempts=1)
+                self.assertEqual(letter["segment"], 1 if name == "behind" else 0)
 
     def test_memory_bomb_is_a_dead_letter_and_the_worker_lives(self):
         with Cluster(workers=["w1"]) as cluster:

@@ -63,7 +63,7 @@ class Zombie(unittest.TestCase):
         return in_flight
 
     def test_stopped_beyond_its_lease_with_appends_in_flight(self):
-        for kind in ("native", "lua"):
+        for kind in ("native", "lua", "native-2"):
             with self.subTest(kind=kind), Cluster(lease_ttl="2s", workers=["steady"]) as cluster, \
                     proxy.Proxy(cluster.nats.port) as link:
                 link.count(proxy.TO_CLIENT, REFUSED)

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/append/appender.h"
 #include "common/clock.h"
 #include "common/cluster/documents.h"
 #include "common/frame/frame.h"
@@ -11,7 +12,6 @@
 #include "common/names.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
-#include "coordinator/ingest/appender.h"
 #include "integration/bench/job.h"
 #include "integration/bench/tool.h"
 #include "integration/bench/workload.h"
@@ -30,6 +30,7 @@ struct FillFlags {
   int64_t frame = 128;
   bool plain = false;
   bool open = false;
+  bool two_segments = false;
 };
 
 // Writer "in" of a job, and strangers beside it.
@@ -184,6 +185,7 @@ absl::Status RunFill(const std::vector<std::string>& arguments) {
   tool.flags().Add("frame", &flags.frame, "N", "records in a frame");
   tool.flags().AddSwitch("plain", &flags.plain,
                          "JSON messages of one record, as any NATS client publishes them");
+  tool.flags().AddSwitch("two-segments", &flags.two_segments, "the job changes the key on its way");
   tool.flags().AddSwitch("open", &flags.open, "no end marks: more may come");
   if (absl::Status parsed = tool.Parse(arguments); !parsed.ok()) return parsed;
   if (flags.keys < 1 || flags.keys > static_cast<int64_t>(kMaxKeys) || flags.frame < 1 ||
@@ -193,7 +195,8 @@ absl::Status RunFill(const std::vector<std::string>& arguments) {
   }
   const absl::StatusOr<std::unique_ptr<Bus>> bus = tool.Connect();
   if (!bus.ok()) return bus.status();
-  const absl::StatusOr<JobRecord> job = MakeJob(**bus, flags.job, static_cast<uint32_t>(flags.partitions));
+  const absl::StatusOr<JobRecord> job = MakeJob(**bus, flags.job, static_cast<uint32_t>(flags.partitions),
+                                                flags.two_segments ? Segments::kTwo : Segments::kOne);
   if (!job.ok()) return job.status();
   const absl::Duration began = SystemClock().Monotonic();
   if (absl::Status filled = Fill(**bus, *job, flags); !filled.ok()) return filled;

@@ -9,8 +9,8 @@
 
 namespace millrace::bench {
 
-absl::StatusOr<JobRecord> MakeJob(Bus& bus, const std::string& name, uint32_t partitions) {
-  const absl::StatusOr<JobSpec> spec = ParseJob("bench.yaml", RunningTotalJob(name, partitions));
+absl::StatusOr<JobRecord> MakeJob(Bus& bus, const std::string& name, uint32_t partitions, Segments segments) {
+  const absl::StatusOr<JobSpec> spec = ParseJob("bench.yaml", RunningTotalJob(name, partitions, segments));
   if (!spec.ok()) return spec.status();
   JobRequest request;
   request.spec = &*spec;

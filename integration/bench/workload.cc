@@ -26,8 +26,8 @@ std::string KeyText(uint64_t key_number) { return absl::StrFormat("k%07d", key_n
 
 uint64_t ParseKey(std::string_view key) {
   uint64_t number = kMaxKeys;
-  if (key.size() != kKeyBytes || key[0] != 'k' || !absl::SimpleAtoi(ToAbsl(key.substr(1)), &number))
-    return kMaxKeys;
+  if (key.size() == kKeyBytes && key[0] == 'k') key.remove_prefix(1);
+  if (!absl::SimpleAtoi(ToAbsl(key), &number)) return kMaxKeys;
   return number;
 }
 
@@ -44,9 +44,12 @@ std::string JsonLine(uint64_t key_number) {
   return absl::StrFormat("{\"k\":\"%s\",\"v\":%d}", KeyText(key_number), key_number);
 }
 
-std::string RunningTotalJob(std::string_view name, uint32_t partitions) {
+std::string RunningTotalJob(std::string_view name, uint32_t partitions, Segments segments) {
+  const std::string_view first =
+      segments == Segments::kOne ? "" : "  - aggregate: { n: count(), v: last(v) }\n  - key_by: v\n";
   return StrCat("name: ", name, "\nsource: { format: jsonl }\nkey: k\npartitions: ", partitions,
-                "\nstages:\n  - aggregate: { count: count(), sum: sum(v) }\ncommit: { interval: 1s }\n");
+                "\nstages:\n", first,
+                "  - aggregate: { count: count(), sum: sum(v) }\ncommit: { interval: 1s }\n");
 }
 
 }  // namespace millrace::bench

@@ -19,7 +19,8 @@ inline constexpr uint64_t kMaxKeys = 10'000'000;
 // REQUIRES: 0 < keys <= kMaxKeys.
 uint64_t KeyNumber(uint64_t number, uint64_t keys);
 std::string KeyText(uint64_t key_number);
-// The inverse of KeyText; kMaxKeys for any other text.
+// The inverse of KeyText, and of the number alone, which is the key behind `key_by: v`; kMaxKeys for any
+// other text.
 uint64_t ParseKey(std::string_view key);
 
 // A record's value is a row {v, pad} of kRecordBytes - kKeyBytes bytes; v is the key's number.
@@ -28,7 +29,9 @@ void PackRow(uint64_t key_number, std::string* out);
 // The same record as a plain NATS client sends it.
 std::string JsonLine(uint64_t key_number);
 
-// A running count and sum for each key.
-std::string RunningTotalJob(std::string_view name, uint32_t partitions);
+enum class Segments { kOne, kTwo };
+// A running count and sum for each key. In two segments: a count for each key, then, by the number in the
+// record, the same count and sum.
+std::string RunningTotalJob(std::string_view name, uint32_t partitions, Segments segments);
 
 }  // namespace millrace::bench
