@@ -6,6 +6,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/value/json_text.h"
+
 namespace millrace {
 namespace {
 
@@ -25,9 +27,7 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::info;
 }
 
-std::string JsonQuoted(std::string_view text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string JsonQuoted(std::string_view text) { return JsonText(nlohmann::json(text)); }
 
 }  // namespace
 

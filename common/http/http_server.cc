@@ -12,6 +12,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/log.h"
 
 namespace millrace {
 namespace {
@@ -25,12 +26,22 @@ using boost::system::error_code;
 constexpr std::chrono::seconds kIdleTimeout{10};  // for a request to come, and for an answer to be taken
 constexpr int kMaxRequestsPerConnection = 1000;
 
+// What a request can make a handler throw must not end the process.
+HttpResponse Handled(const HttpHandler& handler, std::string_view target) {
+  try {
+    return handler(ParseHttpTarget(target));
+  } catch (const std::exception& error) {
+    LogError("a request could not be answered", {{"target", target}, {"why", error.what()}});
+    return {500, "text/plain", "this request could not be answered; the log says why\n"};
+  }
+}
+
 http::response<http::string_body> Answer(const HttpHandler& handler,
                                          const http::request<http::empty_body>& request) {
   HttpResponse made;
   if (request.method() == http::verb::get) {
     const auto target = request.target();
-    made = handler(ParseHttpTarget({target.data(), target.size()}));
+    made = Handled(handler, {target.data(), target.size()});
   } else {
     made = {405, "text/plain", "only GET is served\n"};
   }

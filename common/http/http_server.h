@@ -23,10 +23,10 @@ struct HttpResponse {
   std::string body;
 };
 
-// Called on the server's threads, up to kHttpThreads at once.
+// Called on the server's threads, up to kHttpThreads at once. What it throws is logged and answered with 500.
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 
-inline constexpr int kHttpThreads = 2;  // a slow answer does not keep /healthz waiting
+inline constexpr int kHttpThreads = 2;  // one slow answer does not keep /healthz waiting; two do
 inline constexpr int kMaxHttpConnections = 64;
 inline constexpr int kMaxHttpHeaderBytes = 8192;
 

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_join.h"
+#include "common/frame/frame.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
@@ -46,7 +47,9 @@ MapStage ParseMap(const YamlNode& value, YamlReader* reader) {
     map.expression = reader->Text(value, "map", "a Lua expression, or a mapping of them", kExample);
     return map;
   }
-  if (value.entries.empty()) reader->FailValue(value, "map", "at least one field", kExample);
+  if (value.entries.empty() || value.entries.size() > kMaxShapeFields) {
+    reader->FailValue(value, "map", StrCat("1 to ", kMaxShapeFields, " fields"), kExample);
+  }
   for (const YamlEntry& entry : value.entries) {
     map.fields.emplace_back(entry.key.text, Expression(entry.value, entry.key.text, kExample, reader));
   }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "common/strings.h"
+#include "common/value/json_text.h"
 
 namespace millrace {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 constexpr std::string_view kTestExample =
     "- { name: sums, input: [ { origin: ATL } ], expect: [ { key: ATL, value: { flights: 1 } } ] }";
 
-std::string JsonString(const std::string& text) { return nlohmann::json(text).dump(); }
+std::string JsonString(const std::string& text) { return JsonText(nlohmann::json(text)); }
 
 // RFC 8259, section 6.
 bool IsJsonNumber(std::string_view text) {

@@ -210,7 +210,7 @@ absl::Status AggregateStageImpl::EmitChanged(int64_t time_ms, UnitRunner run) {
 
 absl::Status AggregateStageImpl::EmitAll(int64_t time_ms, UnitRunner run) {
   absl::Status stopped;
-  absl::Status scanned = state().Scan(table_, "", [&](std::string_view key, std::string_view value) {
+  absl::Status scanned = state().Scan(table_, {}, [&](std::string_view key, std::string_view value) {
     stopped = run(key, time_ms, [&]() -> absl::Status {
       row_.clear();
       if (absl::Status shown = layout_.AppendRow(value, &row_); !shown.ok()) return shown;

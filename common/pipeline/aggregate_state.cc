@@ -74,7 +74,7 @@ std::string Describe(const PackToken& token) {
     case PackToken::Type::kDouble:
       return std::isnan(token.real) ? "not-a-number" : StrCat("the number ", token.real);
     case PackToken::Type::kString:
-      return StrCat("the string \"", token.text.substr(0, kShownBytes),
+      return StrCat("the string \"", Shorten(token.text, kShownBytes),
                     token.text.size() > kShownBytes ? "…\"" : "\"");
     case PackToken::Type::kBinary:
       return "bytes";

@@ -60,6 +60,7 @@ bool PackNumber(std::string_view text, PackWriter& writer) {
   return true;
 }
 
+constexpr size_t kShownCellBytes = 40;  // of a cell, in a message
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 std::string_view WithoutLineEnd(std::string_view line) {
@@ -110,6 +111,11 @@ absl::Status CsvReader::SetHeader(std::string_view line) {
   if (line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
   names_.clear();
   if (const absl::Status split = Split(line); !split.ok()) return split;
+  if (cells_.size() > kMaxShapeFields) {
+    return absl::InvalidArgumentError(StrCat("CSV header: ", cells_.size(),
+                                             " columns — a record has at most ", kMaxShapeFields,
+                                             " fields — try to leave columns out"));
+  }
   std::vector<std::string> names;
   for (const Cell& cell : cells_) {
     if (cell.text.empty()) {
@@ -149,7 +155,7 @@ absl::Status CsvReader::Pack(Cell& cell, Type type, std::string_view name) {
   if (cell.number) return absl::OkStatus();
   if (type == Type::kNumber) {
     return absl::InvalidArgumentError(
-        StrCat("column `", name, "` is no number: `", cell.text.substr(0, 40), "`"));
+        StrCat("column `", name, "` is no number: `", Shorten(cell.text, kShownCellBytes), "`"));
   }
   writer.String(cell.text);
   return absl::OkStatus();

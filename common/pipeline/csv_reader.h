@@ -22,8 +22,8 @@ class CsvReader {
   // `types`: column -> "string" | "number".
   explicit CsvReader(std::map<std::string, std::string> types) : types_(std::move(types)) {}
 
-  // INVALID_ARGUMENT: malformed, a column without a name or of a name there is already, a type for a column
-  // that the header does not have.
+  // INVALID_ARGUMENT: malformed, more columns than a row has fields, a column without a name or of a name
+  // there is already, a type for a column that the header does not have.
   absl::Status SetHeader(std::string_view line);
   bool has_header() const { return !names_.empty(); }
 

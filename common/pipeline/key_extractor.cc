@@ -90,7 +90,7 @@ class Extractor : public KeyExtractor {
     const std::optional<int64_t> time_ms = time_parser_->Parse(*text);
     if (!time_ms.has_value()) {
       return absl::InvalidArgumentError(StrCat("no time: field `", time_field_, "` holds `",
-                                               text->substr(0, kMostShownBytes),
+                                               Shorten(*text, kMostShownBytes),
                                                "`, which does not fit the job's time format"));
     }
     record->time_ms = *time_ms;

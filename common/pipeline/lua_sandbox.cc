@@ -71,7 +71,7 @@ void PushInput(lua_State* lua, std::string_view name, const LuaUsage& usage, con
 
 // One line, with "title:3:" made "title: " for expressions, which have one line as a rule.
 std::string TidyMessage(std::string_view message, std::string_view title, bool is_expression) {
-  std::string tidy(message.substr(0, kMaxErrorBytes));
+  std::string tidy(Shorten(message, kMaxErrorBytes));
   if (is_expression && tidy.size() > title.size() && tidy.compare(0, title.size(), title) == 0) {
     size_t at = title.size() + 1;
     while (at < tidy.size() && tidy[at] >= '0' && tidy[at] <= '9') ++at;

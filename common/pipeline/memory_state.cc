@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -110,13 +109,15 @@ OrderedSet& MemoryState::Ordered(TableId id) {
 }
 
 absl::Status MemoryState::Scan(
-    TableId id, std::string_view prefix,
+    TableId id, const ScanRange& range,
     const std::function<bool(std::string_view key, std::string_view value)>& visit) {
   std::vector<std::pair<std::string_view, std::string_view>> found;
   for (const auto& [key, value] : table(id)) {
-    if (absl::StartsWith(key, ToAbsl(prefix))) found.emplace_back(key, *value);
+    if (range.Holds(key)) found.emplace_back(key, *value);
   }
-  std::sort(found.begin(), found.end());
+  const size_t visited = std::min(range.most, found.size());
+  std::partial_sort(found.begin(), found.begin() + static_cast<ptrdiff_t>(visited), found.end());
+  found.resize(visited);
   for (const auto& [key, value] : found) {
     if (!visit(key, value)) break;
   }

@@ -23,7 +23,7 @@ class MemoryState final : public State {
   absl::StatusOr<StateSlot*> Find(TableId table, std::string_view key) override;
   void Prefetch(TableId table, absl::Span<const std::string_view> keys) override;
   OrderedSet& Ordered(TableId table) override;
-  absl::Status Scan(TableId table, std::string_view prefix,
+  absl::Status Scan(TableId table, const ScanRange& range,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit) override;
   void BeginRecord() override;
   void EndRecord() override;

@@ -33,7 +33,7 @@ class PipelineImpl final : public Pipeline {
   int64_t NextDueMs(State& state) const override;
   absl::StatusOr<std::string> StateJson(State& state, std::string_view key) override;
   absl::Status ScanStateJson(
-      State& state, std::string_view prefix, size_t limit,
+      State& state, const ScanRange& range,
       const std::function<bool(std::string_view key, std::string json)>& visit) override;
   std::vector<std::pair<std::string, uint64_t>> InspectCounts() const override;
 
@@ -136,16 +136,14 @@ absl::StatusOr<std::string> PipelineImpl::StateJson(State& state, std::string_vi
 }
 
 absl::Status PipelineImpl::ScanStateJson(
-    State& state, std::string_view prefix, size_t limit,
+    State& state, const ScanRange& range,
     const std::function<bool(std::string_view key, std::string json)>& visit) {
   if (absl::Status status = CheckKeepsState(); !status.ok()) return status;
-  if (limit == 0) return absl::OkStatus();
   absl::Status shown;
-  size_t visited = 0;
-  absl::Status scanned = state.Scan(shown_table_, prefix, [&](std::string_view key, std::string_view value) {
+  absl::Status scanned = state.Scan(shown_table_, range, [&](std::string_view key, std::string_view value) {
     std::string json;
     shown = shown_->AppendStateJson(value, &json);
-    return shown.ok() && visit(key, std::move(json)) && ++visited < limit;
+    return shown.ok() && visit(key, std::move(json));
   });
   return shown.ok() ? scanned : shown;
 }

@@ -121,9 +121,9 @@ class Pipeline {
   // keeps any). NOT_FOUND when the job keeps no state, or none for this key.
   virtual absl::StatusOr<std::string> StateJson(State& state, std::string_view key) = 0;
   virtual absl::Status ScanStateJson(
-      State& state, std::string_view prefix, size_t limit,
+      State& state, const ScanRange& range,
       const std::function<bool(std::string_view key, std::string json)>& visit) = 0;
-  // Counts of `inspect` stages, by stage name.
+  // Counts of `inspect` stages, by stage name, since this pipeline was made.
   virtual std::vector<std::pair<std::string, uint64_t>> InspectCounts() const = 0;
 };
 

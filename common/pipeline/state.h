@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -46,6 +48,18 @@ class OrderedSet {
   virtual std::string_view First() const = 0;  // REQUIRES: size() > 0; valid until the next change
 };
 
+// Which keys of a table a scan is for: the first `most` of those that start with `prefix` and lie beyond
+// `after`. A scan with a bound costs a look at every key in memory, one without also their order.
+struct ScanRange {
+  std::string_view prefix = {};
+  std::optional<std::string_view> after = {};
+  size_t most = std::numeric_limits<size_t>::max();
+
+  bool Holds(std::string_view key) const {
+    return key.starts_with(prefix) && (!after.has_value() || key > *after);
+  }
+};
+
 // Numbers of a partition that are a function of its log; part of the state, committed with it.
 struct Progress {
   int64_t log_time_ms = kNoTime;   // the greatest broker time so far
@@ -71,10 +85,10 @@ class State {
   virtual void Prefetch(TableId /*table*/, absl::Span<const std::string_view> /*keys*/) {}
   virtual OrderedSet& Ordered(TableId table) = 0;
 
-  // Calls `visit` for every key of the table that starts with `prefix`, in byte order of the key, until it
-  // returns false. `visit` must not touch this table (it may touch the others).
+  // Calls `visit` for the keys of the range, in byte order of the key, until it returns false. `visit` must
+  // not touch this table (it may touch the others).
   virtual absl::Status Scan(
-      TableId table, std::string_view prefix,
+      TableId table, const ScanRange& range,
       const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
 
   // A record's changes are all or nothing. Between BeginRecord and EndRecord the old values are kept;

@@ -1,6 +1,5 @@
 #include "common/pipeline/state_digest.h"
 
-#include <limits>
 #include <string_view>
 
 #include "absl/strings/str_format.h"
@@ -21,12 +20,12 @@ uint64_t Mix(uint64_t hash, std::string_view bytes) {
 absl::StatusOr<StateDigest> DigestOf(Pipeline& pipeline, State& state) {
   StateDigest result;
   uint64_t hash = kFnvOffset;
-  const absl::Status status = pipeline.ScanStateJson(state, "", std::numeric_limits<size_t>::max(),
-                                                     [&](std::string_view key, const std::string& json) {
-                                                       hash = Mix(Mix(hash, key), json);
-                                                       ++result.keys;
-                                                       return true;
-                                                     });
+  const absl::Status status =
+      pipeline.ScanStateJson(state, {}, [&](std::string_view key, const std::string& json) {
+        hash = Mix(Mix(hash, key), json);
+        ++result.keys;
+        return true;
+      });
   if (absl::IsNotFound(status)) return StateDigest();
   if (!status.ok()) return status;
   result.digest = absl::StrFormat("%016x", hash);

@@ -74,6 +74,12 @@ std::optional<std::string_view> FindField(const ValueView& value, std::string_vi
 
 std::string Base64(std::string_view bytes) { return absl::Base64Escape(ToAbsl(bytes)); }
 
+std::optional<std::string> FromBase64(std::string_view text) {
+  std::string bytes;
+  if (!absl::Base64Unescape(ToAbsl(text), &bytes)) return std::nullopt;
+  return bytes;
+}
+
 size_t FindInvalidUtf8(std::string_view text) {
   size_t at = 0;
   while (at < text.size()) {

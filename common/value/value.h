@@ -39,6 +39,7 @@ bool IsValidUtf8(std::string_view bytes);
 // The first byte that is part of no UTF-8 character; the size when all are.
 size_t FindInvalidUtf8(std::string_view text);
 std::string Base64(std::string_view bytes);
+std::optional<std::string> FromBase64(std::string_view text);  // nullopt: it is none
 
 // Turns JSON text into a value. One a thread; not thread-safe; reuses its buffers (no allocation for each
 // record once warm).

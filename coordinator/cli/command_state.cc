@@ -6,7 +6,7 @@
 #include "common/job/segments.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
-#include "common/value/value.h"
+#include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/state/owner_query.h"
@@ -19,7 +19,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMaxScanLimit = 1'000'000;
-constexpr int64_t kScanPageRows = 1000;  // asked of an owner at a time
 
 struct StateRequest {
   std::string verb, job, key, prefix;
@@ -47,11 +46,7 @@ struct Place {
 
 Row MakeRow(const std::string& key, const Json& value, const Place& place, uint64_t offset) {
   Json line;
-  if (IsValidUtf8(key)) {
-    line["key"] = key;
-  } else {
-    line["key_base64"] = Base64(key);
-  }
+  PutBytes(line, "key", key);
   line["value"] = value;
   line["segment"] = place.segment.value();
   line["partition"] = place.partition.value();
@@ -74,30 +69,17 @@ class OwnerSource : public StateSource {
   OwnerSource(Bus& bus, const JobRecord& job) : bus_(bus), job_(job) {}
 
   absl::StatusOr<Row> Get(const Place& place, const std::string& key) override {
-    const auto answer =
-        AskOwner(bus_, SystemClock(), job_, place.segment, place.partition, {{"verb", "get"}, {"key", key}});
-    if (!answer.ok()) return answer.status();
-    return MakeRow(key, answer->value("value", Json()), place, answer->value("offset", uint64_t{0}));
+    const auto row = GetFromOwner(bus_, SystemClock(), job_, place.segment, place.partition, key);
+    if (!row.ok()) return row.status();
+    return MakeRow(row->key, row->value, place, row->offset);
   }
 
   absl::StatusOr<std::vector<Row>> Scan(const Place& place, const std::string& prefix,
                                         size_t limit) override {
+    const auto found = ScanOwner(bus_, SystemClock(), job_, place.segment, place.partition, prefix, limit);
+    if (!found.ok()) return found.status();
     std::vector<Row> rows;
-    std::string after;
-    while (rows.size() < limit) {
-      Json question = {{"verb", "scan"}, {"prefix", prefix}};
-      question["limit"] = std::min<size_t>(limit - rows.size(), kScanPageRows);
-      if (!after.empty()) question["after"] = after;
-      const auto answer = AskOwner(bus_, SystemClock(), job_, place.segment, place.partition, question);
-      if (!answer.ok()) return answer.status();
-      const Json page = answer->value("rows", Json::array());
-      for (const Json& row : page) {
-        after = row.value("key", "");
-        rows.push_back(
-            MakeRow(after, row.value("value", Json()), place, answer->value("offset", uint64_t{0})));
-      }
-      if (page.empty() || !answer->value("more", false)) break;
-    }
+    for (const OwnerRow& row : *found) rows.push_back(MakeRow(row.key, row.value, place, row.offset));
     return rows;
   }
 
@@ -128,10 +110,11 @@ class ReplaySource : public StateSource {
     PartitionReplay& replay = (*log)->replay();
     std::vector<Row> rows;
     const absl::Status status = replay.pipeline().ScanStateJson(
-        replay.state(), prefix, limit, [&](std::string_view key, const std::string& json) {
+        replay.state(), {.prefix = prefix, .most = limit},
+        [&](std::string_view key, const std::string& json) {
           rows.push_back(
               MakeRow(std::string(key), Json::parse(json, nullptr, false), place, replay.offset().value()));
-          return rows.size() < limit;
+          return true;
         });
     if (!status.ok()) return status;
     return rows;
@@ -157,9 +140,7 @@ class ReplaySource : public StateSource {
 
 // A line each; with -o json one document: the row of `get`, the list of `scan`.
 absl::Status PrintRows(const std::vector<Row>& rows, const StateRequest& request) {
-  const auto text_of = [](const Json& json, int indent) {
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
-  };
+  const auto text_of = [](const Json& json, int indent) { return JsonText(json, indent) + "\n"; };
   std::string text;
   if (request.json && request.verb == "scan") {
     Json list = Json::array();

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/job/job_parser.h"
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/verify/verifier.h"
@@ -36,7 +37,7 @@ int RunVerify(const Arguments& arguments) {
   const auto report = Verify(**bus, job);
   if (!report.ok()) return Fail(report.status());
   const absl::Status written =
-      WriteOut(command.json() ? ToJson(*report, job).dump(2) + "\n" : ToText(*report));
+      WriteOut(command.json() ? JsonText(ToJson(*report, job), 2) + "\n" : ToText(*report));
   if (!written.ok()) return Fail(written);
   if (report->differences.count() == 0) return kExitDone;
   Say(StrCat("`", job, "` does not verify: ", report->differences.count(), " differences"));

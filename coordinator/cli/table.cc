@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/value/json_text.h"
+
 namespace millrace {
 namespace {
 
@@ -23,7 +25,7 @@ Cell CellOf(const nlohmann::ordered_json& row, const std::string& field) {
     const auto& text = found->get_ref<const std::string&>();
     return {text.empty() ? "-" : text, false};
   }
-  return {found->dump(), found->is_number()};
+  return {JsonText(*found), found->is_number()};
 }
 
 void AppendCell(const Cell& cell, size_t width, bool last, std::string* line) {

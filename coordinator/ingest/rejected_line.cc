@@ -1,20 +1,16 @@
 #include "coordinator/ingest/rejected_line.h"
 
-#include <algorithm>
-
 #include "common/strings.h"
-#include "common/value/value.h"
+#include "common/value/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {
 namespace {
 
-// The longest beginning of at most kMaxRejectedValueBytes that does not cut a character of UTF-8 in two.
-std::string_view Shown(std::string_view text) {
-  if (text.size() <= kMaxRejectedValueBytes) return text;
-  size_t cut = kMaxRejectedValueBytes;
-  while (cut > kMaxRejectedValueBytes - 4 && (static_cast<uint8_t>(text[cut]) & 0xC0) == 0x80) --cut;
-  return text.substr(0, cut);
+// A letter may be anybody's: nothing of its form is taken for granted.
+std::string LetterText(const nlohmann::json& letter, const char* name) {
+  const auto member = letter.find(name);
+  return member != letter.end() && member->is_string() ? member->get<std::string>() : "";
 }
 
 }  // namespace
@@ -26,7 +22,7 @@ std::string RejectedLineMessageId(std::string_view uid, uint64_t position) {
 }
 
 std::string EncodeRejectedLine(const RejectedLine& line) {
-  const std::string_view shown = Shown(line.text);
+  const std::string_view shown = Shorten(line.text, kMaxRejectedValueBytes);
   nlohmann::ordered_json letter = {
       {"id", RejectedLineId(line.position)},
       {"uid", line.uid},
@@ -37,25 +33,20 @@ std::string EncodeRejectedLine(const RejectedLine& line) {
       {"record", 0},
       {"key", nullptr},
   };
-  if (IsValidUtf8(shown)) {
-    letter["value"] = shown;
-  } else {
-    letter["value_base64"] = Base64(shown);
-  }
+  PutBytes(letter, "value", shown);
   if (shown.size() < line.text_bytes) letter["value_bytes"] = line.text_bytes;
   letter["time"] = nullptr;
   letter["stage"] = "source";
   letter["error"] = line.error;
   letter["attempts"] = 1;
   letter["number"] = line.number;
-  // An error may quote the line, and so bytes that are no UTF-8.
-  return letter.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return JsonText(letter);
 }
 
 std::optional<RejectedLineMark> DecodeRejectedLine(std::string_view uid, std::string_view json) {
   const nlohmann::json letter = nlohmann::json::parse(json, nullptr, false);
-  if (!letter.is_object() || letter.value("uid", "") != uid) return std::nullopt;
-  if (!letter.value("id", "").starts_with("in.")) return std::nullopt;
+  if (!letter.is_object() || LetterText(letter, "uid") != uid) return std::nullopt;
+  if (!LetterText(letter, "id").starts_with("in.")) return std::nullopt;
   const auto position = letter.find("offset");
   const auto number = letter.find("number");
   if (position == letter.end() || number == letter.end()) return std::nullopt;

@@ -16,6 +16,7 @@
 #include "common/names.h"
 #include "common/pipeline/pipeline.h"
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/ingest/ingest.h"
@@ -162,7 +163,7 @@ class Submission {
                                          {"records", records_},
                                          {"rejected", rejected_},
                                          {"state", final_.has_value() ? final_->state : "running"}};
-    return json.dump() + "\n";
+    return JsonText(json) + "\n";
   }
 
   // What the job's end means to scripts.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "coordinator/local/local_run.h"
 #include "coordinator/results/result_line.h"
 #include "nlohmann/json.hpp"
@@ -46,7 +47,7 @@ std::string ComparableText(SortedJson value) {
     }
   };
   settle(value, settle);
-  return value.dump();
+  return JsonText(value);
 }
 
 class Collector : public StepSink {
@@ -65,7 +66,9 @@ class Collector : public StepSink {
 };
 
 // A key as a record's would be: text, or a number or list as it is written.
-std::string KeyText(const SortedJson& key) { return key.is_string() ? key.get<std::string>() : key.dump(); }
+std::string KeyText(const SortedJson& key) {
+  return key.is_string() ? key.get<std::string>() : JsonText(key);
+}
 
 absl::Status FeedInput(const JobSpec& spec, const TestSpec& test, Collector* collector) {
   auto run = LocalRun::Create(spec);
@@ -177,9 +180,7 @@ absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& t
   for (const std::string& key : expected.order()) {
     const auto& got = collector.results[key];
     if (expected[key] == got) continue;
-    StrAppend(&outcome.report, "  key ",
-              SortedJson(key).dump(-1, ' ', false, SortedJson::error_handler_t::replace), "\n",
-              AlignedDiff(expected[key], got));
+    StrAppend(&outcome.report, "  key ", JsonText(SortedJson(key)), "\n", AlignedDiff(expected[key], got));
   }
   outcome.report += DiffErrors(test.dead_letters, collector.errors);
   outcome.passed = outcome.report.empty();

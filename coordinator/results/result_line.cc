@@ -4,6 +4,7 @@
 
 #include "common/pipeline/event_time.h"
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "common/value/value.h"
 #include "nlohmann/json.hpp"
 
@@ -36,7 +37,7 @@ void AppendCsvCell(std::string_view text, std::string* out) {
 
 void AppendCsvJson(const Json& value, std::string* out) {
   if (value.is_null()) return;
-  AppendCsvCell(value.is_string() ? value.get_ref<const std::string&>() : value.dump(), out);
+  AppendCsvCell(value.is_string() ? value.get_ref<const std::string&>() : JsonText(value), out);
 }
 
 }  // namespace

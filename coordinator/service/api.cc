@@ -1,6 +1,7 @@
 #include "coordinator/service/api.h"
 
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "coordinator/service/front_page.h"
 #include "coordinator/views/views.h"
 
@@ -8,12 +9,10 @@ namespace millrace {
 namespace {
 
 HttpResponse Error(int status, std::string_view message) {
-  return {status, "application/json", ViewJson{{"error", message}}.dump() + "\n"};
+  return {status, "application/json", JsonText(ViewJson{{"error", message}}) + "\n"};
 }
 
-HttpResponse JsonResponse(const ViewJson& json) {
-  return {200, "application/json", json.dump(-1, ' ', false, ViewJson::error_handler_t::replace) + "\n"};
-}
+HttpResponse JsonResponse(const ViewJson& json) { return {200, "application/json", JsonText(json) + "\n"}; }
 
 HttpResponse FromStatus(const absl::Status& status) {
   const bool absent = absl::IsNotFound(status);

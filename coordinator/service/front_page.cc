@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "coordinator/views/views.h"
 
 namespace millrace {
@@ -22,7 +23,7 @@ std::string Escaped(const std::string& text) {
 
 std::string Cell(const ViewJson& value) {
   if (value.is_null()) return "–";
-  return Escaped(value.is_string() ? value.get<std::string>() : value.dump());
+  return Escaped(value.is_string() ? value.get<std::string>() : JsonText(value));
 }
 
 // A column for each field of the first row.

@@ -17,7 +17,7 @@ uint32_t FormOf(const RecordView& record) { return std::min(record.shape, kFirst
 std::string Shown(const RecordView& record) {
   std::string text;
   AppendValueMember("value", record, &text);
-  if (text.size() > kMaxShownBytes) text = text.substr(0, kMaxShownBytes) + "...";
+  if (text.size() > kMaxShownBytes) text = StrCat(Shorten(text, kMaxShownBytes), "...");
   return text;
 }
 

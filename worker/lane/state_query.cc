@@ -4,28 +4,22 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
-#include "common/value/value.h"
+#include "common/value/json_text.h"
 
 namespace millrace {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json Row(std::string_view key, std::string_view value_json) {
   Json row;
-  if (IsValidUtf8(key)) {
-    row["key"] = std::string(key);
-  } else {
-    row["key_base64"] = Base64(key);
-  }
+  PutBytes(row, "key", key);
   row["value"] = Json::parse(value_json, nullptr, /*allow_exceptions=*/false);
   return row;
 }
 
 absl::StatusOr<Json> Get(Partition& partition, const Json& request) {
-  absl::StatusOr<std::string> value = partition.StateJson(request.value("key", ""));
+  absl::StatusOr<std::string> value = partition.StateJson(TakeBytes(request, "key").value_or(""));
   if (!value.ok()) return value.status();
   Json answer;
   answer["value"] = Json::parse(*value, nullptr, false);
@@ -33,24 +27,32 @@ absl::StatusOr<Json> Get(Partition& partition, const Json& request) {
 }
 
 absl::StatusOr<Json> Scan(Partition& partition, const Json& request) {
-  const size_t limit = std::min<size_t>(request.value("limit", kMaxScanRows), kMaxScanRows);
-  const std::string after = request.value("after", "");
+  const size_t limit = std::clamp<size_t>(request.value("limit", kMaxScanRows), 1, kMaxScanRows);
+  const std::string prefix = TakeBytes(request, "prefix").value_or("");
+  std::optional<std::string> after;
+  if (request.contains("cursor")) {
+    after = FromBase64(request["cursor"].get_ref<const std::string&>());
+    if (!after.has_value()) return absl::InvalidArgumentError("no cursor of an answer");
+  }
   Json rows = Json::array();
   size_t bytes = 0;
+  std::string last;
   bool more = false;
   const auto visit = [&](std::string_view key, const std::string& value) {
-    if (!after.empty() && key <= after) return true;
     bytes += key.size() + value.size();
-    more = rows.size() >= limit || bytes > kMaxAnswerBytes;
-    if (!more) rows.push_back(Row(key, value));
-    return !more;
+    // One row is handed out however large it is: without it a scan would not get past it.
+    more = rows.size() == limit || (!rows.empty() && bytes > kMaxAnswerBytes);
+    if (more) return false;
+    rows.push_back(Row(key, value));
+    last.assign(key);
+    return true;
   };
-  const absl::Status status =
-      partition.ScanStateJson(request.value("prefix", ""), std::numeric_limits<size_t>::max(), visit);
+  // The row behind the page tells that there is more.
+  const absl::Status status = partition.ScanStateJson({prefix, after, limit + 1}, visit);
   if (!status.ok()) return status;
   Json answer;
   answer["rows"] = std::move(rows);
-  answer["more"] = more;
+  if (more) answer["next"] = Base64(last);
   return answer;
 }
 
@@ -101,7 +103,7 @@ std::string AnswerStateQuery(Partition& partition, std::string_view request) {
   answer["ok"] = true;
   answer["offset"] = partition.offset().value();
   answer.update(*result);
-  return Text(answer);
+  return JsonText(answer);
 }
 
 std::string RefuseStateQuery(const absl::Status& status) {
@@ -109,7 +111,7 @@ std::string RefuseStateQuery(const absl::Status& status) {
   answer["ok"] = false;
   answer["code"] = absl::AsciiStrToLower(absl::StatusCodeToString(status.code()));
   answer["error"] = std::string(status.message());
-  return Text(answer);
+  return JsonText(answer);
 }
 
 }  // namespace millrace

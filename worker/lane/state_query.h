@@ -1,12 +1,16 @@
 // `state get` and `state scan`, as an owner answers them: JSON in, JSON out.
 //
-//   {"verb":"get","job":…,"uid":…,"segment":0,"partition":3,"key":…}              ->
-//   {"ok":true,"offset":17,"value":{…}}
-//   {"verb":"scan",…,"prefix":"A","limit":100}                        ->
-//   {"ok":true,"offset":17,"rows":[{"key":…,"value":…}],"more":false}
-//   {"verb":"digest",…}                                               ->
-//   {"ok":true,"offset":17,"keys":2,"digest":"9c31…"} anything that fails ->
-//   {"ok":false,"code":"not_found","error":…}
+//   {"verb":"get","job":…,"uid":…,"segment":0,"partition":3,"key":…}
+//       -> {"ok":true,"offset":17,"value":{…}}
+//   {"verb":"scan",…,"prefix":"A","limit":100,"cursor":…}
+//       -> {"ok":true,"offset":17,"rows":[{"key":…,"value":…}],"next":…}
+//   {"verb":"digest",…}
+//       -> {"ok":true,"offset":17,"keys":2,"digest":"9c31…"}
+//   anything that fails
+//       -> {"ok":false,"code":"not_found","error":…}
+//
+// Keys and prefixes that are no UTF-8 are `key_base64` and `prefix_base64`. A scan goes on where the answer's
+// `next` is handed in as `cursor`, which means nothing to anybody else; an answer without it was the last.
 #pragma once
 
 #include <string>

@@ -4,21 +4,13 @@
 
 #include "common/log.h"
 #include "common/strings.h"
-#include "common/value/value.h"
+#include "common/value/json_text.h"
 #include "worker/partition/cookie.h"
 
 namespace millrace {
 namespace {
 
-// Text as text, other bytes as base64 under "<name>_base64"; a JSON value as itself.
-void PutText(nlohmann::ordered_json& json, const std::string& name, std::string_view bytes) {
-  if (IsValidUtf8(bytes)) {
-    json[name] = std::string(bytes);
-  } else {
-    json[name + "_base64"] = Base64(bytes);
-  }
-}
-
+// A JSON value as itself, other bytes as text or base64.
 void PutValue(nlohmann::ordered_json& json, const DeadLetter& letter) {
   std::string_view bytes = letter.value;
   if (letter.shape != kRawShape) {
@@ -32,9 +24,9 @@ void PutValue(nlohmann::ordered_json& json, const DeadLetter& letter) {
   if (bytes.size() > kMaxDeadLetterValueBytes) {
     json["value_bytes"] = bytes.size();
     json["truncated"] = true;
-    bytes = bytes.substr(0, kMaxDeadLetterValueBytes);
+    bytes = Shorten(bytes, kMaxDeadLetterValueBytes);
   }
-  PutText(json, "value", bytes);
+  PutBytes(json, "value", bytes);
 }
 
 }  // namespace
@@ -53,14 +45,14 @@ std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const D
   json["partition"] = partition.partition.value();
   json["offset"] = offset.value();
   json["record"] = letter.record;
-  PutText(json, "key", letter.key);
+  PutBytes(json, "key", letter.key);
   PutValue(json, letter);
   json["time"] =
       letter.time_ms == kNoTime ? nlohmann::ordered_json() : nlohmann::ordered_json(letter.time_ms);
   json["stage"] = letter.stage;
   json["error"] = letter.error;
   json["attempts"] = letter.attempts;
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return JsonText(json);
 }
 
 DeadLetterWriter::DeadLetterWriter(const PartitionKey& partition, Bus& bus, Clock& clock,

@@ -423,9 +423,9 @@ absl::StatusOr<std::string> Partition::StateJson(std::string_view state_key) {
   return pipeline_->StateJson(*opened_->store, state_key);
 }
 
-absl::Status Partition::ScanStateJson(std::string_view prefix, size_t limit,
+absl::Status Partition::ScanStateJson(const ScanRange& range,
                                       const std::function<bool(std::string_view, std::string)>& visit) {
-  return pipeline_->ScanStateJson(*opened_->store, prefix, limit, visit);
+  return pipeline_->ScanStateJson(*opened_->store, range, visit);
 }
 
 void Partition::CheckInvariants() const {

@@ -98,7 +98,7 @@ class Partition : private StepSink {
   PartitionReport Report() const;
   // `state get` and `state scan`, at the last applied offset.
   absl::StatusOr<std::string> StateJson(std::string_view key);
-  absl::Status ScanStateJson(std::string_view prefix, size_t limit,
+  absl::Status ScanStateJson(const ScanRange& range,
                              const std::function<bool(std::string_view, std::string)>& visit);
   absl::StatusOr<StateDigest> Digest() { return DigestOf(*pipeline_, *opened_->store); }
   Offset offset() const { return offset_; }

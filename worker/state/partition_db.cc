@@ -310,9 +310,9 @@ absl::Status PartitionDb::Destroy(const std::string& dir) {
   return absl::OkStatus();
 }
 
-absl::Status PartitionDb::Scan(std::string_view prefix,
+absl::Status PartitionDb::Scan(std::string_view prefix, std::string_view from,
                                const std::function<bool(std::string_view, std::string_view)>& visit) {
-  const std::unique_ptr<Cursor> cursor = Seek(prefix);
+  const std::unique_ptr<Cursor> cursor = Seek(std::max(prefix, from));
   for (; cursor->Valid() && cursor->key().starts_with(prefix); cursor->Next()) {
     if (!visit(cursor->key(), cursor->value())) return absl::OkStatus();
   }

@@ -83,8 +83,8 @@ class PartitionDb {
   };
   // Rows with from <= key, to the end of the database; the caller stops where it wants.
   virtual std::unique_ptr<Cursor> Seek(std::string_view from) = 0;
-  // Calls `visit` for the rows of `prefix` in key order until it returns false.
-  absl::Status Scan(std::string_view prefix,
+  // Calls `visit` for the rows of `prefix` that are not below `from`, in key order, until it returns false.
+  absl::Status Scan(std::string_view prefix, std::string_view from,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit);
 
   // Writes the rows and the commit row, all or nothing. A killed process keeps it; a power cut may take the

@@ -242,30 +242,55 @@ void StateStore::RollbackRecord() {
   }
 }
 
-absl::Status StateStore::Scan(TableId table, std::string_view prefix,
-                              const std::function<bool(std::string_view, std::string_view)>& visit) {
-  if (!failed_.ok()) return failed_;
+// What memory has of the range, in order, and no more of it than a scan comes to: behind `most` keys that
+// exist, nothing is visited.
+std::vector<const StateEntry*> StateStore::EntriesOf(TableId table, const ScanRange& range) {
+  const auto before = [](const StateEntry* a, const StateEntry* b) { return a->key() < b->key(); };
   std::vector<const StateEntry*> entries;
   Table(table).ForEach([&](const StateEntry* entry) {
-    if (entry->key().starts_with(prefix)) entries.push_back(entry);
+    if (range.Holds(entry->key())) entries.push_back(entry);
   });
-  std::sort(entries.begin(), entries.end(),
-            [](const StateEntry* a, const StateEntry* b) { return a->key() < b->key(); });
+  if (range.most < entries.size()) {
+    const auto erased =
+        std::partition(entries.begin(), entries.end(), [](const StateEntry* entry) { return entry->exists; });
+    if (range.most > 0 && static_cast<size_t>(erased - entries.begin()) > range.most) {
+      const auto last = entries.begin() + static_cast<ptrdiff_t>(range.most) - 1;
+      std::nth_element(entries.begin(), last, erased, before);
+      const StateEntry* const horizon = *last;
+      std::erase_if(entries, [&](const StateEntry* entry) { return before(horizon, entry); });
+    }
+  }
+  std::sort(entries.begin(), entries.end(), before);
+  return entries;
+}
+
+absl::Status StateStore::Scan(TableId table, const ScanRange& range,
+                              const std::function<bool(std::string_view, std::string_view)>& visit) {
+  if (!failed_.ok()) return failed_;
+  if (range.most == 0) return absl::OkStatus();
+  const std::vector<const StateEntry*> entries = EntriesOf(table, range);
   auto next = entries.begin();
+  size_t visited = 0;
   bool proceed = true;
+  const auto show = [&](std::string_view key, std::string_view value) {
+    proceed = visit(key, value) && ++visited < range.most;
+  };
   // Memory's keys below `key` (all, when it is null); it hides the database's row of the same key.
   const auto visit_memory_below = [&](const std::string_view* key) {
     for (; proceed && next != entries.end() && (key == nullptr || (*next)->key() < *key); ++next) {
-      if ((*next)->exists) proceed = visit((*next)->key(), (*next)->value());
+      if ((*next)->exists) show((*next)->key(), (*next)->value());
     }
   };
   if (!complete_) {
+    const std::string prefix = RowKey(TableSpace(table), range.prefix);
+    const std::string after = RowKey(TableSpace(table), range.after.value_or(""));
     const absl::Status status =
-        db_->Scan(RowKey(TableSpace(table), prefix), [&](std::string_view row_key, std::string_view value) {
+        db_->Scan(prefix, after, [&](std::string_view row_key, std::string_view value) {
           const std::string_view key = row_key.substr(1);
+          if (!range.Holds(key)) return true;  // `after` itself
           visit_memory_below(&key);
           const bool hidden = next != entries.end() && (*next)->key() == key;
-          if (proceed && !hidden) proceed = visit(key, value);
+          if (proceed && !hidden) show(key, value);
           return proceed;
         });
     if (!status.ok()) return status;

@@ -56,7 +56,7 @@ class StateStore : public State {
   absl::StatusOr<StateSlot*> Find(TableId table, std::string_view key) override;
   void Prefetch(TableId table, absl::Span<const std::string_view> keys) override;
   OrderedSet& Ordered(TableId table) override;
-  absl::Status Scan(TableId table, std::string_view prefix,
+  absl::Status Scan(TableId table, const ScanRange& range,
                     const std::function<bool(std::string_view key, std::string_view value)>& visit) override;
   void BeginRecord() override;
   void EndRecord() override;
@@ -120,6 +120,7 @@ class StateStore : public State {
   StateEntry* AddEntry(TableId table, std::string_view key, uint64_t hash,
                        std::optional<std::string_view> stored);
   absl::Status LoadCold(TableId table, std::string_view key);
+  std::vector<const StateEntry*> EntriesOf(TableId table, const ScanRange& range);
 
   char* Mutable(StateEntry*& entry, size_t size);
   void Erase(StateEntry* entry);

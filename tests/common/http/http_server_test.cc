@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <stdexcept>
+
 #include "absl/strings/numbers.h"
 #include "common/metrics.h"
 #include "gmock/gmock.h"
@@ -66,6 +68,18 @@ TEST(HttpServer, RefusesEverythingButGet) {
   const auto server = Echo();
   EXPECT_THAT(Exchange(server->address(), "DELETE / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
               StartsWith("HTTP/1.1 405"));
+}
+
+TEST(HttpServer, SurvivesAHandlerThatThrows) {
+  const auto server = HttpServer::Start("127.0.0.1:0", [](const HttpRequest& request) -> HttpResponse {
+    if (request.path == "/") return {200, "text/plain", "well"};
+    throw std::runtime_error("no UTF-8");
+  });
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_THAT(Exchange((*server)->address(), "GET /%ff HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+              StartsWith("HTTP/1.1 500"));
+  EXPECT_THAT(Exchange((*server)->address(), "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+              HasSubstr("well"));
 }
 
 TEST(HttpServer, ClosesOnARequestThatIsTooLong) {

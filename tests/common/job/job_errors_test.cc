@@ -137,7 +137,7 @@ constexpr WrongFile kWrongFiles[] = {
     {"an expression that is a mapping", "name: a\nkey: k\nstages:\n  - filter: { a: b }\n",
      "job.yaml:4:13: `filter` is a mapping — it takes a Lua expression over `r` — try `filter: r.delay > 0`"},
     {"a map without fields", "name: a\nkey: k\nstages:\n  - map: {}\n",
-     "job.yaml:4:10: `map` is a mapping — it takes at least one field — try `map: { late: r.delay > 15 }`"},
+     "job.yaml:4:10: `map` is a mapping — it takes 1 to 4096 fields — try `map: { late: r.delay > 15 }`"},
     {"emit beside a filter", "name: a\nkey: k\nstages:\n  - filter: r.a\n    emit: each\n",
      "job.yaml:5:5: `emit`: unknown — `filter` has no such key — use one of filter, name, timeout, on_error, "
      "retry, concurrency, ordered"},

@@ -159,7 +159,7 @@ TEST(Aggregate, StateIsShownAsItsRow) {
   EXPECT_TRUE(absl::IsNotFound(rig.pipeline().StateJson(rig.state(), "zz").status()));
   std::vector<std::string> keys;
   ASSERT_TRUE(rig.pipeline()
-                  .ScanStateJson(rig.state(), "a", 10,
+                  .ScanStateJson(rig.state(), {.prefix = "a", .most = 10},
                                  [&](std::string_view key, std::string) {
                                    keys.emplace_back(key);
                                    return true;

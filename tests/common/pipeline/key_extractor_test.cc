@@ -1,5 +1,6 @@
 #include <string>
 
+#include "common/pipeline/csv_reader.h"
 #include "common/pipeline/pipeline.h"
 #include "common/strings.h"
 #include "common/value/value.h"
@@ -164,6 +165,27 @@ TEST(RawSource, IsItsOwnKey) {
   EXPECT_EQ(decoded->record.value, "any \xff bytes");
   EXPECT_EQ(decoded->record.shape, kRawShape);
   EXPECT_FALSE(KeyExtractor::Create(Spec(Format::kRaw, {"a"})).ok());
+}
+
+TEST(CsvSource, RefusesMoreColumnsThanARowHasFields) {
+  const auto header = [](size_t columns) {
+    std::string line = "c0";
+    for (size_t i = 1; i < columns; ++i) line += ",c" + std::to_string(i);
+    return line;
+  };
+  CsvReader csv(std::map<std::string, std::string>{});
+  EXPECT_TRUE(csv.SetHeader(header(kMaxShapeFields)).ok());
+  const absl::Status status = csv.SetHeader(header(kMaxShapeFields + 1));
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("4097 columns"));
+}
+
+TEST(CsvSource, QuotesACellWithoutCuttingACharacter) {
+  CsvReader csv(std::map<std::string, std::string>{{"n", "number"}});
+  ASSERT_TRUE(csv.SetHeader("n").ok());
+  const absl::Status status = csv.Parse(std::string(39, 'x') + "\u20ac");
+  ASSERT_FALSE(status.ok());
+  EXPECT_TRUE(IsValidUtf8(std::string(status.message()))) << status;
 }
 
 }  // namespace

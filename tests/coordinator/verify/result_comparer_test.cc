@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/value/value.h"
+
 namespace millrace {
 namespace {
 
@@ -104,6 +106,14 @@ TEST(DifferencesTest, KeepsTheFirstAndCountsAll) {
   for (int i = 0; i < 25; ++i) differences.Add("x");
   EXPECT_EQ(differences.kept().size(), Differences::kMaxKept);
   EXPECT_EQ(differences.count(), 25u);
+}
+
+TEST_F(ResultComparerTest, CutsALongValueBetweenTwoCharacters) {
+  std::string value(180, 'x');
+  for (int i = 0; i < 20; ++i) value += "\u20ac";
+  comparer_.Find(MakeResult(1, 0, "a", value));
+  ASSERT_EQ(differences_.kept().size(), 1u);
+  EXPECT_TRUE(IsValidUtf8(differences_.kept().front()));
 }
 
 }  // namespace

@@ -104,7 +104,7 @@ class StateModelTest : public StateFixture, public ::testing::WithParamInterface
     for (TableId table = 0; table < 3; ++table) {
       auto expected = now_.values.lower_bound({table, ""});
       ASSERT_TRUE(store_
-                      ->Scan(table, "",
+                      ->Scan(table, {},
                              [&](std::string_view key, std::string_view value) {
                                EXPECT_EQ(expected->first.second, key);
                                EXPECT_EQ(expected->second, value);

@@ -15,7 +15,7 @@ using Rows = std::vector<std::pair<std::string, std::string>>;
 
 Rows ScanAll(StateStore& store, TableId table, std::string_view prefix = "") {
   Rows rows;
-  EXPECT_EQ(store.Scan(table, prefix,
+  EXPECT_EQ(store.Scan(table, {.prefix = prefix},
                        [&](std::string_view key, std::string_view value) {
                          rows.emplace_back(key, value);
                          return true;
@@ -170,7 +170,7 @@ TEST_F(StateStoreTest, FailedCommitClosesTheStore) {
   const auto frozen = store_->Freeze(RowAt(1));
   store_->OnCommitFailed(absl::ResourceExhaustedError("disk full"));
   EXPECT_EQ(store_->Find(0, "a").status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_FALSE(store_->Scan(0, "", [](auto, auto) { return true; }).ok());
+  EXPECT_FALSE(store_->Scan(0, {}, [](auto, auto) { return true; }).ok());
 }
 
 TEST_F(StateStoreTest, RollbackPutsValuesOrderedSetsAndProgressBack) {
@@ -275,7 +275,7 @@ TEST_F(StateStoreTest, ScanStopsWhenTold) {
   Open();
   for (const char* key : {"a", "b", "c"}) Set(0, key, "x");
   int seen = 0;
-  ASSERT_TRUE(store_->Scan(0, "", [&](auto, auto) { return ++seen < 2; }).ok());
+  ASSERT_TRUE(store_->Scan(0, {}, [&](auto, auto) { return ++seen < 2; }).ok());
   EXPECT_EQ(seen, 2);
 }
 
@@ -302,6 +302,46 @@ TEST_F(StateStoreTest, AsksForACommitWhenTooMuchIsDirty) {
   for (int i = 0; i < 100; ++i) store_->Trim();
   EXPECT_FALSE(store_->wants_commit());
   EXPECT_LE(store_->memory_bytes(), 1u << 20);
+}
+
+Rows ScanRangeOf(StateStore& store, const ScanRange& range) {
+  Rows rows;
+  EXPECT_TRUE(store
+                  .Scan(0, range,
+                        [&](std::string_view key, std::string_view value) {
+                          rows.emplace_back(key, value);
+                          return true;
+                        })
+                  .ok());
+  return rows;
+}
+
+// Part of the table is in memory, part on disk, and some of it erased since.
+TEST_F(StateStoreTest, PagesOfAScanAreTheScan) {
+  Open();
+  for (int i = 0; i < 60; ++i) Set(0, absl::StrFormat("k%02d", i), "old");
+  Set(0, "", "the empty key");
+  Set(0, "z\xff", "no text");
+  Commit(1);
+  Open();
+  for (int i = 0; i < 60; i += 3) Set(0, absl::StrFormat("k%02d", i), "new");
+  for (int i = 0; i < 60; i += 5) Erase(0, absl::StrFormat("k%02d", i));
+  for (const char* prefix : {"", "k", "k1", "z", "none"}) {
+    const Rows all = ScanRangeOf(*store_, {.prefix = prefix});
+    for (const size_t page_rows : {1, 2, 7, 1000}) {
+      Rows paged;
+      std::optional<std::string> after;
+      while (true) {
+        const Rows page = ScanRangeOf(*store_, {prefix, after, page_rows});
+        ASSERT_LE(page.size(), page_rows);
+        if (page.empty()) break;
+        paged.insert(paged.end(), page.begin(), page.end());
+        after = page.back().first;
+      }
+      EXPECT_EQ(paged, all) << "prefix " << prefix << ", pages of " << page_rows;
+    }
+  }
+  EXPECT_EQ(ScanRangeOf(*store_, {}).size(), 50u);
 }
 
 }  // namespace
