@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/cluster/in_force.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -32,18 +33,13 @@ std::vector<KeyedEntry> AssignmentsIn(const Entries& entries) {
 }  // namespace
 
 void AssignmentLog::Observe(const Entries& assignments) {
-  const std::vector<KeyedEntry> found = AssignmentsIn(assignments);
-  if (found.empty() || found.back().first <= NumberedKey{in_force_.term, in_force_.number}) return;
-  const auto& [key, entry] = found.back();
-  absl::StatusOr<Assignment> assignment = DecodeAssignment(entry->value);
-  if (!assignment.ok()) {
-    LogError("an assignment cannot be read; the partitions are dealt out anew",
-             {{"key", entry->key}, {"error", ToStd(assignment.status().message())}});
-    assignment = Assignment{};
+  auto newest = AssignmentInForce(assignments);
+  const auto rank = [](const Assignment& a) { return std::pair(a.term, a.number); };
+  if (!newest.has_value() || rank(newest->document) <= rank(in_force_)) return;
+  if (!newest->trouble.ok()) {
+    LogError("an assignment cannot be read; the partitions are dealt out anew", {{"error", newest->trouble}});
   }
-  in_force_ = *std::move(assignment);
-  in_force_.term = key.first;
-  in_force_.number = key.second;
+  in_force_ = std::move(newest->document);
 }
 
 absl::Status AssignmentLog::Write(uint64_t term, std::vector<JobAssignment> jobs) {

@@ -1,7 +1,7 @@
 #include "coordinator/leader/leadership.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/cluster/in_force.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -46,29 +46,18 @@ void Leadership::Step(const Entries& workers, const Entries& assignments) {
 }
 
 void Leadership::LookAtTerms(const Entries& assignments) {
-  const KeyValue* newest = nullptr;
-  uint64_t number = newest_.term;
-  for (auto it = assignments.lower_bound(kTermPrefix);
-       it != assignments.end() && absl::StartsWith(it->first, kTermPrefix); ++it) {
-    const auto key = ParseNumberedKey(it->first, kTermPrefix, 1);
-    if (key.has_value() && key->first > number && !it->second.deleted) {
-      number = key->first;
-      newest = &it->second;
-    }
-  }
-  if (newest == nullptr) return;
-  absl::StatusOr<Term> term = DecodeTerm(newest->value);
-  if (!term.ok()) {
+  auto newest = NewestTerm(assignments);
+  if (!newest.has_value() || newest->document.term <= newest_.term) return;
+  Term& term = newest->document;
+  if (!newest->trouble.ok()) {
     // It is a term all the same: the number is taken. With an unknown leader it ends after a lease.
-    LogError("a term cannot be read", {{"key", newest->key}, {"error", ToStd(term.status().message())}});
-    term = Term{};
-    term->lease_ttl_ms = absl::ToInt64Milliseconds(options_.lease_ttl);
+    LogError("a term cannot be read", {{"error", newest->trouble}});
+    term.lease_ttl_ms = absl::ToInt64Milliseconds(options_.lease_ttl);
   }
   if (newest_.leader == options_.self.id) {
-    LogWarning("another coordinator leads; this one follows", {{"term", number}, {"leader", term->leader}});
+    LogWarning("another coordinator leads; this one follows", {{"term", term.term}, {"leader", term.leader}});
   }
-  newest_ = *std::move(term);
-  newest_.term = number;
+  newest_ = std::move(term);
   beat_at_once_ = newest_.leader == options_.self.id;  // made after all, though the answer was lost
   leader_revision_ = 0;
   leader_resigned_ = false;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "common/cluster/in_force.h"
 #include "common/cluster/key_view.h"
 #include "common/names.h"
 #include "common/strings.h"
@@ -35,17 +36,7 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
   if (entry.deleted) return;
   const std::vector<std::string> parts = absl::StrSplit(entry.key, absl::MaxSplits('.', 2));
   if (parts.size() < 2) return;
-  if (parts[0] == "term") {
-    auto term = DecodeTerm(entry.value);
-    if (term.ok() && (!cluster->term || term->term > cluster->term->term)) cluster->term = *std::move(term);
-  } else if (parts[0] == "assign") {
-    auto next = DecodeAssignment(entry.value);
-    if (!next.ok()) return;
-    const auto rank = [](const Assignment& a) { return std::pair(a.term, a.number); };
-    if (!cluster->assignment || rank(*next) > rank(*cluster->assignment)) {
-      cluster->assignment = *std::move(next);
-    }
-  } else if (parts[0] == "final") {
+  if (parts[0] == "final") {
     if (auto final_status = DecodeFinalStatus(entry.value); final_status.ok()) {
       cluster->finals[parts[1]] = *std::move(final_status);
     }
@@ -85,7 +76,9 @@ const JobAssignment* Cluster::FindAssigned(const std::string& uid) const {
   return found == assignment->jobs.end() ? nullptr : &*found;
 }
 
-int64_t Cluster::lease_ttl_ms() const { return term ? term->lease_ttl_ms : kDefaultLeaseTtlMs; }
+int64_t Cluster::lease_ttl_ms() const {
+  return term && term->lease_ttl_ms > 0 ? term->lease_ttl_ms : kDefaultLeaseTtlMs;
+}
 
 int64_t Cluster::LeaseMsLeft(const WorkerSeen& worker) const {
   const int64_t age_ms = (newest_lease_ns - worker.renewed_ns) / kNsPerMs;
@@ -108,6 +101,8 @@ Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
   }
   for (const auto& [key, entry] : workers) DecodeLease(entry, &cluster);
   for (const auto& [key, entry] : assignments) DecodeAssignmentKey(entry, &cluster);
+  if (auto term = NewestTerm(assignments)) cluster.term = std::move(term->document);
+  if (auto in_force = AssignmentInForce(assignments)) cluster.assignment = std::move(in_force->document);
   return cluster;
 }
 

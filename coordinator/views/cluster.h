@@ -44,7 +44,8 @@ struct Cluster {
   bool IsLost(const WorkerSeen& worker) const;
 };
 
-// Pure. Documents that do not decode are passed over: a newer version may have written them.
+// Pure. Documents that do not decode are passed over: a newer version may have written them. The newest term
+// and the assignment in force are what they are all the same (see common/cluster/in_force.h).
 Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
                       const BucketEntries& assignments);
 
