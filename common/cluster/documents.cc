@@ -1,8 +1,10 @@
 #include "common/cluster/documents.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {
@@ -117,7 +119,7 @@ std::string EncodeDocument(const D& document) {
   Writer writer;
   Fields(writer, document);
   // A host name may be no UTF-8: better a replaced letter than no lease.
-  return writer.Take().dump(-1, ' ', false, json::error_handler_t::replace);
+  return JsonText(writer.Take());
 }
 
 template <typename D>
@@ -146,12 +148,15 @@ void Fields(C& c, D& d) {
     c("name", d.name), c("uid", d.uid), c("spec_text", d.spec_text), c("inputs", d.inputs);
     c("partitions", d.partitions), c("created_ms", d.created_ms);
     c("later_partitions", d.later_partitions);
+  } else if constexpr (Is<D, StageCount>) {
+    c("stage", d.stage), c("records", d.records);
   } else if constexpr (Is<D, PartitionReport>) {
     c("job", d.job), c("uid", d.uid), c("segment", d.segment), c("partition", d.partition);
     c("epoch", d.epoch), c("offset", d.offset);
     c("committed_offset", d.committed_offset), c("committed_at_ms", d.committed_at_ms);
     c("records_in", d.records_in), c("records_out", d.records_out);
     c("dead_letters", d.dead_letters), c("retries", d.retries);
+    c("skipped", d.skipped), c("inspected", d.inspected);
     c("state_keys", d.state_keys), c("state_bytes", d.state_bytes);
     c("last_record_ms", d.last_record_ms), c("state", d.state), c("reason", d.reason);
   } else if constexpr (Is<D, WorkerLease>) {
@@ -173,7 +178,7 @@ void Fields(C& c, D& d) {
   } else if constexpr (Is<D, FinalStatus>) {
     c("state", d.state), c("reason", d.reason), c("ended_ms", d.ended_ms);
     c("records_in", d.records_in), c("records_out", d.records_out), c("dead_letters", d.dead_letters);
-    c("term", d.term);
+    c("term", d.term), c("skipped", d.skipped), c("inspected", d.inspected);
   } else {
     static_assert(Is<D, InputFed>);
     c("records", d.records), c("rejected", d.rejected), c("epoch", d.epoch);
@@ -190,6 +195,18 @@ size_t JobRecord::IndexOf(SegmentId segment, PartitionId partition) const {
   size_t index = partition.value();
   for (uint32_t s = 0; s < segment.value(); ++s) index += partitions_of(SegmentId(s));
   return index;
+}
+
+void AddCounts(const std::vector<StageCount>& from, std::vector<StageCount>* to) {
+  for (const StageCount& count : from) {
+    const auto known = std::find_if(to->begin(), to->end(),
+                                    [&](const StageCount& other) { return other.stage == count.stage; });
+    if (known == to->end()) {
+      to->push_back(count);
+    } else {
+      known->records += count.records;
+    }
+  }
 }
 
 std::string Encode(const JobRecord& document) { return EncodeDocument(document); }

@@ -53,6 +53,11 @@ struct JobRecord {
   size_t IndexOf(SegmentId segment, PartitionId partition) const;
 };
 
+struct StageCount {  // of an `inspect` stage
+  std::string stage;
+  uint64_t records = 0;
+};
+
 struct PartitionReport {  // what an owner says of a partition, in its lease
   std::string job;
   std::string uid;
@@ -66,6 +71,8 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;
   uint64_t retries = 0;
+  uint64_t skipped = 0;                    // on_error: skip
+  std::vector<StageCount> inspected = {};  // by this owner, since it opened the partition
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;
   uint64_t last_record_ms = 0;  // broker time of the last applied message
@@ -128,6 +135,8 @@ struct FinalStatus {
   int64_t ended_ms = 0;
   uint64_t records_in = 0, records_out = 0, dead_letters = 0;
   uint64_t term = 0;
+  uint64_t skipped = 0;
+  std::vector<StageCount> inspected = {};
 };
 
 struct InputFed {
@@ -135,6 +144,9 @@ struct InputFed {
   uint64_t rejected = 0;  // lines that were no record; they are dead letters
   uint64_t epoch = 0;
 };
+
+// Adds each stage's count to that of its name.
+void AddCounts(const std::vector<StageCount>& from, std::vector<StageCount>* to);
 
 std::string Encode(const JobRecord&);
 std::string Encode(const WorkerLease&);

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/strings.h"
 #include "common/units.h"
+#include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/table.h"
@@ -17,7 +18,7 @@ constexpr absl::Duration kWatchStep = absl::Milliseconds(100);  // between looks
 
 absl::Status Print(const ViewJson& rows, const std::vector<TableColumn>& columns,
                    const CommandLine& command) {
-  if (command.json()) return WriteOut(rows.dump(2) + "\n");
+  if (command.json()) return WriteOut(JsonText(rows, 2) + "\n");
   return WriteOut(FormatTable(columns, rows, UseColor() ? TableStyle::kColor : TableStyle::kPlain));
 }
 
@@ -26,8 +27,8 @@ int64_t NowMs() { return absl::ToUnixMillis(SystemClock().Now()); }
 std::string StatusText(const ViewJson& view) {
   std::string text;
   for (const auto& [name, value] : view.items()) {
-    if (value.is_null() || value.is_array()) continue;
-    const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
+    if (value.is_null() || value.is_array() || (value.is_object() && value.empty())) continue;
+    const std::string shown = value.is_string() ? value.get<std::string>() : JsonText(value);
     if (shown.empty()) continue;
     StrAppend(&text, name, std::string(name.size() < 15 ? 15 - name.size() : 1, ' '), shown, "\n");
   }
@@ -64,7 +65,8 @@ absl::Status ShowStatus(Bus& bus, const StatusRequest& request, const CommandLin
     const auto view = ReadStatus(bus, request.job);
     if (!view.ok()) return view.status();
     // A watched table replaces itself on a terminal; JSON is one document a line then.
-    std::string text = command.json() ? view->dump(request.watch ? -1 : 2) + "\n" : StatusText(*view);
+    std::string text =
+        command.json() ? JsonText(*view, request.watch ? kOneLine : 2) + "\n" : StatusText(*view);
     if (request.watch && !command.json())
       text = StrCat(StdoutIsTerminal() ? "\x1b[H\x1b[2J" : "", text, "\n");
     if (const absl::Status status = WriteOut(text); !status.ok()) return status;

@@ -17,6 +17,8 @@ FinalStatus Final(std::string state, std::string reason, const JobFacts& facts) 
     if (report->segment == kFirstSegment.value()) final.records_in += report->records_in;
     if (report->segment == facts.last_segment.value()) final.records_out += report->records_out;
     final.dead_letters += report->dead_letters;
+    final.skipped += report->skipped;
+    AddCounts(report->inspected, &final.inspected);
   }
   return final;
 }

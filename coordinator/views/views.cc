@@ -14,6 +14,8 @@ struct Totals {
   uint64_t records_in = 0;
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;
+  uint64_t skipped = 0;
+  std::vector<StageCount> inspected = {};
 };
 
 Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
@@ -21,7 +23,8 @@ Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
   const auto fed = cluster.fed.find(job.uid);
   const uint64_t rejected = fed != cluster.fed.end() ? fed->second.rejected : 0;
   if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
-    return {final_status->records_in, final_status->records_out, final_status->dead_letters + rejected};
+    return {final_status->records_in, final_status->records_out, final_status->dead_letters + rejected,
+            final_status->skipped, final_status->inspected};
   }
   Totals totals;
   totals.dead_letters = rejected;
@@ -30,8 +33,16 @@ Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
     if (report->segment == kFirstSegment.value()) totals.records_in += report->records_in;
     if (report->segment == job.last_segment().value()) totals.records_out += report->records_out;
     totals.dead_letters += report->dead_letters;
+    totals.skipped += report->skipped;
+    AddCounts(report->inspected, &totals.inspected);
   }
   return totals;
+}
+
+ViewJson CountsJson(const std::vector<StageCount>& counts) {
+  ViewJson by_stage = ViewJson::object();
+  for (const StageCount& count : counts) by_stage[count.stage] = count.records;
+  return by_stage;
 }
 
 ViewJson TimeJson(int64_t ms) {
@@ -99,6 +110,8 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
   row["records_out"] = known.records_out;
   row["dead_letters"] = known.dead_letters;
   row["retries"] = known.retries;
+  row["skipped"] = known.skipped;
+  row["inspected"] = CountsJson(known.inspected);
   return row;
 }
 
@@ -199,6 +212,8 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   view["records_in"] = totals.records_in;
   view["records_out"] = totals.records_out;
   view["dead_letters"] = totals.dead_letters;
+  view["skipped"] = totals.skipped;
+  view["inspected"] = CountsJson(totals.inspected);
   view["lag_records"] = lag_records;
   view["oldest_ms"] = oldest_ms;
   view["started"] = TimeJson(job.created_ms);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/strings.h"
+#include "common/value/json_text.h"
 #include "worker/runtime/worker_runtime.h"
 
 namespace millrace {
@@ -51,6 +52,13 @@ std::string WorkerHttp::MetricsText() {
         s.dead_letters =
             metrics_.MakeCounter("dead_letters_total", "Records that could not be handled.", labels);
         s.retries = metrics_.MakeCounter("retries_total", "Attempts beyond a record's first.", labels);
+        s.skipped = metrics_.MakeCounter("skipped_total", "Records that on_error: skip left out.", labels);
+        for (const StageCount& count : report.inspected) {
+          MetricLabels of_stage = labels;
+          of_stage["stage"] = count.stage;
+          s.inspected[count.stage] =
+              metrics_.MakeCounter("inspected_total", "Records that an inspect stage counted.", of_stage);
+        }
         s.offset = metrics_.MakeGauge("offset", "The last message applied.", labels);
         s.committed_offset =
             metrics_.MakeGauge("committed_offset", "The last message whose effect is on disk.", labels);
@@ -74,6 +82,12 @@ void WorkerHttp::Update(Series& series, const PartitionReport& report) {
   grow(series.items_out, series.last.records_out, report.records_out);
   grow(series.dead_letters, series.last.dead_letters, report.dead_letters);
   grow(series.retries, series.last.retries, report.retries);
+  grow(series.skipped, series.last.skipped, report.skipped);
+  std::map<std::string, uint64_t> inspected_before;
+  for (const StageCount& count : series.last.inspected) inspected_before[count.stage] = count.records;
+  for (const StageCount& count : report.inspected) {
+    grow(series.inspected[count.stage], inspected_before[count.stage], count.records);
+  }
   series.offset.Set(static_cast<double>(report.offset));
   series.committed_offset.Set(static_cast<double>(report.committed_offset));
   series.state_keys.Set(static_cast<double>(report.state_keys));
@@ -94,13 +108,14 @@ std::string WorkerHttp::PartitionsJson() {
                       {"records_in", report.records_in},
                       {"records_out", report.records_out},
                       {"dead_letters", report.dead_letters},
+                      {"skipped", report.skipped},
                       {"state_keys", report.state_keys},
                       {"state_bytes", report.state_bytes},
                       {"state", report.state},
                       {"reason", report.reason}});
     }
   }
-  return rows.dump();
+  return JsonText(rows);
 }
 
 }  // namespace millrace

@@ -397,6 +397,9 @@ PartitionReport Partition::Report() const {
   report.records_out = progress.records_out;
   report.dead_letters = progress.dead_letters;
   report.retries = progress.retries;
+  report.skipped = progress.skipped;
+  for (const auto& [stage, records] : pipeline_->InspectCounts())
+    report.inspected.push_back({stage, records});
   report.state_keys = opened_->store->state_keys();
   report.state_bytes = opened_->store->state_bytes();
   report.last_record_ms = static_cast<uint64_t>(std::max<int64_t>(0, offset_time_ns_ / kNanosPerMilli));

@@ -56,8 +56,14 @@ TEST(JobLifecycle, FollowsTheTable) {
 }
 
 TEST(JobLifecycle, SumsWhatThePartitionsSaid) {
-  const PartitionReport done = In("completed");
-  EXPECT_EQ(Next({{}, {&done, &done}}).final->records_in, 6u);
+  PartitionReport done = In("completed");
+  done.skipped = 2;
+  done.inspected = {{"big", 5}};
+  const FinalStatus final = *Next({{}, {&done, &done}}).final;
+  EXPECT_EQ(final.records_in, 6u);
+  EXPECT_EQ(final.skipped, 4u);
+  ASSERT_EQ(final.inspected.size(), 1u);
+  EXPECT_EQ(final.inspected[0].records, 10u);
 }
 
 TEST(JobLifecycle, NamesThePartitionThatFailed) {

@@ -32,6 +32,8 @@ Cluster MakeViewCluster() {
   report.records_out = 90;
   report.dead_letters = 2;
   report.retries = 1;
+  report.skipped = 3;
+  report.inspected = {{"big", 6}};
   report.state_keys = 7;
   report.state_bytes = 300;
   report.state = "running";
@@ -71,22 +73,23 @@ TEST(ViewsTest, PartitionsShowEveryFieldOfTheInterface) {
             R"([{"segment":0,"partition":0,"owner":"a","epoch":4,"offset":5,"end":9,"lag_records":40,)"
             R"("oldest_ms":2500,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
             R"("state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":100,)"
-            R"("records_out":90,"dead_letters":2,"retries":1},)"
+            R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}},)"
             R"({"segment":0,"partition":1,"owner":"b","epoch":4,"offset":8,"end":8,"lag_records":0,)"
             R"("oldest_ms":0,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
             R"("state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":50,)"
-            R"("records_out":90,"dead_letters":2,"retries":1}])");
+            R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}}])");
 }
 
 TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
   const Cluster cluster = MakeViewCluster();
   const ViewJson view = StatusView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
-  EXPECT_EQ(view.dump(),
-            R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
-            R"("records_out":180,"dead_letters":4,"lag_records":40,"oldest_ms":2500,)"
-            R"("started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
-            R"("input_rejected":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
-            R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
+  EXPECT_EQ(
+      view.dump(),
+      R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
+      R"("records_out":180,"dead_letters":4,"skipped":6,"inspected":{"big":12},"lag_records":40,"oldest_ms":2500,)"
+      R"("started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
+      R"("input_rejected":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
+      R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
 }
 
 TEST(ViewsTest, EverySegmentHasItsRowsAndItsOwners) {
@@ -141,6 +144,11 @@ TEST(ViewsTest, ACompletedJobHasNoLagWhateverTheLastReportsSaid) {
   EXPECT_EQ(view["records_in"], 190);
   EXPECT_EQ(view["lag_records"], 0);
   EXPECT_EQ(view["ended"], "2001-09-09T01:46:50.000Z");
+  cluster.finals[kViewUid].skipped = 5;
+  cluster.finals[kViewUid].inspected = {{"big", 9}};
+  const ViewJson counted = StatusView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
+  EXPECT_EQ(counted["skipped"], 5);
+  EXPECT_EQ(counted["inspected"]["big"], 9);
 }
 
 TEST(ViewsTest, LinesThatTheIngestRejectedAreDeadLettersToo) {
