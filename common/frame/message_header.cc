@@ -51,8 +51,8 @@ std::string FormatMessageHeader(const MessageHeader& header) {
 absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text) {
   std::string_view rest = text;
   const auto malformed = [&](std::string_view what) {
-    return absl::InvalidArgumentError(StrCat("malformed ", kMessageHeaderName, " header (", what,
-                                             "): ", text.substr(0, 2 * kMaxNameBytes)));
+    return absl::InvalidArgumentError(
+        StrCat("malformed ", kMessageHeaderName, " header (", what, "): ", Shorten(text, 2 * kMaxNameBytes)));
   };
   if (TakeWord(&rest) != "1") return malformed("version is not 1");
   MessageHeader header;
@@ -70,6 +70,17 @@ absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text) {
   if (header.upto < header.prev) return malformed("upto before prev");
   if (!ReadNumber(TakeWord(&rest), &header.records)) return malformed("records");
   return header;
+}
+
+absl::StatusOr<std::optional<MessageHeader>> ReadMessageHeader(std::string_view text) {
+  if (text.empty()) return std::optional<MessageHeader>();
+  absl::StatusOr<MessageHeader> header = ParseMessageHeader(text);
+  if (!header.ok()) {
+    return absl::DataLossError(StrCat(ToStd(header.status().message()),
+                                      " — it was written by a later version, or not by millrace — "
+                                      "try a worker and a coordinator of that version"));
+  }
+  return std::optional<MessageHeader>(*std::move(header));
 }
 
 }  // namespace millrace

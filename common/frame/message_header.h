@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,5 +44,9 @@ struct MessageHeader {
 std::string FormatMessageHeader(const MessageHeader& header);
 // INVALID_ARGUMENT when malformed. Fields behind the known ones are ignored.
 absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text);
+// What a stream's reader makes of a message: nullopt for a stranger's, which has no such header. One that is
+// there and cannot be read was written by a later version, or damaged: DATA_LOSS, since whoever went on would
+// take it for something else, or skip it.
+absl::StatusOr<std::optional<MessageHeader>> ReadMessageHeader(std::string_view text);
 
 }  // namespace millrace

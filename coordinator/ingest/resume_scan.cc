@@ -68,9 +68,13 @@ absl::Status ResumeScan::Handle(const BusEvent& event) {
 
 absl::Status ResumeScan::HandleInput(ReaderId reader, Scan& scan, const Message& message) {
   bus_.Grant(reader, 1, SizeOf(message));
-  const absl::StatusOr<MessageHeader> header = ParseMessageHeader(message.header);
-  if (!header.ok()) return absl::OkStatus();  // a stranger's
-  scan.cursors.Offer(*header);
+  const auto header = ReadMessageHeader(message.header);
+  if (!header.ok()) {
+    return absl::DataLossError(StrCat("input message ", message.sequence, " of partition ", scan.partition,
+                                      ": ", ToStd(header.status().message())));
+  }
+  if (!header->has_value()) return absl::OkStatus();  // a stranger's
+  scan.cursors.Offer(**header);
   const WriterCursors::Cursor cursor = scan.cursors.Get(kIngestWriter);
   if (cursor.epoch > epoch_) return absl::AbortedError("another submit of this job took over");
   if (cursor.epoch < epoch_) return absl::OkStatus();

@@ -36,7 +36,7 @@ class ResumeScan {
   // Opens what is to be read next, at most kMaxOpenReaders at once.
   absl::Status Advance();
   // Takes an event of its readers. ABORTED: an ingest of a later epoch is at work. Others: a stream is gone
-  // or has a gap.
+  // or has a gap, a message's header cannot be read.
   absl::Status Handle(const BusEvent& event);
   bool done() const { return partitions_done_ == found_.size() && letters_ == Letters::kDone; }
 

@@ -23,8 +23,10 @@ Mark ResultCursor::mark() const { return cursors_.Get(writer_).mark; }
 Epoch ResultCursor::epoch() const { return cursors_.Get(writer_).epoch; }
 
 absl::Status ResultCursor::Take(const Message& message, const Visit& visit) {
-  const auto header = ParseMessageHeader(message.header);
-  if (!header.ok() || header->writer != writer_) {
+  const auto read = ReadMessageHeader(message.header);
+  if (!read.ok()) return Damaged(partition_, message, ToStd(read.status().message()));
+  const std::optional<MessageHeader>& header = *read;
+  if (!header.has_value() || header->writer != writer_) {
     ++dropped_messages_;  // somebody else's message on our subject is no result
     return absl::OkStatus();
   }

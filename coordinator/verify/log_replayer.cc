@@ -21,8 +21,10 @@ absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, cons
     const auto message = streams.Next(stream);
     if (!message.ok()) return message.status();
     if (!message->has_value()) return attempts;
-    const auto header = ParseMessageHeader((*message)->header);
-    if (!header.ok() || cursors.Offer(*header) != WriterCursors::Verdict::kTake) continue;
+    const auto read = ReadMessageHeader((*message)->header);
+    if (!read.ok()) return read.status();
+    const std::optional<MessageHeader>& header = *read;
+    if (!header.has_value() || cursors.Offer(*header) != WriterCursors::Verdict::kTake) continue;
     if (header->kind != FrameKind::kVerdict) continue;
     const auto verdict = ParseVerdict((*message)->payload);
     if (!verdict.ok()) return verdict.status();

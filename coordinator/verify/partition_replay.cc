@@ -35,19 +35,20 @@ absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const
   input.partitions = partitions_;
   input.attempts = &attempts_;
   offset_ = input.offset;
-  const auto header = ParseMessageHeader(message.header);
-  if (header.ok()) {
+  const auto damaged = [&](const absl::Status& why) {
+    return absl::DataLossError(StrCat("input message ", message.sequence, " of partition ",
+                                      PartitionText(segment_, partition_), ": ", ToStd(why.message())));
+  };
+  const auto read = ReadMessageHeader(message.header);
+  if (!read.ok()) return damaged(read.status());
+  if (const std::optional<MessageHeader>& header = *read) {
     const auto taken = input_.Offer(*header);
     if (!taken.has_value()) {
       ++dropped_messages_;
       return absl::OkStatus();
     }
     auto frame = FrameView::Parse(message.payload);
-    if (!frame.ok()) {
-      return absl::DataLossError(StrCat("input message ", message.sequence, " of partition ",
-                                        PartitionText(segment_, partition_), ": ",
-                                        ToStd(frame.status().message())));
-    }
+    if (!frame.ok()) return damaged(frame.status());
     frame_ = *std::move(frame);
     input.frame = &frame_;
     input.taken_until = taken->taken_until;

@@ -45,11 +45,15 @@ absl::StatusOr<LogTail> ReadLogTail(Bus& bus, Clock& clock, const LogTailRequest
       if (event.type != BusEvent::Type::kMessage) continue;
       ++messages;
       bytes += event.message.payload.size();
-      if (!event.message.header.empty()) {
-        absl::StatusOr<MessageHeader> header = ParseMessageHeader(event.message.header);
-        if (header.ok() && tail.cursors.Offer(*header) == WriterCursors::Verdict::kTake && taken) {
-          if (absl::Status status = taken(event.message, *header); !status.ok()) return status;
-        }
+      const auto header = ReadMessageHeader(event.message.header);
+      if (!header.ok()) {
+        return absl::DataLossError(StrCat("message ", event.message.sequence, " of ", request.stream, ": ",
+                                          ToStd(header.status().message())));
+      }
+      const bool counts =
+          header->has_value() && tail.cursors.Offer(**header) == WriterCursors::Verdict::kTake;
+      if (counts && taken) {
+        if (absl::Status status = taken(event.message, **header); !status.ok()) return status;
       }
       if (event.message.sequence >= tail.last_sequence) return tail;
     }

@@ -23,7 +23,8 @@ inline constexpr absl::Duration kTailSilenceLimit = absl::Seconds(10);  // no me
 // Reads `stream` from `first_sequence` to its present end, judging each message with `cursors` (as of the
 // message before), and hands those that count to `taken` (may be empty). With `headers_only` payloads are not
 // sent. Blocks; uses the bus's Poll, so the bus must have no other poller. Errors: DATA_LOSS, the stream ends
-// before `first_sequence` - 1: it was rolled back; NOT_FOUND; DEADLINE_EXCEEDED.
+// before `first_sequence` - 1: it was rolled back; or a message's header cannot be read; NOT_FOUND;
+// DEADLINE_EXCEEDED.
 using OnTaken = std::function<absl::Status(const Message&, const MessageHeader&)>;
 struct LogTailRequest {
   std::string stream;

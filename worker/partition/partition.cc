@@ -183,17 +183,18 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
   input.first_record = next_record_;
   input.attempts = &opened_->attempts;
 
-  absl::StatusOr<MessageHeader> header = absl::NotFoundError("");
-  if (!message.header.empty()) header = ParseMessageHeader(message.header);
-  if (header.ok()) {
+  const auto damaged = [&](const absl::Status& why) {
+    return absl::DataLossError(
+        StrCat("message ", message.sequence, " of ", key().input_stream(), ": ", ToStd(why.message())));
+  };
+  const auto read = ReadMessageHeader(message.header);
+  if (!read.ok()) return damaged(read.status());
+  if (const std::optional<MessageHeader>& header = *read) {
     if (!front_.has_value()) {
       front_ = input_.Offer(*header);
       if (!front_.has_value() && !MILLRACE_DEFECT("labels_ignored")) return true;
     }
-    if (absl::Status status = frame_.ParseInto(message.payload); !status.ok()) {
-      return absl::DataLossError(
-          StrCat("message ", message.sequence, " of ", key().input_stream(), ": ", status.message()));
-    }
+    if (absl::Status status = frame_.ParseInto(message.payload); !status.ok()) return damaged(status);
     input.frame = &frame_;
     if (front_.has_value()) {
       input.taken_until = front_->taken_until;

@@ -67,5 +67,12 @@ TEST(MessageHeaderTest, MalformedOnesAreRefused) {
   EXPECT_FALSE(ParseMessageHeader("1 d u " + long_name + " 3 0.0 1.0 1").ok());
 }
 
+TEST(MessageHeaderTest, AReaderTellsAStrangersMessageFromOneThatItCannotRead) {
+  EXPECT_EQ(*ReadMessageHeader(""), std::nullopt);
+  EXPECT_EQ(*ReadMessageHeader(FormatMessageHeader(Sample())), Sample());
+  EXPECT_TRUE(absl::IsDataLoss(ReadMessageHeader("2 d u in 3 0.0 1.0 1").status()));
+  EXPECT_TRUE(absl::IsDataLoss(ReadMessageHeader("nonsense").status()));
+}
+
 }  // namespace
 }  // namespace millrace

@@ -343,5 +343,29 @@ TEST_F(IngestTest, RefusesInputThatGrewBehindAnEndMark) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Finish(second)));
 }
 
+TEST_F(IngestTest, StopsAtAMessageThatItCannotRead) {
+  WriteMixedInput(20);
+  AppendRequest request;
+  const std::string subject = InputSubject(kJob, kSegment, PartitionId(1));
+  const std::string header = StrCat("2 d ", kUid, " in 1 0.0 1.0 1");
+  request.subject = subject;
+  request.header = header;
+  ASSERT_TRUE(admin_->AppendAndWait(request).ok());
+  Process process = Start();
+  const absl::Status status = Finish(process);
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+}
+
+TEST_F(IngestTest, PassesOverLettersThatAnybodyPutThere) {
+  WriteMixedInput(20);
+  AppendRequest request;
+  const std::string subject = DeadLetterSubject(kJob, kSegment, PartitionId(0));
+  request.subject = subject;
+  request.payload = R"({"uid":1})";
+  ASSERT_TRUE(admin_->AppendAndWait(request).ok());
+  Process process = Start();
+  EXPECT_TRUE(Finish(process).ok());
+}
+
 }  // namespace
 }  // namespace millrace

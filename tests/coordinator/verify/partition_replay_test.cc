@@ -148,5 +148,16 @@ TEST_F(PartitionReplayTest, TellsADamagedMessageFromAJobThatFails) {
   EXPECT_TRUE(absl::IsAborted(Take(*replay, Data(1, {1}))));
 }
 
+TEST_F(PartitionReplayTest, AMessageOfALaterWireVersionIsNoRecord) {
+  const auto replay = Make(kCounting);
+  ASSERT_TRUE(Take(*replay, Control(FrameKind::kEpoch, 0)).ok());
+  Message later = Data(0, {1});
+  later.header[0] = '2';
+  const absl::Status said = Take(*replay, later);
+  EXPECT_TRUE(absl::IsDataLoss(said)) << said;
+  EXPECT_THAT(ToStd(said.message()), HasSubstr("version"));
+  EXPECT_THAT(outputs_, IsEmpty());
+}
+
 }  // namespace
 }  // namespace millrace

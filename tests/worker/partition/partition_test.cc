@@ -255,5 +255,67 @@ TEST(PartitionTest, DoesNothingWhileItsLeaseIsNotGood) {
   EXPECT_EQ(world.ResultMessages(), before);
 }
 
+void AppendWithHeader(PartitionWorld& world, const std::string& subject, const std::string& header) {
+  AppendRequest request;
+  request.subject = subject;
+  request.header = header;
+  request.payload = R"({"k":"a","v":5})";
+  ASSERT_TRUE(world.feeder->AppendAndWait(request).ok());
+}
+
+TEST(PartitionTest, StopsLoudlyAtAMessageOfALaterWireVersion) {
+  PartitionWorld world;
+  std::mt19937_64 random(7);
+  FeedLedger(world, 3, random);
+  AppendWithHeader(world, world.key.input_subject(), StrCat("2 d ", world.key.uid, " in 1 0.0 1.0 1"));
+  PartitionOwner owner(world, "w1");
+  ASSERT_TRUE(owner.opened().ok());
+  for (int i = 0; i < 2'000 && owner.partition().stop_cause().ok(); ++i) owner.Step(random);
+  EXPECT_TRUE(absl::IsDataLoss(owner.partition().stop_cause())) << owner.partition().stop_cause();
+  EXPECT_EQ(owner.partition().Report().state, "stopped");
+  EXPECT_EQ(owner.partition().offset(), Offset(3));
+}
+
+TEST(PartitionTest, DropsAMessageOfAnotherUid) {
+  PartitionWorld world;
+  std::mt19937_64 random(8);
+  AppendWithHeader(world, world.key.input_subject(), "1 d ffffffffffffffff in 1 0.0 1.0 1");
+  world.FeedEnd();
+  PartitionOwner owner(world, "w1");
+  ASSERT_TRUE(owner.opened().ok());
+  ASSERT_TRUE(owner.RunToEnd(random));
+  EXPECT_TRUE(world.Results().empty());
+}
+
+TEST(PartitionTest, IsNotOpenedOnResultsOfALaterWireVersion) {
+  PartitionWorld world;
+  AppendWithHeader(world, world.key.result_subject(), StrCat("2 r ", world.key.uid, " 0.0 1 0.0 1.0 1"));
+  PartitionOwner owner(world, "w1");
+  EXPECT_TRUE(absl::IsDataLoss(owner.opened())) << owner.opened();
+}
+
+TEST(PartitionTest, ReportsWhatItInspectedAndSkipped) {
+  JobSpec spec = PartitionWorld::RunningTotal();
+  StageSpec picky, big;
+  picky.what = FilterStage{"assert(r.v ~= 3)"};
+  picky.code.name = "picky";
+  picky.code.errors = ErrorPolicy{OnError::kSkip, {}};
+  big.what = InspectStage{"r.v > 1"};
+  big.code.name = "big";
+  spec.stages.insert(spec.stages.begin(), {picky, big});
+  PartitionWorld world(std::move(spec));
+  std::mt19937_64 random(9);
+  world.Feed({{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}});
+  world.FeedEnd();
+  PartitionOwner owner(world, "w1");
+  ASSERT_TRUE(owner.opened().ok()) << owner.opened();
+  ASSERT_TRUE(owner.RunToEnd(random));
+  const PartitionReport report = owner.partition().Report();
+  EXPECT_EQ(report.skipped, 1u);
+  ASSERT_EQ(report.inspected.size(), 1u);
+  EXPECT_EQ(report.inspected[0].stage, "big");
+  EXPECT_EQ(report.inspected[0].records, 2u);
+}
+
 }  // namespace
 }  // namespace millrace
