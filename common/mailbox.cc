@@ -26,10 +26,9 @@ std::string NextEndpoint() {
 }  // namespace
 
 struct PointerPipe::Impl {
-  explicit Impl(int capacity)
-      : pull(Context(), zmq::socket_type::pull), push(Context(), zmq::socket_type::push) {
-    pull.set(zmq::sockopt::rcvhwm, capacity / 2);
-    push.set(zmq::sockopt::sndhwm, capacity / 2);
+  Impl() : pull(Context(), zmq::socket_type::pull), push(Context(), zmq::socket_type::push) {
+    pull.set(zmq::sockopt::rcvhwm, 0);  // no limit
+    push.set(zmq::sockopt::sndhwm, 0);
     push.set(zmq::sockopt::linger, 0);
     const std::string endpoint = NextEndpoint();
     pull.bind(endpoint);
@@ -42,7 +41,7 @@ struct PointerPipe::Impl {
   zmq::socket_t push ABSL_GUARDED_BY(push_mutex);
 };
 
-PointerPipe::PointerPipe(int capacity) : impl_(std::make_unique<Impl>(capacity)) {}
+PointerPipe::PointerPipe() : impl_(std::make_unique<Impl>()) {}
 PointerPipe::~PointerPipe() = default;
 
 void PointerPipe::Send(void* pointer) {

@@ -13,12 +13,12 @@ namespace millrace {
 // thread, Receive for one.
 class PointerPipe {
  public:
-  // At most `capacity` pointers wait in it; Send then blocks, which slows the sender down to the receiver.
-  explicit PointerPipe(int capacity);
+  PointerPipe();
   ~PointerPipe();
   PointerPipe(const PointerPipe&) = delete;
   PointerPipe& operator=(const PointerPipe&) = delete;
 
+  // Never blocks.
   void Send(void* pointer);
   // Waits up to `wait` for one; nullptr when none came.
   void* Receive(absl::Duration wait);
@@ -28,14 +28,16 @@ class PointerPipe {
   std::unique_ptr<Impl> impl_;
 };
 
-inline constexpr int kMailboxCapacity = 16384;
-
 // Items of type T, moved in by any thread and taken out by its one owner. What is left in it at the end is
 // destroyed.
+//
+// It has no limit of its own: threads send to each other in circles (manager and lane, lane and committer),
+// and two that wait for room at each other's door wait for ever. So each kind of item has its bound where it
+// comes from, and who adds a kind names one. The lanes' are written in worker/lane/lane.h.
 template <typename T>
 class Mailbox {
  public:
-  Mailbox() : pipe_(kMailboxCapacity) {}
+  Mailbox() = default;
   ~Mailbox() {
     while (Receive(absl::ZeroDuration()) != nullptr) {
     }

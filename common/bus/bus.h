@@ -2,9 +2,10 @@
 // MemoryBus (tests) keeps the same contract. A simulator can be a third.
 //
 // Two planes. The control plane blocks, for at most `kControlDeadline`, and is for openers, the leader and
-// the command line. The data plane never blocks: Append, OpenReader and Grant only send; what comes of them
-// is returned by Poll as events, in one thread (the pull loop) that the caller owns. Nothing runs in a NATS
-// callback but a push to a queue.
+// the command line. The data plane waits for no answer: Append, OpenReader and Grant only send; what comes of
+// them is returned by Poll as events, in one thread (the pull loop) that the caller owns. Sending itself can
+// wait when the server takes nothing and the socket is full, for at most `kWriteDeadline`; then the
+// connection counts as lost. Nothing runs in a NATS callback but a push to a queue.
 //
 // Errors, by what the caller can do: UNAVAILABLE or DEADLINE_EXCEEDED, wait and ask again (the outcome is
 // unknown); NOT_FOUND / ALREADY_EXISTS, the world differs; FAILED_PRECONDITION, refused, do not repeat;
@@ -26,6 +27,7 @@
 namespace millrace {
 
 inline constexpr absl::Duration kControlDeadline = absl::Seconds(10);
+inline constexpr absl::Duration kWriteDeadline = absl::Seconds(10);
 
 struct StreamConfig {
   std::string name;
@@ -141,7 +143,9 @@ class Bus {
   virtual absl::Status DeleteKey(const std::string& bucket, const std::string& key) = 0;
 
   // Core NATS request and reply, for asking an owner. A handler runs on a thread of the bus and must only
-  // enqueue; it answers later, from any thread, with Reply.
+  // enqueue; it answers later, from any thread, with Reply. Serving a subject again replaces its handler, and
+  // an empty handler ends the service. At kMaxPendingRequests that a handler did not take yet, more are
+  // dropped.
   virtual absl::StatusOr<std::string> Request(const std::string& subject, std::string_view payload,
                                               absl::Duration timeout) = 0;
   struct Incoming {
@@ -149,12 +153,13 @@ class Bus {
     std::string payload;
     std::string reply_to;
   };
+  static constexpr int kMaxPendingRequests = 1024;
   virtual absl::Status Serve(const std::string& subject, std::function<void(Incoming)> handler) = 0;
   virtual absl::Status Reply(const std::string& reply_to, std::string_view payload) = 0;
 
   virtual absl::StatusOr<ServerInfo> Server() = 0;
 
-  // --- data plane (never blocks; thread-safe, but Poll belongs to one thread)
+  // --- data plane (waits for no answer; thread-safe, but Poll belongs to one thread)
   virtual ReaderId OpenReader(const ReaderOptions& options) = 0;
   virtual void CloseReader(ReaderId reader) = 0;
   // Gives back part of a reader's window: `messages` with `bytes` (of their payloads) were dealt with.

@@ -16,12 +16,16 @@
 #include "common/bus/nats_services.h"
 #include "common/bus/nats_subscription.h"
 #include "common/bus/nats_wire.h"
+#include "common/log.h"
 #include "common/strings.h"
 
 namespace millrace {
 namespace {
 
 constexpr absl::Duration kTickInterval = absl::Milliseconds(50);  // Poll looks at timers this often
+// Readers stop asking at max_queued_events, and what they asked for before still comes. At so many times
+// that, messages are let go: a reader finds the gap and asks again from there, an append misses its ack.
+constexpr size_t kMostQueuedPerEvent = 4;
 constexpr absl::Duration kServerInfoTimeout = absl::Seconds(2);
 
 // Everything that comes for the data plane comes to one subscription on `<inbox>.>`:
@@ -118,6 +122,7 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
 
   absl::Mutex incoming_mutex_;  // the client's callbacks take this lock and no other
   std::deque<NatsMsgPtr> incoming_ ABSL_GUARDED_BY(incoming_mutex_);
+  uint64_t lost_messages_ ABSL_GUARDED_BY(incoming_mutex_) = 0;  // there was no room for them
   std::deque<BusEvent::Type> connection_events_ ABSL_GUARDED_BY(incoming_mutex_);
   bool woken_ ABSL_GUARDED_BY(incoming_mutex_) = false;
 
@@ -174,10 +179,14 @@ absl::Status NatsBus::Start(const NatsOptions& options) {
   inbox_ = inbox;
   natsInbox_Destroy(inbox);
   name_suffix_ = inbox_.substr(inbox_.rfind('.') + 1);
-  absl::StatusOr<std::unique_ptr<NatsSubscription>> subscription =
-      NatsSubscription::Start(connection_->get(), StrCat(inbox_, ".>"), [this](NatsMsgPtr msg) {
+  absl::StatusOr<std::unique_ptr<NatsSubscription>> subscription = NatsSubscription::Start(
+      connection_->get(), StrCat(inbox_, ".>"), NatsSubscription::kNoLimit, [this](NatsMsgPtr msg) {
         absl::MutexLock lock(&incoming_mutex_);
-        incoming_.push_back(std::move(msg));
+        if (incoming_.size() < kMostQueuedPerEvent * max_queued_events_) {
+          incoming_.push_back(std::move(msg));
+        } else {
+          ++lost_messages_;
+        }
       });
   if (!subscription.ok()) return subscription.status();
   subscription_ = *std::move(subscription);
@@ -362,10 +371,13 @@ void NatsBus::TickReaders() {
   if (now < next_tick_) return;
   next_tick_ = now + kTickInterval;
   size_t queued = 0;
+  uint64_t lost = 0;
   {
     absl::MutexLock lock(&incoming_mutex_);
     queued = incoming_.size();
+    lost = std::exchange(lost_messages_, 0);
   }
+  if (lost > 0) LogWarning("more came from NATS than was taken; it is asked for again", {{"messages", lost}});
   for (auto& [id, reader] : readers_) {
     reader->set_may_request(queued < max_queued_events_, now);
     // Silence counts only when nothing that was said is still unheard.

@@ -21,8 +21,9 @@ struct NatsOptions {
   // by then: for a connection that appends large messages, or few, and somebody waits for them.
   bool sends_at_once = false;
   uint64_t seed = 0;  // for jitter; 0: from the system
-  size_t max_queued_events =
-      65536;  // events that Poll has not taken; readers stop asking for more at the limit
+  // Messages that Poll has not taken: at so many readers stop asking for more, at four times as many what
+  // comes all the same is dropped, and asked for again.
+  size_t max_queued_events = 65536;
 };
 
 // UNAVAILABLE: cannot connect (says where and why). FAILED_PRECONDITION: the server has no JetStream.

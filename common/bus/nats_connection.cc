@@ -11,7 +11,6 @@ namespace {
 constexpr int64_t kPingIntervalMs = 5'000;
 constexpr int kMaxPingsOut = 2;
 constexpr int64_t kConnectTimeoutMs = 2'000;
-constexpr int64_t kWriteDeadlineMs = 10'000;
 constexpr int64_t kMinReconnectDelayMs = 50;
 constexpr int64_t kMaxReconnectDelayMs = 2'000;
 constexpr int kIoBufferBytes = 256 << 10;
@@ -80,7 +79,7 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
   then(natsOptions_SetTimeout(options_, kConnectTimeoutMs));
   then(natsOptions_SetPingInterval(options_, kPingIntervalMs));
   then(natsOptions_SetMaxPingsOut(options_, kMaxPingsOut));
-  then(natsOptions_SetWriteDeadline(options_, kWriteDeadlineMs));
+  then(natsOptions_SetWriteDeadline(options_, absl::ToInt64Milliseconds(kWriteDeadline)));
   then(natsOptions_SetIOBufSize(options_, kIoBufferBytes));
   then(natsOptions_SetSendAsap(options_, options.sends_at_once));
   then(natsOptions_SetReconnectBufSize(options_, kReconnectBufferBytes));

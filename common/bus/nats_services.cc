@@ -20,15 +20,23 @@ absl::StatusOr<std::string> NatsServices::Request(const std::string& subject, st
 }
 
 absl::Status NatsServices::Serve(const std::string& subject, std::function<void(Bus::Incoming)> handler) {
-  absl::StatusOr<std::unique_ptr<NatsSubscription>> service =
-      NatsSubscription::Start(connection_, subject, [handler = std::move(handler)](NatsMsgPtr msg) {
+  std::unique_ptr<NatsSubscription> ended;  // its end waits for its handler, without the lock
+  {
+    absl::MutexLock lock(&mutex_);
+    std::swap(ended, services_[subject]);
+    services_.erase(subject);
+  }
+  ended.reset();
+  if (handler == nullptr) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<NatsSubscription>> service = NatsSubscription::Start(
+      connection_, subject, Bus::kMaxPendingRequests, [handler = std::move(handler)](NatsMsgPtr msg) {
         const char* reply_to = natsMsg_GetReply(msg.get());
         handler({natsMsg_GetSubject(msg.get()), std::string(Payload(msg.get())),
                  reply_to == nullptr ? "" : reply_to});
       });
   if (!service.ok()) return service.status();
   absl::MutexLock lock(&mutex_);
-  services_.push_back(*std::move(service));
+  services_[subject] = *std::move(service);
   return absl::OkStatus();
 }
 

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -29,7 +29,7 @@ class NatsServices {
  private:
   natsConnection* const connection_;
   absl::Mutex mutex_;
-  std::vector<std::unique_ptr<NatsSubscription>> services_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::unique_ptr<NatsSubscription>> services_ ABSL_GUARDED_BY(mutex_);  // by subject
 };
 
 }  // namespace millrace

@@ -8,7 +8,7 @@ namespace millrace {
 
 absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Start(natsConnection* connection,
                                                                           const std::string& subject,
-                                                                          Handler handler) {
+                                                                          int max_pending, Handler handler) {
   std::unique_ptr<NatsSubscription> self(new NatsSubscription(std::move(handler)));
   natsStatus s = natsConnection_Subscribe(
       &self->subscription_, connection, subject.c_str(),
@@ -29,8 +29,7 @@ absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Start(natsCo
     absl::MutexLock lock(&self->mutex_);
     self->complete_ = false;
   }
-  // At a limit the client drops messages. The readers' windows and the appends' own bounds are the limits.
-  if (s == NATS_OK) s = natsSubscription_SetPendingLimits(self->subscription_, -1, -1);
+  if (s == NATS_OK) s = natsSubscription_SetPendingLimits(self->subscription_, max_pending, kNoLimit);
   if (s != NATS_OK) return NatsError(s, StrCat("subscription to ", subject));
   return self;
 }

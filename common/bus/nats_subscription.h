@@ -17,8 +17,11 @@ class NatsSubscription {
  public:
   using Handler = std::function<void(NatsMsgPtr)>;  // must only enqueue
 
+  // Of messages that the handler did not take yet the client keeps `max_pending`, and drops more.
+  static constexpr int kNoLimit = -1;
   static absl::StatusOr<std::unique_ptr<NatsSubscription>> Start(natsConnection* connection,
-                                                                 const std::string& subject, Handler handler);
+                                                                 const std::string& subject, int max_pending,
+                                                                 Handler handler);
   // Waits until the handler runs no more. REQUIRES: the connection was not destroyed yet.
   ~NatsSubscription();
   NatsSubscription(const NatsSubscription&) = delete;

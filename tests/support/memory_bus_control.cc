@@ -174,7 +174,11 @@ absl::StatusOr<std::string> MemoryBus::Request(const std::string& subject, std::
 
 absl::Status MemoryBus::Serve(const std::string& subject, std::function<void(Incoming)> handler) {
   absl::MutexLock lock(&broker_.mutex_);
-  broker_.services_[subject] = std::move(handler);
+  if (handler == nullptr) {
+    broker_.services_.erase(subject);
+  } else {
+    broker_.services_[subject] = std::move(handler);
+  }
   return absl::OkStatus();
 }
 

@@ -168,5 +168,39 @@ TEST_F(NatsBusTest, PartitionerAgreesWithTheServersMapping) {
   }
 }
 
+TEST_F(NatsBusTest, EverythingIsReadInOrderThoughMoreCameThanTheQueueHolds) {
+  constexpr uint64_t kMessages = 500;
+  Start();
+  MakeStream();
+  for (uint64_t i = 1; i <= kMessages; ++i) ASSERT_TRUE(Append(i, StrCat(i)).ok());
+  for (uint64_t i = 1; i <= kMessages; ++i) {
+    ASSERT_TRUE(NextEvent(*bus_, BusEvent::Type::kAppended).status.ok());
+  }
+  NatsOptions small;
+  small.url = server_->url();
+  small.max_queued_events = 16;
+  bus_ = *ConnectNats(small, SystemClock());
+  const ReaderId reader = Read(1);
+  ASSERT_EQ(NextEvent(*bus_).message.sequence, 1u);
+  absl::SleepFor(absl::Milliseconds(200));  // nobody polls: what was asked for comes, and overflows
+  for (uint64_t i = 2; i <= kMessages; ++i) {
+    ASSERT_EQ(NextEvent(*bus_).message.sequence, i);
+    bus_->Grant(reader, 1, 1);
+  }
+}
+
+TEST_F(NatsBusTest, ASubjectIsServedByItsLastHandlerUntilThatIsTakenAway) {
+  Start();
+  const auto answering = [this](const std::string& with) {
+    return [this, with](const Bus::Incoming& asked) { (void)bus_->Reply(asked.reply_to, with); };
+  };
+  ASSERT_TRUE(bus_->Serve("ask", answering("first")).ok());
+  EXPECT_EQ(*bus_->Request("ask", "", absl::Seconds(5)), "first");
+  ASSERT_TRUE(bus_->Serve("ask", answering("second")).ok());
+  EXPECT_EQ(*bus_->Request("ask", "", absl::Seconds(5)), "second");
+  ASSERT_TRUE(bus_->Serve("ask", nullptr).ok());
+  EXPECT_FALSE(bus_->Request("ask", "", absl::Milliseconds(300)).ok());
+}
+
 }  // namespace
 }  // namespace millrace
