@@ -104,6 +104,7 @@ void Lane::Adopt(AdoptPartition event) {
   }
   hosted->partition = *std::move(partition);
   hosted->partition->SetPaused(event.paused);
+  hosted->partition->SetStateBudget(event.state_budget_bytes);
   PublishReport(*hosted);
   partitions_[event.instance] = std::move(hosted);
 }

@@ -18,11 +18,15 @@
 
 namespace millrace {
 
-// --- what a lane is told
+// --- what a lane is told. A lane may be held up by user code for as long as a stage's `timeout`; what waits
+// for it then is bounded: messages by its readers' windows, acks by its writers' windows, commits and tails
+// by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
+// meanwhile.
 struct AdoptPartition {
   uint64_t instance;
   std::unique_ptr<OpenedPartition> opened;
   bool paused = false;
+  uint64_t state_budget_bytes = 64 << 20;  // as SetStateBudget; the plan may have changed since it was opened
 };
 struct BusEvents {
   std::vector<BusEvent> events;  // of this lane's readers and cookies; reconnects go to every lane
@@ -58,7 +62,9 @@ struct StopLane {};
 using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, TailRead, PausePartition,
                                ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
-// What a lane asks of the rest of the process. Every call returns at once.
+// What a lane asks of the rest of the process. No call waits for another thread's work or for an answer of
+// the broker; a reader is opened and closed by a message that is only sent (see bus.h for how long that can
+// take).
 class LanePorts {
  public:
   virtual ~LanePorts() = default;

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "common/cluster/numbered_key.h"
+#include "common/cluster/in_force.h"
 #include "common/job/job_parser.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -18,33 +19,7 @@ constexpr int kRenewalsALease = 3;
 // Changes of partitions are told at once, but not more often than this.
 constexpr absl::Duration kMinRenewalInterval = absl::Milliseconds(50);
 
-// The decoded value of the greatest numbered key with this prefix.
-template <typename Document>
-std::optional<Document> Greatest(const KeyView& view, std::string_view prefix, int numbers,
-                                 absl::StatusOr<Document> (*decode)(std::string_view)) {
-  std::optional<NumberedKey> best;
-  std::optional<Document> document;
-  for (auto it = view.entries().lower_bound(prefix);
-       it != view.entries().end() && it->first.starts_with(prefix); ++it) {
-    const std::optional<NumberedKey> number = ParseNumberedKey(it->first, prefix, numbers);
-    if (it->second.deleted || !number.has_value() || (best.has_value() && *number < *best)) continue;
-    if (absl::StatusOr<Document> decoded = decode(it->second.value); decoded.ok()) {
-      best = number;
-      document = *std::move(decoded);
-    }
-  }
-  return document;
-}
-
 }  // namespace
-
-std::optional<Assignment> AssignmentInForce(const KeyView& assignments) {
-  return Greatest<Assignment>(assignments, "assign.", 2, DecodeAssignment);
-}
-
-std::optional<Term> NewestTerm(const KeyView& assignments) {
-  return Greatest<Term>(assignments, "term.", 1, DecodeTerm);
-}
 
 Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const Options& options)
     : bus_(bus),
@@ -81,9 +56,10 @@ void Membership::Handle(const BusEvent& event) {
 }
 
 absl::Duration Membership::lease_ttl() const {
-  const std::optional<Term> term = NewestTerm(assignments_);
-  return term.has_value() && term->lease_ttl_ms > 0 ? absl::Milliseconds(term->lease_ttl_ms)
-                                                    : options_.default_lease_ttl;
+  const auto newest = NewestTerm(assignments_.entries());
+  return newest.has_value() && newest->document.lease_ttl_ms > 0
+             ? absl::Milliseconds(newest->document.lease_ttl_ms)
+             : options_.default_lease_ttl;
 }
 
 absl::Status Membership::Step() {
@@ -147,39 +123,57 @@ void Membership::Leave() {
   }
 }
 
-const Membership::Segments& Membership::SegmentsByJob(const std::string& job, const std::string& uid) {
-  static const Segments& unknown = *new Segments();
-  if (const auto it = segments_.find(uid); it != segments_.end()) return it->second;
+std::optional<Membership::Runnable> Membership::RunnableOf(const std::string& job, const std::string& uid) {
+  if (const auto it = runnable_.find(uid); it != runnable_.end()) return it->second;
   const KeyValue* entry = jobs_.Find("job." + job);
-  if (entry == nullptr || entry->deleted) return unknown;
+  if (entry == nullptr || entry->deleted) return std::nullopt;
   absl::StatusOr<JobRecord> record = DecodeJobRecord(entry->value);
-  if (!record.ok() || record->uid != uid) return unknown;
-  absl::StatusOr<JobSpec> spec = ParseJob(job, record->spec_text);
-  Segments& segments = segments_[uid];
-  if (!spec.ok()) {
-    LogError("this worker cannot run a job", {{"job", job}, {"why", spec.status()}});
-    return segments;
+  if (!record.ok()) return Runnable{{}, record.status()};  // not kept: one that can be read may follow
+  if (record->uid != uid) return std::nullopt;
+  Runnable runnable;
+  for (uint32_t s = 0; s < record->segments(); ++s) {
+    runnable.partitions.push_back(record->partitions_of(SegmentId(s)));
   }
-  spec->name = record->name;
-  spec->partitions = record->partitions;
-  for (SegmentSpec& segment : SegmentsOf(*spec))
-    segments.push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
-  return segments;
+  absl::StatusOr<JobSpec> spec = ParseJob(job, record->spec_text);
+  if (spec.ok()) {
+    spec->name = record->name;
+    spec->partitions = record->partitions;
+    for (SegmentSpec& segment : SegmentsOf(*spec)) {
+      runnable.segments->push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
+    }
+  } else {
+    runnable.segments = spec.status();
+  }
+  return runnable_.emplace(uid, std::move(runnable)).first->second;
 }
 
 DesiredPartitions Membership::Desired() {
   DesiredPartitions desired;
-  const std::optional<Assignment> assignment = AssignmentInForce(assignments_);
-  if (!assignment.has_value()) return desired;
-  for (const JobAssignment& job : assignment->jobs) {
-    size_t at = 0;  // in the owners, which stand segment after segment
-    for (const std::shared_ptr<const SegmentSpec>& segment : SegmentsByJob(job.job, job.uid)) {
-      for (uint32_t p = 0; p < segment->job.partitions && at < job.owners.size(); ++p, ++at) {
-        if (job.owners[at] != options_.name) continue;
-        desired[{job.job, job.uid, segment->id, PartitionId(p)}] = {segment, job.paused};
+  const auto in_force = AssignmentInForce(assignments_.entries());
+  if (!in_force.has_value()) return desired;
+  if (!in_force->trouble.ok()) {
+    LogError("the assignment in force cannot be read: this worker owns nothing until the next one",
+             {{"why", in_force->trouble}});
+  }
+  std::set<std::string> assigned;
+  for (const JobAssignment& job : in_force->document.jobs) {
+    assigned.insert(job.uid);
+    const std::optional<Runnable> runnable = RunnableOf(job.job, job.uid);
+    if (!runnable.has_value()) continue;
+    uint32_t segment = 0;  // owners stand segment after segment
+    uint32_t partition = 0;
+    for (const std::string& owner : job.owners) {
+      while (segment < runnable->partitions.size() && partition >= runnable->partitions[segment]) {
+        ++segment, partition = 0;
       }
+      if (owner == options_.name) {
+        desired.insert_or_assign({job.job, job.uid, SegmentId(segment), PartitionId(partition)},
+                                 DesiredPartition{runnable->Segment(segment), job.paused});
+      }
+      ++partition;
     }
   }
+  std::erase_if(runnable_, [&](const auto& entry) { return !assigned.contains(entry.first); });
   return desired;
 }
 

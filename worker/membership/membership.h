@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
@@ -23,12 +24,14 @@ namespace millrace {
 
 // A partition that this worker is to own.
 struct DesiredPartition {
-  std::shared_ptr<const SegmentSpec> segment;
+  // An error: why this worker cannot run the job.
+  absl::StatusOr<std::shared_ptr<const SegmentSpec>> segment;
   bool paused = false;
 };
 using DesiredPartitions = std::map<PartitionKey, DesiredPartition>;
 
-// Blocks on the broker for its lease only. Not thread-safe.
+// Not thread-safe. Blocks on the broker, each time for at most its control deadline: Step and Leave for the
+// lease, KnowsDesired and JobMayExist for where a bucket that is not read in yet ends.
 class Membership {
  public:
   struct Options {
@@ -59,7 +62,7 @@ class Membership {
   void BecomeNewIncarnation();
 
   // What the assignment in force gives this worker. Partitions of jobs whose record is not known yet are left
-  // out.
+  // out; those of a job that this worker cannot run are there, with the reason.
   DesiredPartitions Desired();
   // Whether Desired() may be believed: not before the buckets were read, and not while they are read anew.
   bool KnowsDesired();
@@ -69,10 +72,21 @@ class Membership {
   uint64_t revision() const { return assignments_.revision() + jobs_.revision(); }
 
  private:
+  // A job as this worker can run it.
+  struct Runnable {
+    std::vector<uint32_t> partitions;  // of each segment; none: its record cannot be read
+    absl::StatusOr<std::vector<std::shared_ptr<const SegmentSpec>>> segments{absl::in_place};
+
+    absl::StatusOr<std::shared_ptr<const SegmentSpec>> Segment(uint32_t segment) const {
+      if (!segments.ok()) return segments.status();
+      if (segment < segments->size()) return (*segments)[segment];
+      return absl::DataLossError("the job's record and its file do not agree about its segments");
+    }
+  };
+
   absl::Duration lease_ttl() const;
-  // By segment; empty while the job's record is not known, or cannot be read.
-  using Segments = std::vector<std::shared_ptr<const SegmentSpec>>;
-  const Segments& SegmentsByJob(const std::string& job, const std::string& uid);
+  // nullopt: no record of this uid is there yet.
+  std::optional<Runnable> RunnableOf(const std::string& job, const std::string& uid);
   absl::Status Renew();
   std::string NewIncarnation();
 
@@ -93,12 +107,7 @@ class Membership {
   uint64_t reported_changes_ = 0;
   double cpu_seconds_ = 0;
   absl::Duration cpu_at_;
-  std::map<std::string, Segments> segments_;  // by uid
+  std::map<std::string, Runnable> runnable_;  // by uid; of the jobs that the assignment in force names
 };
-
-// The assignment in force: the greatest (term, number) among the bucket's keys. nullopt when there is none.
-std::optional<Assignment> AssignmentInForce(const KeyView& assignments);
-// The newest term; nullopt when there is none.
-std::optional<Term> NewestTerm(const KeyView& assignments);
 
 }  // namespace millrace

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "common/strings.h"
@@ -20,12 +21,16 @@ constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kMaxRetry = absl::Seconds(5);
 constexpr absl::Duration kProvenAfter = absl::Seconds(30);  // having run so long, failures are forgotten
 constexpr absl::Duration kStrayInterval = absl::Seconds(10);
-constexpr size_t kExpectedPartitions = 16;  // for the plan's share before the first assignment
+constexpr size_t kExpectedPartitions = 16;  // before the first assignment
 
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
 }
+
+// What the broker holds does not change by asking again, nor does a job that this worker does not understand;
+// the rest may pass.
+bool NeedsPeople(const absl::Status& why) { return absl::IsDataLoss(why) || absl::IsInvalidArgument(why); }
 
 absl::Duration RetryAfter(int failures) {
   return std::min(kMaxRetry, kFirstRetry * (int64_t{1} << std::min(failures, 10)));
@@ -111,7 +116,7 @@ absl::Status WorkerRuntime::Turn() {
   if (absl::Status status = ServeQueries(); !status.ok())
     LogWarning("cannot take questions", {{"why", status}});
   Reconcile();
-  RemoveStrayState();
+  LookForStrayState();
   return absl::OkStatus();
 }
 
@@ -154,8 +159,10 @@ void WorkerRuntime::HandleManagerEvent(ManagerEvent event) {
     HandleOpened(std::move(*opened));
   } else if (auto* gone = std::get_if<Gone>(&event)) {
     HandleGone(*gone);
+  } else if (auto* question = std::get_if<Question>(&event)) {
+    RouteQuery(*question);
   } else {
-    RouteQuery(std::get<Bus::Incoming>(event));
+    RemoveStrayState(std::get<Strays>(event));
   }
 }
 
@@ -169,8 +176,8 @@ void WorkerRuntime::HandleOpened(Opened opened) {
                                  {"offset", (*opened.result)->offset.value()}});
     hosted.phase = Hosted::Phase::kRunning;
     hosted.opened_at = clock_.Monotonic();
-    lanes_[LaneOf(hosted.instance)]->Send(
-        AdoptPartition{hosted.instance, *std::move(opened.result), hosted.paused});
+    lanes_[LaneOf(hosted.instance)]->Send(AdoptPartition{hosted.instance, *std::move(opened.result),
+                                                         hosted.paused, memory_plan_.partition_bytes});
     return;
   }
   if (opened.result.ok() || hosted.abandon) {
@@ -181,19 +188,20 @@ void WorkerRuntime::HandleOpened(Opened opened) {
   const absl::Status& why = opened.result.status();
   ReportStopped(opened.key, hosted, why);
   hosted.phase = Hosted::Phase::kStopped;
-  // What the broker holds does not change by asking again; the rest may pass.
   hosted.retry_at =
-      absl::IsDataLoss(why) ? absl::InfiniteDuration() : clock_.Monotonic() + RetryAfter(hosted.failures++);
+      NeedsPeople(why) ? absl::InfiniteDuration() : clock_.Monotonic() + RetryAfter(hosted.failures++);
 }
 
 void WorkerRuntime::ReportStopped(const PartitionKey& key, const Hosted& hosted, const absl::Status& why) {
-  LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
   PartitionReport report = board_.Find(hosted.instance).value_or(PartitionReport());
+  if (report.reason != why.message()) {
+    LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
+  }
   report.job = key.job;
   report.uid = key.uid;
   report.segment = key.segment.value();
   report.partition = key.partition.value();
-  report.state = absl::IsDataLoss(why) ? "stopped" : "restoring";
+  report.state = NeedsPeople(why) ? "stopped" : "restoring";
   report.reason = std::string(why.message());
   board_.Put(hosted.instance, std::move(report));
 }
@@ -214,6 +222,7 @@ void WorkerRuntime::HandleGone(const Gone& gone) {
   if (now - hosted.opened_at >= kProvenAfter) hosted.failures = 0;
   const absl::Duration wait = RetryAfter(++hosted.failures);
   if (!gone.why.ok()) {
+    if (!board_.Find(gone.instance).has_value()) ReportStopped(it->first, hosted, gone.why);  // it never ran
     LogWarning("partition is opened again after a while",
                {{"partition", it->first.ToString()}, {"after", absl::FormatDuration(wait)}});
   }
@@ -271,17 +280,22 @@ void WorkerRuntime::Reconcile() {
     }
     ++it;
   }
-  bool grown = false;
+  PlanStateBudgets();
   for (const auto& [key, wish] : desired_) {
-    if (hosted_.contains(key)) continue;
-    StartOpening(key, wish);
-    grown = true;
+    if (!hosted_.contains(key)) StartOpening(key, wish);
   }
-  if (grown) {
-    const uint64_t bytes = PlanMemory(options_.memory_bytes, hosted_.size()).partition_bytes;
-    memory_plan_.partition_bytes = bytes;
-    for (const auto& lane : lanes_) lane->Send(SetStateBudget{bytes});
-  }
+}
+
+// Before anything more is opened, so that all of it together stays within the memory. What is on its way out
+// still has its share.
+void WorkerRuntime::PlanStateBudgets() {
+  const auto is_new = [this](const auto& wish) { return !hosted_.contains(wish.first); };
+  const size_t partitions =
+      hosted_.size() + static_cast<size_t>(std::count_if(desired_.begin(), desired_.end(), is_new));
+  const uint64_t bytes = PlanMemory(options_.memory_bytes, partitions).partition_bytes;
+  if (bytes == memory_plan_.partition_bytes) return;
+  memory_plan_.partition_bytes = bytes;
+  for (const auto& lane : lanes_) lane->Send(SetStateBudget{bytes});
 }
 
 uint32_t WorkerRuntime::EmptiestLane() const {
@@ -298,9 +312,16 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   hosted.phase = Hosted::Phase::kOpening;
   hosted.paused = wish.paused;
   hosted.abandon = false;
+  if (!wish.segment.ok()) {
+    // Perhaps a later version's job. As long as it is this one's, it stays stopped, and says so.
+    ReportStopped(key, hosted, wish.segment.status());
+    hosted.phase = Hosted::Phase::kStopped;
+    hosted.retry_at = clock_.Monotonic() + kMaxRetry;
+    return;
+  }
   OpenRequest request;
   request.key = key;
-  request.segment = wish.segment;
+  request.segment = *wish.segment;
   request.claimer = StrCat(membership_->incarnation(), "/", hosted.instance);
   request.state_budget_bytes = memory_plan_.partition_bytes;
   const size_t i = instances_ % openers_.size();
@@ -313,10 +334,17 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
 
 absl::Status WorkerRuntime::ServeQueries() {
   if (served_incarnation_ == membership_->incarnation()) return absl::OkStatus();
+  // Anybody may ask: who finds no place hears nothing, and asks again.
   const auto enqueue = [this](Bus::Incoming query) {
-    inbox_.Send(std::move(query));
+    Places::Place place = question_places_.Take();
+    if (place == nullptr) return;
+    inbox_.Send(Question{std::move(query), std::move(place)});
     manager_bus_->Wake();
   };
+  if (!served_incarnation_.empty()) {
+    if (absl::Status status = manager_bus_->Serve(WorkerSubject(served_incarnation_), nullptr); !status.ok())
+      return status;
+  }
   if (absl::Status status = manager_bus_->Serve(WorkerSubject(membership_->incarnation()), enqueue);
       !status.ok())
     return status;
@@ -324,8 +352,9 @@ absl::Status WorkerRuntime::ServeQueries() {
   return absl::OkStatus();
 }
 
-void WorkerRuntime::RouteQuery(const Bus::Incoming& query) {
-  const auto answer = [this, to = query.reply_to](const std::string& text) {
+void WorkerRuntime::RouteQuery(const Question& question) {
+  const Bus::Incoming& query = question.query;
+  const auto answer = [this, to = query.reply_to, place = question.place](const std::string& text) {
     if (absl::Status status = manager_bus_->Reply(to, text); !status.ok())
       LogWarning("an answer was not sent", {{"why", status}});
   };
@@ -341,20 +370,30 @@ void WorkerRuntime::RouteQuery(const Bus::Incoming& query) {
   answer(RefuseStateQuery(absl::UnavailableError("this worker does not own the partition now: ask again")));
 }
 
-// State of jobs that were deleted: nobody will ask for it again.
-void WorkerRuntime::RemoveStrayState() {
-  if (clock_.Monotonic() - stray_checked_at_ < kStrayInterval) return;
+// State of jobs that were deleted: nobody will ask for it again. An opener looks and removes, since a folder
+// of gigabytes takes longer than a lease may wait.
+void WorkerRuntime::LookForStrayState() {
+  if (stray_check_under_way_ || clock_.Monotonic() - stray_checked_at_ < kStrayInterval) return;
+  stray_check_under_way_ = true;
+  openers_.front()->Submit([this] {
+    inbox_.Send(Strays{data_dir_->List().value_or(std::vector<DataDir::Partition>())});
+    manager_bus_->Wake();
+  });
+}
+
+void WorkerRuntime::RemoveStrayState(const Strays& there) {
+  stray_check_under_way_ = false;
   stray_checked_at_ = clock_.Monotonic();
-  absl::StatusOr<std::vector<DataDir::Partition>> there = data_dir_->List();
-  if (!there.ok()) return;
   std::set<std::string> in_use;
   for (const auto& [key, hosted] : hosted_) in_use.insert(key.uid);
-  for (const DataDir::Partition& partition : *there) {
+  for (const DataDir::Partition& partition : there.on_disk) {
     if (in_use.contains(partition.uid) || membership_->JobMayExist(partition.uid)) continue;
     LogInfo("removing the state of a job that was deleted",
             {{"uid", partition.uid}, {"partition", partition.partition.value()}});
-    if (absl::Status status = data_dir_->Remove(partition); !status.ok())
-      LogWarning("cannot remove state", {{"why", status}});
+    openers_.front()->Submit([this, partition] {
+      if (absl::Status status = data_dir_->Remove(partition); !status.ok())
+        LogWarning("cannot remove state", {{"why", status}});
+    });
   }
 }
 
@@ -373,12 +412,18 @@ void WorkerRuntime::ShutDown() {
     lease_valid_until_ns_ = absl::ToInt64Nanoseconds(membership_->lease_valid_until());
   }
   membership_->Leave();
-  watchdog_->Stop();
+  if (!all_gone()) {
+    // User code or the broker may hold a lane or an opener up for longer than anybody wants to wait.
+    LogWarning("not every partition was released in time: ending as a crash would, which loses nothing",
+               {{"after", absl::FormatDuration(options_.release_grace)}});
+    _exit(kExitDone);
+  }
   pull_loop_->Stop();
   for (const auto& lane : lanes_) lane->Join();
   for (const auto& opener : openers_) opener->Join();
   committer_->Join();
-  lanes_.clear();  // closes the databases, which no task uses any more
+  watchdog_->Stop();  // last: as long as a lane lives, user code may run on it
+  lanes_.clear();     // closes the databases, which no task uses any more
 }
 
 }  // namespace millrace

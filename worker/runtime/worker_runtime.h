@@ -6,7 +6,9 @@
 // manager, one for each opener, one for the watchdog, so that nothing that blocks on one holds up another.
 //
 // Shutdown, each step waiting for the one before: lanes release every partition (a last commit each) -> the
-// lease is given back -> pull loop ends -> lanes end -> committer and openers end -> connections close.
+// lease is given back -> pull loop ends -> lanes end -> committer and openers end -> the watchdog ends ->
+// connections close. What is not released within the grace is left as a crash would leave it: the process
+// ends without waiting for it.
 #pragma once
 
 #include <atomic>
@@ -21,6 +23,7 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/mailbox.h"
+#include "common/places.h"
 #include "worker/lane/lane.h"
 #include "worker/lane/report_board.h"
 #include "worker/membership/membership.h"
@@ -44,6 +47,7 @@ struct WorkerOptions {
 };
 
 inline constexpr int kOpeners = 2;
+inline constexpr int kMaxWaitingQuestions = 256;  // about state, of all who ask
 
 class WorkerRuntime : private LanePorts {
  public:
@@ -82,7 +86,14 @@ class WorkerRuntime : private LanePorts {
     uint64_t instance;
     absl::Status why;  // not OK: it stopped by itself
   };
-  using ManagerEvent = std::variant<Opened, Gone, Bus::Incoming>;
+  struct Question {
+    Bus::Incoming query;
+    Places::Place place;  // until it is answered
+  };
+  struct Strays {
+    std::vector<DataDir::Partition> on_disk;  // all that is there; the manager knows which are strays
+  };
+  using ManagerEvent = std::variant<Opened, Gone, Question, Strays>;
 
   WorkerRuntime(const WorkerOptions& options, Clock& clock);
   absl::Status Start(const Connect& connect);
@@ -103,12 +114,14 @@ class WorkerRuntime : private LanePorts {
   void HandleManagerEvent(ManagerEvent event);
   void HandleOpened(Opened opened);
   void HandleGone(const Gone& gone);
-  void RouteQuery(const Bus::Incoming& query);
+  void RouteQuery(const Question& question);
   void DropLostLease();
   void Reconcile();
+  void PlanStateBudgets();
   void StartOpening(const PartitionKey& key, const DesiredPartition& wish);
   void Release(Hosted& hosted, bool abandon);  // NOLINT: the name of the flag is its meaning
-  void RemoveStrayState();
+  void LookForStrayState();
+  void RemoveStrayState(const Strays& there);
   absl::Status ServeQueries();
   void ShutDown();
   uint32_t EmptiestLane() const;
@@ -116,6 +129,7 @@ class WorkerRuntime : private LanePorts {
 
   const WorkerOptions options_;
   Clock& clock_;
+  Places question_places_{kMaxWaitingQuestions};
   std::unique_ptr<DataDir> data_dir_;
   std::shared_ptr<DbResources> db_resources_;
   MemoryPlan memory_plan_;
@@ -139,6 +153,7 @@ class WorkerRuntime : private LanePorts {
   std::string served_incarnation_;
   bool shutting_down_ = false;
   absl::Duration stray_checked_at_;
+  bool stray_check_under_way_ = false;
 };
 
 }  // namespace millrace

@@ -1,7 +1,9 @@
 #include "worker/lane/lane.h"
 
+#include "common/value/json_text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "tests/worker/partition/partition_harness.h"
 #include "worker/runtime/pull_loop.h"
 
@@ -41,7 +43,7 @@ class LaneTest : public testing::Test {
  protected:
   static constexpr uint32_t kLaneNumber = 0;
 
-  uint64_t Adopt() {
+  uint64_t Adopt(uint64_t state_budget_bytes = 64 << 20) {
     OpenRequest request;
     request.key = world_.key;
     request.segment = world_.segments.front();
@@ -49,7 +51,7 @@ class LaneTest : public testing::Test {
     auto opened = OpenPartition(*opener_, world_.clock, *data_dir_, world_.db_resources, request);
     EXPECT_TRUE(opened.ok()) << opened.status();
     const uint64_t instance = MakeInstance(adopted_, kLaneNumber);
-    lane_.Handle(AdoptPartition{instance, *std::move(opened)});
+    lane_.Handle(AdoptPartition{instance, *std::move(opened), /*paused=*/false, state_budget_bytes});
     return instance;
   }
   void Turn() {
@@ -167,6 +169,45 @@ TEST_F(LaneTest, AnswersWithTheDigestOfTheState) {
       StateQuery{instance, R"({"verb":"digest"})", [&](std::string text) { answer = std::move(text); }});
   EXPECT_THAT(answer, HasSubstr(R"("ok":true)"));
   EXPECT_THAT(answer, HasSubstr(R"("keys":2)"));
+}
+
+TEST_F(LaneTest, AScanGoesOnWhereItsLastAnswerEnded) {
+  const uint64_t instance = Adopt();
+  const std::vector<std::string> keys = {"a", "b", "b\xff", "b\xff\xff", "c"};
+  for (const std::string& key : keys) world_.Feed({{key, 1}});
+  while (board_.All()[0].records_in < keys.size()) Turn();
+  std::vector<std::string> found;
+  nlohmann::json question = {{"verb", "scan"}, {"limit", 2}};
+  for (size_t pages = 0; pages < keys.size(); ++pages) {
+    nlohmann::json answer;
+    lane_.Handle(StateQuery{instance, JsonText(question),
+                            [&](const std::string& text) { answer = nlohmann::json::parse(text); }});
+    ASSERT_TRUE(answer["ok"].get<bool>()) << answer;
+    for (const auto& row : answer["rows"]) found.push_back(TakeBytes(row, "key").value_or("?"));
+    if (!answer.contains("next")) break;
+    question["cursor"] = answer["next"];
+  }
+  EXPECT_EQ(found, keys);
+}
+
+TEST_F(LaneTest, AnswersAboutAKeyThatIsNoUtf8) {
+  const uint64_t instance = Adopt();
+  world_.Feed({{"\xff", 1}});
+  while (board_.All()[0].records_in == 0) Turn();
+  nlohmann::json question = {{"verb", "get"}};
+  PutBytes(question, "key", "\xff");
+  std::string answer;
+  lane_.Handle(StateQuery{instance, JsonText(question), [&](std::string text) { answer = std::move(text); }});
+  EXPECT_THAT(answer, HasSubstr(R"("n":1)"));
+}
+
+TEST_F(LaneTest, APartitionStaysWithinTheBudgetThatItIsAdoptedWith) {
+  JobSpec rarely = PartitionWorld::RunningTotal();
+  rarely.commit_interval = absl::Hours(1);
+  world_.spec = std::make_shared<const JobSpec>(std::move(rarely));
+  Adopt(/*state_budget_bytes=*/1);
+  world_.Feed({{"a", 1}});
+  EXPECT_TRUE(AwaitCommit());  // it must let go of what is dirty
 }
 
 }  // namespace

@@ -103,5 +103,28 @@ TEST_F(MembershipTest, GivesUpWhenAnotherProcessHasItsName) {
   EXPECT_TRUE(absl::IsFailedPrecondition(membership_.Step()));
 }
 
+TEST_F(MembershipTest, AJobThatItCannotRunIsItsAllTheSameWithTheReason) {
+  JobRecord later;
+  later.name = "j";
+  later.uid = "u2";
+  later.spec_text = "name: j\nkey: k\nstages:\n  - teleport: now\n";
+  later.partitions = 1;
+  Put(kJobsBucket, "job.j", Encode(later));
+  Put(kAssignmentsBucket, "assign.1.2", Encode(Assignment{1, 2, {JobAssignment{"j", "u2", false, {"w1"}}}}));
+  Hear();
+  const DesiredPartitions desired = membership_.Desired();
+  ASSERT_EQ(desired.size(), 1u);
+  EXPECT_TRUE(absl::IsInvalidArgument(desired.begin()->second.segment.status()));
+  EXPECT_NE(desired.begin()->second.segment.status().message().find("teleport"), absl::string_view::npos);
+}
+
+TEST_F(MembershipTest, AJobRecordThatCannotBeReadIsSaid) {
+  Put(kJobsBucket, "job.j", "no record");
+  Hear();
+  const DesiredPartitions desired = membership_.Desired();
+  ASSERT_EQ(desired.size(), 1u);
+  EXPECT_FALSE(desired.begin()->second.segment.ok());
+}
+
 }  // namespace
 }  // namespace millrace
