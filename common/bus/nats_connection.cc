@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "common/log.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -43,8 +44,8 @@ absl::Status NatsError(natsStatus status, std::string_view what) {
   }
 }
 
-NatsConnection::NatsConnection(ConnectionListener& listener, uint64_t seed)
-    : listener_(listener), random_(seed != 0 ? seed : std::random_device{}()) {}
+NatsConnection::NatsConnection(ConnectionListener& listener, Clock& clock, uint64_t seed)
+    : listener_(listener), clock_(clock), random_(seed != 0 ? seed : std::random_device{}()) {}
 
 NatsConnection::~NatsConnection() {
   if (connection_ != nullptr) {
@@ -59,7 +60,7 @@ NatsConnection::~NatsConnection() {
 absl::StatusOr<std::unique_ptr<NatsConnection>> NatsConnection::Connect(const NatsOptions& options,
                                                                         Clock& clock,
                                                                         ConnectionListener& listener) {
-  std::unique_ptr<NatsConnection> connection(new NatsConnection(listener, options.seed));
+  std::unique_ptr<NatsConnection> connection(new NatsConnection(listener, clock, options.seed));
   if (absl::Status status = connection->Configure(options); !status.ok()) return status;
   if (absl::Status status = connection->ConnectUntil(options.connect_deadline, options.url, clock);
       !status.ok()) {
@@ -108,9 +109,12 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
         self->closed_ = true;
       },
       this));
-  // The default handler prints to stderr; what matters of asynchronous errors comes as a lost connection.
   then(natsOptions_SetErrorHandler(
-      options_, [](natsConnection*, natsSubscription*, natsStatus, void*) {}, nullptr));
+      options_,
+      [](natsConnection* connection, natsSubscription*, natsStatus status, void* self) {
+        static_cast<NatsConnection*>(self)->SayError(connection, status);
+      },
+      this));
   if (s != NATS_OK) return NatsError(s, StrCat("NATS address ", options.url, " is not usable"));
 
   if (!options.creds.empty()) {
@@ -147,6 +151,19 @@ absl::Status NatsConnection::ConnectUntil(absl::Duration deadline, const std::st
     }
     clock.Sleep(delay);
   }
+}
+
+void NatsConnection::SayError(natsConnection* connection, natsStatus status) {
+  const char* detail = nullptr;
+  static_cast<void>(natsConnection_GetLastError(connection, &detail));
+  const std::string what =
+      StrCat(natsStatus_GetText(status), detail == nullptr ? "" : ": ", detail == nullptr ? "" : detail);
+  std::optional<uint64_t> kept_back;
+  {
+    absl::MutexLock lock(&mutex_);
+    kept_back = errors_.Pass(what, clock_.Monotonic());
+  }
+  if (kept_back.has_value()) LogWarning("NATS complains", {{"what", what}, {"kept_back", *kept_back}});
 }
 
 int64_t NatsConnection::ReconnectDelayMs(int attempts) {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "common/bus/nats_bus.h"
+#include "common/log_gate.h"
 
 namespace millrace {
 
@@ -49,17 +50,21 @@ class NatsConnection {
   int64_t max_payload() const { return natsConnection_GetMaxPayload(connection_); }
 
  private:
-  NatsConnection(ConnectionListener& listener, uint64_t seed);
+  NatsConnection(ConnectionListener& listener, Clock& clock, uint64_t seed);
   absl::Status Configure(const NatsOptions& options);
   absl::Status ConnectUntil(absl::Duration deadline, const std::string& url, Clock& clock);
   int64_t ReconnectDelayMs(int attempts);
+  // What the server or the client complains of while the connection stays: a permission, a slow consumer.
+  void SayError(natsConnection* connection, natsStatus status);
 
   ConnectionListener& listener_;
+  Clock& clock_;
   natsOptions* options_ = nullptr;
   natsConnection* connection_ = nullptr;
   absl::Mutex mutex_;
   std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  LogGate errors_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace millrace

@@ -202,5 +202,71 @@ TEST_F(NatsBusTest, ASubjectIsServedByItsLastHandlerUntilThatIsTakenAway) {
   EXPECT_FALSE(bus_->Request("ask", "", absl::Milliseconds(300)).ok());
 }
 
+// The subjects that SECURITY.md names, and one user who lacks a bucket.
+constexpr char kRestrictedUsers[] = R"(
+authorization {
+  ours = {
+    publish: ["mr.>", "$JS.API.>", "_INBOX.>", "$KV.mr-jobs.>", "$KV.mr-workers.>", "$KV.mr-assignments.>",
+              "$KV.mr-epochs.>"]
+    subscribe: ["mr.rpc.>", "_INBOX.>"]
+  }
+  lacking = { publish: ["$JS.API.>", "$KV.mr-*"], subscribe: ["_INBOX.>"] }
+  users = [ { user: ours, password: x, permissions: $ours }, { user: lacking, password: x, permissions: $lacking } ]
+}
+)";
+
+absl::StatusOr<std::unique_ptr<Bus>> ConnectAs(const NatsServer& server, std::string_view user) {
+  NatsOptions nats;
+  nats.url = StrCat("nats://", user, ":x@127.0.0.1:", server.port());
+  return ConnectNats(nats, SystemClock());
+}
+
+TEST_F(NatsBusTest, TheSubjectsThatSecurityMdNamesAreEnough) {
+  server_ = NatsServer::Start({.config = kRestrictedUsers});
+  ASSERT_NE(server_, nullptr);
+  auto connected = ConnectAs(*server_, "ours");
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  bus_ = *std::move(connected);
+  StreamConfig config;
+  config.name = "mr-j-0-0";
+  config.subjects = {"mr.j.0.0"};
+  ASSERT_TRUE(bus_->CreateStream(config).ok());
+  AppendRequest request;
+  request.subject = "mr.j.0.0";
+  request.payload = "one";
+  ASSERT_TRUE(bus_->AppendAndWait(request).ok());
+  ReaderOptions reader;
+  reader.stream = config.name;
+  bus_->OpenReader(reader);
+  EXPECT_EQ(PollMessages(*bus_, 1).size(), 1u);
+  for (const std::string bucket : {"mr-jobs", "mr-workers", "mr-assignments", "mr-epochs"}) {
+    ASSERT_TRUE(bus_->CreateBucket(bucket, 1).ok());
+    ASSERT_TRUE(bus_->CreateKey(bucket, "k", "v").ok());
+    EXPECT_EQ(bus_->GetKey(bucket, "k")->value, "v");
+    EXPECT_TRUE(bus_->DeleteKey(bucket, "k").ok());
+  }
+  ASSERT_TRUE(bus_->Serve("mr.rpc.w1",
+                          [this](const Bus::Incoming& asked) { (void)bus_->Reply(asked.reply_to, "well"); })
+                  .ok());
+  EXPECT_EQ(*bus_->Request("mr.rpc.w1", "", absl::Seconds(10)), "well");
+  EXPECT_TRUE(bus_->DeleteStream(config.name).ok());
+}
+
+TEST_F(NatsBusTest, APermissionThatIsMissingIsInTheLog) {
+  server_ = NatsServer::Start({.config = kRestrictedUsers});
+  ASSERT_NE(server_, nullptr);
+  auto connected = ConnectAs(*server_, "lacking");
+  ASSERT_TRUE(connected.ok()) << connected.status();
+  bus_ = *std::move(connected);
+  ASSERT_TRUE(bus_->CreateBucket("mr-jobs", 1).ok());
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(
+      bus_->PutKey("mr-jobs", "k", "v").ok());  // it waits for its answer, and longer than the refusal
+  bus_.reset();                                 // ends the client's threads
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_NE(said.find("NATS complains"), std::string::npos) << said;
+  EXPECT_NE(said.find("$KV.mr-jobs.k"), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace millrace
