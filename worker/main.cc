@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/bus/nats_bus.h"
+#include "common/bus/replicas.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
 #include "common/flags.h"
@@ -33,6 +34,7 @@ struct WorkerFlags {
   std::string data = "millrace-data";
   std::string http;
   int64_t lanes = 0;
+  int64_t replicas = 1;
   uint64_t memory = uint64_t{1} << 30;
 };
 
@@ -69,6 +71,8 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
         "--memory is too small to work with — it is 16MiB or more — try 256MiB");
   }
   options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
+  if (absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return status;
+  options.replicas = flags.replicas;
   options.data_dir = flags.data;
   options.memory_bytes = flags.memory;
   options.version = MILLRACE_VERSION;
@@ -123,6 +127,8 @@ int Main(const std::vector<std::string>& arguments) {
             "threads that run partitions; 0: one for each core that may be used");
   flags.AddSize("memory", &options.memory,
                 "for state, of all partitions together; what does not fit stays on disk");
+  flags.Add("replicas", &options.replicas, "N",
+            "copies of the buckets that hold jobs, leases and epochs, where they are made: 1, 3 or 5");
   flags.Add("http", &options.http, "ADDR",
             "answer /healthz, /readyz, /metrics and /api/v1/partitions here, as 127.0.0.1:8223");
   absl::StatusOr<Flags::Outcome> outcome = flags.Parse(arguments);

@@ -28,6 +28,7 @@ struct BucketFacts {
   bool discards_old = false;  // refuses nothing when full: keys could be lost
   bool ages = false;          // keys vanish after a time
   bool in_memory = false;
+  int64_t replicas = 0;
 };
 
 // What was found out; what is absent could not be.

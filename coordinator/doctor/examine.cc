@@ -77,6 +77,7 @@ void ExamineBuckets(Bus& bus, DoctorFacts* facts) {
       bucket.ages = config.value("max_age", int64_t{0}) > 0;
       bucket.discards_old =
           config.value("discard", "old") == "old" && config.value("max_bytes", int64_t{-1}) > 0;
+      bucket.replicas = config.value("num_replicas", int64_t{1});
       bucket.in_memory = config.value("storage", "file") == "memory";
     }
     facts->buckets.push_back(std::move(bucket));

@@ -13,6 +13,7 @@ constexpr uint64_t kLowStoreBytes = uint64_t{1} << 30;
 constexpr uint64_t kLowDiskBytes = uint64_t{2} << 30;
 constexpr uint64_t kVeryLowDiskBytes = uint64_t{200} << 20;
 constexpr uint64_t kFewOpenFiles = 4096;
+constexpr int64_t kFewestCopies = 3;  // that survive a server
 constexpr absl::Duration kSlowAppend = absl::Milliseconds(100);
 constexpr absl::Duration kClockTolerance = absl::Seconds(2);
 
@@ -130,6 +131,13 @@ void JudgeBuckets(const DoctorFacts& facts, Findings* out) {
     } else if (bucket.in_memory) {
       out->Fail(what, "is kept in memory: a restart of the broker forgets every job",
                 "make it anew with file storage");
+    } else if (facts.clustered == true && bucket.replicas < kFewestCopies) {
+      out->Warn(
+          StrCat(what, " has ", bucket.replicas, bucket.replicas == 1 ? " copy" : " copies"),
+          "every job stands on it, also those with more copies: they stop with the server that holds it",
+          StrCat("`nats stream edit KV_", bucket.name,
+                 " --replicas 3`; `--replicas 3` of `coordinator "
+                 "serve` and `worker` makes new ones so"));
     } else {
       out->Ok(what);
     }

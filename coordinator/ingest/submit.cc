@@ -11,6 +11,7 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/str_format.h"
+#include "common/bus/replicas.h"
 #include "common/clock.h"
 #include "common/job/job_parser.h"
 #include "common/names.h"
@@ -300,11 +301,13 @@ int RunSubmit(const Arguments& arguments) {
                       "changes the job file: partitions=4, source.format=csv");
   command.flags().AddSwitch("wait", &flags.wait, "wait until the job has ended");
   command.flags().Add("timeout", &flags.timeout, "give up after this long (exit code 4)");
-  command.flags().Add("replicas", &flags.replicas, "N", "copies of each new stream, in a NATS cluster");
+  command.flags().Add("replicas", &flags.replicas, "N",
+                      "copies of each new stream, in a NATS cluster: 1, 3 or 5");
   command.AddOutput({"text", "json"});
   command.AddConnection();
   if (const std::optional<int> code = command.Parse(arguments); code.has_value()) return *code;
 
+  if (const absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return Fail(status);
   const absl::StatusOr<JobSpec> spec = ReadJob(flags);
   if (!spec.ok()) return Fail(spec.status());
   // Expressions that do not compile are told here, before anything is made.

@@ -35,7 +35,8 @@ CoordinatorLease Self(uint64_t random_id, const std::string& http) {
 }
 
 // Connects and makes the buckets, trying for ever. Null: a stop signal came first.
-std::unique_ptr<Bus> ConnectAndPrepare(const CommonOptions& common, Clock& clock) {
+std::unique_ptr<Bus> ConnectAndPrepare(const ServiceOptions& service, Clock& clock) {
+  const CommonOptions& common = service.connection;
   NatsOptions options;
   options.url = common.nats;
   options.creds = common.creds;
@@ -54,7 +55,7 @@ std::unique_ptr<Bus> ConnectAndPrepare(const CommonOptions& common, Clock& clock
       if (connected.ok()) bus = *std::move(connected);
     }
     for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
-      if (status.ok()) status = bus->CreateBucket(bucket);
+      if (status.ok()) status = bus->CreateBucket(bucket, static_cast<int>(service.replicas));
     }
     if (status.ok()) return bus;
     if (said != status.message()) {
@@ -78,7 +79,7 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
   const std::string url = StrCat("http://", (*server)->address());
   LogInfo("serving", {{"http", url}});
 
-  bus = ConnectAndPrepare(options.connection, clock);
+  bus = ConnectAndPrepare(options, clock);
   if (bus == nullptr) return absl::OkStatus();
   LogInfo("connected",
           {{"nats", options.connection.nats}, {"lease_ttl", millrace::FormatDuration(options.lease_ttl)}});

@@ -1,6 +1,7 @@
 // The coordinator's service from start to end, on the calling thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,6 +15,7 @@ struct ServiceOptions {
   CommonOptions connection;
   std::string http = "127.0.0.1:8222";
   absl::Duration lease_ttl = absl::Seconds(15);
+  int64_t replicas = 1;  // of the buckets, where they are made; 1, 3 or 5
 };
 
 // Serves HTTP at once, waits for NATS for ever, makes the buckets, and turns the loop until a stop signal.

@@ -70,7 +70,9 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
     opener_buses_.push_back(*std::move(connected));
   }
   for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
-    if (absl::Status status = manager_bus_->CreateBucket(bucket); !status.ok()) return status;
+    if (absl::Status status = manager_bus_->CreateBucket(bucket, static_cast<int>(options_.replicas));
+        !status.ok())
+      return status;
   }
 
   Membership::Options membership;

@@ -42,6 +42,7 @@ struct WorkerOptions {
   uint64_t memory_bytes = uint64_t{1} << 30;  // for state, of all partitions together
   std::string http;                           // where HTTP answers; only told to others
   std::string version;
+  int64_t replicas = 1;  // of the buckets, where they are made; 1, 3 or 5
   uint64_t seed = 0;
   absl::Duration release_grace = absl::Seconds(20);  // for the last commits when the process is told to stop
 };

@@ -76,6 +76,23 @@ TEST(JudgeTest, WarnsOfASingleServerAndOfClocksThatDiffer) {
   EXPECT_EQ(Worst(skewed), FindingLevel::kWarn);
 }
 
+TEST(JudgeTest, WarnsOfABucketThatAClusterKeepsOnce) {
+  DoctorFacts facts = GoodFacts();
+  BucketFacts bucket{"mr-epochs", true, false, false, false};
+  bucket.replicas = 1;
+  facts.buckets = {bucket};
+  EXPECT_EQ(Worst(facts), FindingLevel::kWarn);
+  facts.buckets[0].replicas = 3;
+  EXPECT_EQ(Worst(facts), FindingLevel::kOk);
+  facts.buckets[0].replicas = 1;
+  facts.clustered = false;  // one server keeps one copy: that is said elsewhere
+  EXPECT_EQ(Worst(facts), FindingLevel::kWarn);
+  const auto findings = Judge(facts);
+  EXPECT_TRUE(std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.what == "bucket mr-epochs" && finding.level == FindingLevel::kOk;
+  }));
+}
+
 TEST(JudgeTest, FailsOnABucketWhoseKeysVanish) {
   DoctorFacts facts = GoodFacts();
   facts.buckets = {BucketFacts{"mr-epochs", true, false, true, false}};
