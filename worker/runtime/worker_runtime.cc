@@ -28,10 +28,6 @@ std::string HostName() {
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
 }
 
-// What the broker holds does not change by asking again, nor does a job that this worker does not understand;
-// the rest may pass.
-bool NeedsPeople(const absl::Status& why) { return absl::IsDataLoss(why) || absl::IsInvalidArgument(why); }
-
 absl::Duration RetryAfter(int failures) {
   return std::min(kMaxRetry, kFirstRetry * (int64_t{1} << std::min(failures, 10)));
 }
@@ -188,13 +184,15 @@ void WorkerRuntime::HandleOpened(Opened opened) {
     return;
   }
   const absl::Status& why = opened.result.status();
-  ReportStopped(opened.key, hosted, why);
+  // What the broker holds does not change by asking again; the rest may pass.
+  const bool for_good = absl::IsDataLoss(why);
+  ReportTrouble(opened.key, hosted, for_good ? "stopped" : "restoring", why);
   hosted.phase = Hosted::Phase::kStopped;
-  hosted.retry_at =
-      NeedsPeople(why) ? absl::InfiniteDuration() : clock_.Monotonic() + RetryAfter(hosted.failures++);
+  hosted.retry_at = for_good ? absl::InfiniteDuration() : clock_.Monotonic() + RetryAfter(hosted.failures++);
 }
 
-void WorkerRuntime::ReportStopped(const PartitionKey& key, const Hosted& hosted, const absl::Status& why) {
+void WorkerRuntime::ReportTrouble(const PartitionKey& key, const Hosted& hosted, std::string_view state,
+                                  const absl::Status& why) {
   PartitionReport report = board_.Find(hosted.instance).value_or(PartitionReport());
   if (report.reason != why.message()) {
     LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
@@ -203,7 +201,7 @@ void WorkerRuntime::ReportStopped(const PartitionKey& key, const Hosted& hosted,
   report.uid = key.uid;
   report.segment = key.segment.value();
   report.partition = key.partition.value();
-  report.state = NeedsPeople(why) ? "stopped" : "restoring";
+  report.state = std::string(state);
   report.reason = std::string(why.message());
   board_.Put(hosted.instance, std::move(report));
 }
@@ -224,7 +222,8 @@ void WorkerRuntime::HandleGone(const Gone& gone) {
   if (now - hosted.opened_at >= kProvenAfter) hosted.failures = 0;
   const absl::Duration wait = RetryAfter(++hosted.failures);
   if (!gone.why.ok()) {
-    if (!board_.Find(gone.instance).has_value()) ReportStopped(it->first, hosted, gone.why);  // it never ran
+    // One that its lane could not even begin with has said nothing yet.
+    if (!board_.Find(gone.instance).has_value()) ReportTrouble(it->first, hosted, "stopped", gone.why);
     LogWarning("partition is opened again after a while",
                {{"partition", it->first.ToString()}, {"after", absl::FormatDuration(wait)}});
   }
@@ -316,7 +315,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   hosted.abandon = false;
   if (!wish.segment.ok()) {
     // Perhaps a later version's job. As long as it is this one's, it stays stopped, and says so.
-    ReportStopped(key, hosted, wish.segment.status());
+    ReportTrouble(key, hosted, "stopped", wish.segment.status());
     hosted.phase = Hosted::Phase::kStopped;
     hosted.retry_at = clock_.Monotonic() + kMaxRetry;
     return;
@@ -343,15 +342,17 @@ absl::Status WorkerRuntime::ServeQueries() {
     inbox_.Send(Question{std::move(query), std::move(place)});
     manager_bus_->Wake();
   };
-  if (!served_incarnation_.empty()) {
-    if (absl::Status status = manager_bus_->Serve(WorkerSubject(served_incarnation_), nullptr); !status.ok())
-      return status;
-  }
+  if (absl::Status status = StopServing(); !status.ok()) return status;
   if (absl::Status status = manager_bus_->Serve(WorkerSubject(membership_->incarnation()), enqueue);
       !status.ok())
     return status;
   served_incarnation_ = membership_->incarnation();
   return absl::OkStatus();
+}
+
+absl::Status WorkerRuntime::StopServing() {
+  const std::string incarnation = std::exchange(served_incarnation_, "");
+  return incarnation.empty() ? absl::OkStatus() : manager_bus_->Serve(WorkerSubject(incarnation), nullptr);
 }
 
 void WorkerRuntime::RouteQuery(const Question& question) {
@@ -420,6 +421,7 @@ void WorkerRuntime::ShutDown() {
                {{"after", absl::FormatDuration(options_.release_grace)}});
     _exit(kExitDone);
   }
+  static_cast<void>(StopServing());  // waits for a question that is just coming in
   pull_loop_->Stop();
   for (const auto& lane : lanes_) lane->Join();
   for (const auto& opener : openers_) opener->Join();

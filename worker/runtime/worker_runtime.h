@@ -6,9 +6,9 @@
 // manager, one for each opener, one for the watchdog, so that nothing that blocks on one holds up another.
 //
 // Shutdown, each step waiting for the one before: lanes release every partition (a last commit each) -> the
-// lease is given back -> pull loop ends -> lanes end -> committer and openers end -> the watchdog ends ->
-// connections close. What is not released within the grace is left as a crash would leave it: the process
-// ends without waiting for it.
+// lease is given back -> no more questions are taken -> pull loop ends -> lanes end -> committer and openers
+// end -> the watchdog ends -> connections close. What is not released within the grace is left as a crash
+// would leave it: the process ends without waiting for it.
 #pragma once
 
 #include <atomic>
@@ -124,9 +124,11 @@ class WorkerRuntime : private LanePorts {
   void LookForStrayState();
   void RemoveStrayState(const Strays& there);
   absl::Status ServeQueries();
+  absl::Status StopServing();
   void ShutDown();
   uint32_t EmptiestLane() const;
-  void ReportStopped(const PartitionKey& key, const Hosted& hosted, const absl::Status& why);
+  void ReportTrouble(const PartitionKey& key, const Hosted& hosted, std::string_view state,
+                     const absl::Status& why);
 
   const WorkerOptions options_;
   Clock& clock_;
