@@ -277,8 +277,8 @@ absl::StatusOr<StateSeen> Monitor::AskState(JobKind job, uint32_t partition) {
       if (!entry.ok()) return entry.status();
       state.rows.emplace_back(row.value("key", ""), *entry);
     }
-    more = answer.value("more", false) && !answer["rows"].empty();
-    if (more) question["after"] = state.rows.back().first;
+    more = answer.contains("next");
+    if (more) question["cursor"] = answer["next"];
   }
   return state;
 }
