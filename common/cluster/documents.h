@@ -1,16 +1,16 @@
 // The JSON documents that the cluster keeps in its buckets: who writes each, and where, stands beside it.
 //
 //   mr-jobs         job.<name>              JobRecord         made once by submit; deleted by delete
-//   mr-workers      w.<name>                WorkerLease       put by that worker alone, every third of a
-//   lease
+//   mr-workers      w.<name>                WorkerLease       put by that worker alone, every third of a lease
 //                   c.<id>                  CoordinatorLease  put by that coordinator alone
-//   mr-assignments  term.<n>                Term              made once by the coordinator that leads from
-//   then on
+//   mr-assignments  term.<n>                Term              made once by the coordinator that leads from then on
 //                   assign.<term>.<n>       Assignment        made once by the term's leader; the greatest
-//                   (term, n) is in force cmd.<uid>.<n>           Command           made once by the CLI;
-//                   applied by the leader in order of revision final.<uid>             FinalStatus       made
-//                   once: how the job ended fed.<uid>               InputFed          made once by submit
-//                   when every end mark was acknowledged
+//                                                             (term, n) is in force
+//                   cmd.<uid>.<n>           Command           made once by the CLI; applied by the leader in
+//                                                             order of revision
+//                   final.<uid>             FinalStatus       made once: how the job ended
+//                   fed.<uid>               InputFed          made once by submit, when every end mark was
+//                                                             acknowledged
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
 //
 // Every Decode answers INVALID_ARGUMENT on anything that is not such a document; unknown fields are ignored.
@@ -29,8 +29,8 @@ namespace millrace {
 struct InputFile {
   std::string name;  // as it was given; "-" for standard input
   uint64_t bytes = 0;
-  std::string digest;  // of the first and last MiB and the size, of a pipe's first lines: tells other input
-                       // from the same
+  // Of the first and last MiB and the size, of a pipe's first lines: tells other input from the same.
+  std::string digest;
   bool operator==(const InputFile&) const = default;
 };
 

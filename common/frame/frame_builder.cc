@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <cassert>
 
 #include "absl/hash/hash.h"
+#include "common/check.h"
 #include "common/frame/frame.h"
 #include "common/frame/frame_layout.h"
 #include "common/frame/wire.h"
@@ -35,13 +35,13 @@ void FrameBuilder::Reset(FrameKind kind) {
 
 uint32_t FrameBuilder::InternShape(absl::Span<const std::string_view> fields) {
   if (last_shape_ >= kFirstRowShape && IsShape(last_shape_, fields)) return last_shape_;
-  assert(fields.size() <= kMaxShapeFields);
+  MILLRACE_CHECK(fields.size() <= kMaxShapeFields);
   // Two shapes of one hash are rare: the later one is then written to the table each time it is asked for.
   const auto next = static_cast<uint32_t>(kFirstRowShape + shape_starts_.size());
   const auto [known, is_new] = shape_by_hash_.try_emplace(absl::Hash<decltype(fields)>()(fields), next);
   if (!is_new && IsShape(known->second, fields)) return last_shape_ = known->second;
 
-  assert(shape_starts_.size() < kMaxShapes);
+  MILLRACE_CHECK(shape_starts_.size() < kMaxShapes);
   shape_starts_.push_back(table_.size());
   wire::AppendVarint(&table_, fields.size());
   for (std::string_view field : fields) wire::AppendText(&table_, field);
@@ -73,7 +73,7 @@ void FrameBuilder::AddHeaders(const HeaderList& headers) {
 }
 
 void FrameBuilder::Add(const RecordView& record) {
-  assert(record.shape < kFirstRowShape + shape_starts_.size());
+  MILLRACE_CHECK(record.shape < kFirstRowShape + shape_starts_.size());
   const std::string_view headers = next_headers_.empty() ? record.raw_headers : next_headers_;
   char* to = Reserve(kMaxRecordOverheadBytes + record.key.size() + record.value.size() + headers.size());
 
@@ -87,7 +87,7 @@ void FrameBuilder::Add(const RecordView& record) {
     if (count_ == 0) {
       base_offset_ = last_offset_ = offset;
     } else {
-      assert(offset > last_offset_ || (offset == last_offset_ && record.index > last_index_));
+      MILLRACE_CHECK(offset > last_offset_ || (offset == last_offset_ && record.index > last_index_));
     }
     to = wire::StoreVarint(to, offset - last_offset_);
     to = wire::StoreVarint(to, record.index);

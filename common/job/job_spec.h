@@ -19,9 +19,8 @@ enum class Format { kJsonLines, kCsv, kRaw };
 
 struct SourceSpec {
   Format format = Format::kJsonLines;
-  std::map<std::string, std::string>
-      types;  // csv: column -> "string" | "number"; others are guessed from the value
-  uint64_t max_record_bytes = 1 << 20;  // `max_record`: a longer line is a dead letter
+  std::map<std::string, std::string> types;  // csv: column -> "string" | "number"; the others are guessed
+  uint64_t max_record_bytes = 1 << 20;       // `max_record`: a longer line is a dead letter
 };
 
 // How the key of a record is found.

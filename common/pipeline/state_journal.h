@@ -1,12 +1,12 @@
 // The undo log behind State::BeginRecord and RollbackRecord, for those who implement State.
 #pragma once
 
-#include <cassert>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/check.h"
 #include "common/pipeline/state.h"
 
 namespace millrace {
@@ -24,13 +24,13 @@ class StateJournal {
 
   bool active() const { return active_; }
   void Begin(const Progress& progress) {
-    assert(!active_);
+    MILLRACE_CHECK(!active_);
     active_ = true;
     progress_ = progress;
     entries_.clear();
   }
   void End() {
-    assert(active_);
+    MILLRACE_CHECK(active_);
     active_ = false;
   }
 

@@ -4,8 +4,8 @@
 //   claim    the next epoch of writer "in", a key made once
 //   mark     that epoch in every partition's stream
 //   resume   where each partition stands is read from the streams (only when there was an ingest before)
-//   feed     lines to records to frames; each frame says up to which position of the input its partition is
-//   fed end      an end mark for every partition, everything confirmed, no later epoch claimed: `fed.<uid>`
+//   feed     lines to records to frames; each frame says up to which position its partition is fed
+//   end      an end mark for every partition, everything confirmed, no later epoch claimed: `fed.<uid>`
 #pragma once
 
 #include <cstdint>

@@ -55,8 +55,8 @@ inline constexpr int kMaxMarkTries = 100;      // refusals of the epoch mark by 
 // Blocks (broker and disk). Uses the bus's Poll. Errors:
 //   UNAVAILABLE, DEADLINE_EXCEEDED   the broker: try again later
 //   FAILED_PRECONDITION              another owner has a later epoch: let go
-//   DATA_LOSS                        what the state stands on is not what the broker holds: stop this
-//   partition, loudly others                           the disk
+//   DATA_LOSS                        what the state stands on is not what the broker holds: stop it, loudly
+//   others                           the disk
 // State on disk that is corrupt is thrown away with a warning: the log has everything.
 absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
                                                                std::shared_ptr<DbResources> resources,

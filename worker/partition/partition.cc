@@ -1,9 +1,9 @@
 #include "worker/partition/partition.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
+#include "common/check.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/strings.h"
@@ -216,7 +216,7 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
 }
 
 void Partition::FinishMessage(const Message& message) {
-  assert(message.sequence > offset_.value());
+  MILLRACE_CHECK(message.sequence > offset_.value());
   offset_ = Offset(message.sequence);
   offset_time_ns_ = message.time_ns;
   outputs_->FinishFrame(offset_, opened_->store->progress().watermark_ms);
@@ -279,6 +279,7 @@ void Partition::MaybeCommit() {
   commit_offset_ = offset_;
   frozen_ = opened_->store->Freeze(MakeCommitRow());
   commit_cost_ = clock_.Monotonic() - now;
+  CheckInvariants();
   MILLRACE_FAILPOINT("after_freeze");
 }
 
@@ -434,9 +435,9 @@ absl::Status Partition::ScanStateJson(const ScanRange& range,
 
 void Partition::CheckInvariants() const {
   outputs_->CheckInvariants();
-  assert(committed_offset_ <= offset_);
-  assert(!commit_in_progress_ || commit_offset_ <= offset_);
-  assert(frozen_ == nullptr || commit_in_progress_);
+  MILLRACE_CHECK(committed_offset_ <= offset_);
+  MILLRACE_CHECK(!commit_in_progress_ || commit_offset_ <= offset_);
+  MILLRACE_CHECK(frozen_ == nullptr || commit_in_progress_);
 }
 
 }  // namespace millrace

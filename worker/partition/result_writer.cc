@@ -1,8 +1,8 @@
 #include "worker/partition/result_writer.h"
 
 #include <algorithm>
-#include <cassert>
 
+#include "common/check.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "worker/partition/cookie.h"
@@ -263,15 +263,14 @@ void ResultWriter::FillCommitRow(CommitRow* row) const {
 void ResultWriter::CheckInvariants() const {
   Mark at = in_flight_.empty() ? queued_ : in_flight_.front().prev;
   for (const InFlight& message : in_flight_) {
-    assert(message.prev == at);
-    assert(message.prev <= message.upto);
+    MILLRACE_CHECK(message.prev == at);
+    MILLRACE_CHECK(message.prev <= message.upto);
     at = message.upto;
   }
-  assert(at == queued_);
-  assert(acked() <= done_ || !in_flight_.empty());
-  assert(sent_ <= in_flight_.size());
-  assert(condition_ == Condition::kStreaming || sent_ == 0);
-  static_cast<void>(at);
+  MILLRACE_CHECK(at == queued_);
+  MILLRACE_CHECK(acked() <= done_ || !in_flight_.empty());
+  MILLRACE_CHECK(sent_ <= in_flight_.size());
+  MILLRACE_CHECK(condition_ == Condition::kStreaming || sent_ == 0);
 }
 
 }  // namespace millrace

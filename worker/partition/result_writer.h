@@ -29,9 +29,8 @@ struct ResultWriterLimits {
 
 // Owned by a lane, as the partition is; not thread-safe, never blocks.
 //
-// Invariants (checked by CheckInvariants): the marks of in-flight messages chain without a gap; acked() <=
-// sent() <= done(); nothing is sent while the tail is unknown; outputs at or below the low mark are never
-// sent.
+// Invariants (checked by CheckInvariants): the marks of queued messages chain without a gap; what is queued is
+// done; nothing counts as sent while the tail is unknown. Outputs at or below the low mark are never sent.
 class ResultWriter final : public OutputWriter {
  public:
   enum class Condition {

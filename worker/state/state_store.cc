@@ -1,10 +1,10 @@
 #include "worker/state/state_store.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "common/check.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -58,7 +58,7 @@ absl::Status StateStore::Restore() {
 }
 
 StateTable& StateStore::Table(TableId table) {
-  assert(table < kMaxTables);
+  MILLRACE_CHECK(table < kMaxTables);
   std::unique_ptr<StateTable>& place = tables_[table];
   if (place == nullptr) {
     place = std::make_unique<StateTable>();
@@ -68,7 +68,7 @@ StateTable& StateStore::Table(TableId table) {
 }
 
 OrderedSet& StateStore::Ordered(TableId table) {
-  assert(table < kMaxTables);
+  MILLRACE_CHECK(table < kMaxTables);
   std::unique_ptr<OrderedItems>& place = ordered_[table];
   if (place == nullptr) {
     place = std::make_unique<OrderedItems>();
@@ -200,7 +200,7 @@ StateEntry* StateStore::Grow(StateEntry* entry, size_t size) {
 }
 
 void StateStore::BeginRecord() {
-  assert(!recording_);
+  MILLRACE_CHECK(!recording_);
   recording_ = true;
   progress_before_ = progress_;
   for (const auto& items : ordered_) {

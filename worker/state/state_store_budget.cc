@@ -1,8 +1,8 @@
 // Which keys of a StateStore are in memory: loading them after a restart, evicting them beyond the budget.
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
+#include "common/check.h"
 #include "worker/state/state_store.h"
 
 namespace millrace {
@@ -55,7 +55,7 @@ bool StateStore::MayEvict(const StateEntry& entry) const {
 
 // The CLOCK algorithm: a key found since the hand's last visit is spared once.
 void StateStore::Trim() {
-  assert(!recording_);
+  MILLRACE_CHECK(!recording_);
   constexpr size_t kMaxSteps = 2048;
   size_t over = memory_bytes();
   if (over <= budget_bytes_) return;

@@ -1,7 +1,7 @@
 // Commits of a StateStore: taking the dirty set, and what becomes of it.
-#include <cassert>
 #include <utility>
 
+#include "common/check.h"
 #include "common/failpoint.h"
 #include "worker/state/state_store.h"
 
@@ -14,7 +14,7 @@ constexpr size_t kGatherAhead = 8;
 }  // namespace
 
 std::unique_ptr<FrozenCommit> StateStore::Freeze(CommitRow row) {
-  assert(!commit_under_way() && !recording_);
+  MILLRACE_CHECK(!commit_under_way() && !recording_);
   row.progress = progress_;
   row.state_keys = state_keys_;
   row.state_bytes = state_bytes_;
@@ -46,7 +46,7 @@ std::unique_ptr<FrozenCommit> StateStore::Freeze(CommitRow row) {
 }
 
 void StateStore::OnCommitted() {
-  assert(commit_under_way());
+  MILLRACE_CHECK(commit_under_way());
   written_commits_ = frozen_commits_;
   frozen_bytes_ = 0;
   trim_was_in_vain_ = false;

@@ -1,7 +1,8 @@
 #include "worker/state/state_table.h"
 
-#include <cassert>
 #include <utility>
+
+#include "common/check.h"
 
 namespace millrace {
 namespace {
@@ -20,7 +21,7 @@ StateTable::~StateTable() {
 size_t StateTable::SlotOf(const StateEntry* entry, uint64_t hash) const {
   size_t i = hash & mask();
   while (slots_[i].entry != entry) {
-    assert(slots_[i].entry != nullptr);
+    MILLRACE_CHECK(slots_[i].entry != nullptr);
     i = (i + 1) & mask();
   }
   return i;
