@@ -1,7 +1,7 @@
 #include "common/job/segments.h"
 
-#include <cassert>
 
+#include "common/check.h"
 #include "common/frame/message_header.h"
 
 namespace millrace {
@@ -23,7 +23,7 @@ SegmentId LastSegment(const JobSpec& job) {
 SegmentSpec SegmentOf(const JobSpec& job, SegmentId id) {
   const std::vector<uint32_t> partitions = PartitionsBySegment(job);
   const size_t s = id.value();
-  assert(s < partitions.size());
+  MILLRACE_CHECK(s < partitions.size());
   SegmentSpec segment;
   segment.id = id;
   segment.job = job;

@@ -21,7 +21,6 @@
 
 namespace millrace {
 
-inline constexpr int kExitOverrun = 75;  // EX_TEMPFAIL: start me again
 inline constexpr absl::Duration kWatchdogInterval = absl::Milliseconds(50);
 
 // One call slot for each partition; all slots are watched by one thread.

@@ -1,9 +1,9 @@
 #include "worker/partition/segment_writer.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
+#include "common/check.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/partitioner.h"
@@ -242,11 +242,11 @@ void SegmentWriter::CheckInvariants() const {
   for (const Route& route : routes_) {
     Mark at = route.known.confirmed;
     for (const Unconfirmed& message : route.unconfirmed) {
-      assert(at <= message.upto);
+      MILLRACE_CHECK(at <= message.upto);
       at = message.upto;
     }
-    assert(at <= route.queued);
-    assert(route.low <= route.emitted);
+    MILLRACE_CHECK(at <= route.queued);
+    MILLRACE_CHECK(route.low <= route.emitted);
     static_cast<void>(at);
   }
 }
