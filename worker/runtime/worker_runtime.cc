@@ -195,7 +195,12 @@ void WorkerRuntime::ReportTrouble(const PartitionKey& key, const Hosted& hosted,
                                   const absl::Status& why) {
   PartitionReport report = board_.Find(hosted.instance).value_or(PartitionReport());
   if (report.reason != why.message()) {
-    LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
+    // A submit makes the streams after the job's record: to come too early is no error.
+    if (absl::IsUnavailable(why)) {
+      LogInfo("partition cannot be opened yet", {{"partition", key.ToString()}, {"why", why}});
+    } else {
+      LogError("partition cannot be opened", {{"partition", key.ToString()}, {"why", why}});
+    }
   }
   report.job = key.job;
   report.uid = key.uid;
