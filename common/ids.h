@@ -55,16 +55,6 @@ struct Mark {
   }
 };
 
-// Where an output came from. Unique in its partition, and rising.
-struct Label {
-  SegmentId segment;
-  PartitionId partition;
-  Offset offset;
-  uint32_t index = 0;
-
-  constexpr auto operator<=>(const Label&) const = default;
-};
-
 inline constexpr int64_t kNoTime =
     std::numeric_limits<int64_t>::min();  // an absent time, in ms since the epoch
 inline constexpr int64_t kEndOfTime =

@@ -6,13 +6,9 @@
 namespace millrace {
 namespace {
 std::atomic<int> g_count{0};
-std::atomic<int> g_last{0};
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
 
-void OnSignal(int number) {
-  g_last = number;
-  g_count.fetch_add(1);
-}
+void OnSignal(int) { g_count.fetch_add(1); }
 }  // namespace
 
 void CatchStopSignals() {
@@ -24,6 +20,5 @@ void CatchStopSignals() {
 }
 
 int StopSignals() { return g_count; }
-int StopSignal() { return g_last; }
 
 }  // namespace millrace

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM as a flag to look at and an fd to wait on.
+// SIGINT and SIGTERM as a count to look at.
 #pragma once
 
 namespace millrace {
@@ -7,7 +7,5 @@ namespace millrace {
 void CatchStopSignals();
 // How many stop signals came. 0: go on.
 int StopSignals();
-// The last one's number (SIGINT or SIGTERM), 0 for none.
-int StopSignal();
 
 }  // namespace millrace

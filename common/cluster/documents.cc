@@ -158,7 +158,7 @@ void Fields(C& c, D& d) {
     c("dead_letters", d.dead_letters), c("retries", d.retries);
     c("skipped", d.skipped), c("inspected", d.inspected);
     c("state_keys", d.state_keys), c("state_bytes", d.state_bytes);
-    c("last_record_ms", d.last_record_ms), c("state", d.state), c("reason", d.reason);
+    c("state", d.state), c("reason", d.reason);
   } else if constexpr (Is<D, WorkerLease>) {
     c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
     c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);

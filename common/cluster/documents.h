@@ -75,8 +75,7 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   std::vector<StageCount> inspected = {};  // by this owner, since it opened the partition
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;
-  uint64_t last_record_ms = 0;  // broker time of the last applied message
-  std::string state;            // restoring | running | paused | completed | failed | stopped
+  std::string state;   // restoring | running | paused | completed | failed | stopped
   std::string reason;  // failed: the job is to fail with this; stopped: what stopped the partition, loudly
 };
 

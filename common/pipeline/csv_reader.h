@@ -25,7 +25,6 @@ class CsvReader {
   // INVALID_ARGUMENT: malformed, more columns than a row has fields, a column without a name or of a name
   // there is already, a type for a column that the header does not have.
   absl::Status SetHeader(std::string_view line);
-  bool has_header() const { return !names_.empty(); }
 
   // INVALID_ARGUMENT: malformed quoting, another number of fields than the header has, no number where one
   // must be. The views below are valid until the next call.

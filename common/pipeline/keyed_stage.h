@@ -47,7 +47,6 @@ class KeyedStageRunner final : public Stage {
   LuaSandbox* const lua_;
   const LuaSandbox::ChunkId chunk_;
   KeyedCall call_;
-  std::string state_before_;
   std::string headers_;  // scratch
 };
 

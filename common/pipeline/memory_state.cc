@@ -148,22 +148,6 @@ void MemoryState::PutBack(const StateJournal::Entry& entry) {
   }
 }
 
-std::unique_ptr<MemoryState> MemoryState::Clone() const {
-  auto copy = std::make_unique<MemoryState>();
-  copy->progress_ = progress_;
-  for (size_t id = 0; id < kTables; ++id) {
-    if (tables_[id] != nullptr) {
-      Table& to = copy->table(static_cast<TableId>(id));
-      for (const auto& [key, value] : *tables_[id]) to[key] = std::make_unique<std::string>(*value);
-    }
-    if (sets_[id] != nullptr) {
-      copy->Ordered(static_cast<TableId>(id));
-      copy->sets_[id]->items() = sets_[id]->items();
-    }
-  }
-  return copy;
-}
-
 std::string MemoryState::Dump() const {
   std::string out;
   for (size_t id = 0; id < kTables; ++id) {

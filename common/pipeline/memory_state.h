@@ -29,8 +29,6 @@ class MemoryState final : public State {
   void EndRecord() override;
   void RollbackRecord() override;
 
-  // A copy that goes its own way. REQUIRES: no record is open.
-  std::unique_ptr<MemoryState> Clone() const;
   // Everything in it as text, one line an item: to compare two, and to show where they differ.
   std::string Dump() const;
 

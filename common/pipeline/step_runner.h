@@ -36,7 +36,6 @@ class StepRunner {
 
  private:
   using Body = absl::FunctionRef<absl::Status()>;
-  enum class Outcome { kDone, kRetry };
   // Where a Step stopped for a retry, and what must go on from there.
   struct Resume {
     bool pending = false;

@@ -25,10 +25,6 @@ void DecodeLease(const KeyValue& entry, Cluster* cluster) {
       const std::string name = lease->name;
       cluster->workers[name] = {*std::move(lease), entry.time_ns};
     }
-  } else if (entry.key.starts_with("c.")) {
-    if (auto lease = DecodeCoordinatorLease(entry.value); lease.ok()) {
-      cluster->coordinators.push_back(*std::move(lease));
-    }
   }
 }
 

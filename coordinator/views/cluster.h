@@ -23,7 +23,6 @@ struct WorkerSeen {
 struct Cluster {
   std::map<std::string, JobRecord> jobs;      // by name
   std::map<std::string, WorkerSeen> workers;  // by name
-  std::vector<CoordinatorLease> coordinators;
   std::optional<Term> term;                   // the greatest
   std::optional<Assignment> assignment;       // the one in force: the greatest (term, number)
   std::map<std::string, FinalStatus> finals;  // by uid

@@ -404,7 +404,6 @@ PartitionReport Partition::Report() const {
     report.inspected.push_back({stage, records});
   report.state_keys = opened_->store->state_keys();
   report.state_bytes = opened_->store->state_bytes();
-  report.last_record_ms = static_cast<uint64_t>(std::max<int64_t>(0, offset_time_ns_ / kNanosPerMilli));
   report.reason = reason_;
   switch (phase_) {
     case Phase::kRunning:

@@ -154,7 +154,6 @@ bool ResultWriter::HandleAppended(uint64_t cookie, const absl::Status& status, u
     if (message.cookie != cookie) continue;
     const bool in_place = MILLRACE_DEFECT("fencing_off") || sequence == message.expected + 1;
     if (!status.ok() || !in_place) {
-      ++refused_;
       if (absl::IsResourceExhausted(status)) {
         LogWarning("the result stream is full: waiting",
                    {{"stream", partition_.result_stream()}, {"why", status}});

@@ -67,7 +67,6 @@ class ResultWriter final : public OutputWriter {
   Mark acked() const;
   bool end_acked() const override { return end_acked_; }
   bool idle() const { return in_flight_.empty() && (open_ == nullptr || open_->empty()); }
-  uint64_t refused() const { return refused_; }
 
   void CheckInvariants() const override;
 
@@ -112,7 +111,6 @@ class ResultWriter final : public OutputWriter {
   uint64_t next_expected_ = 0;
   uint64_t records_ = 0;
   uint32_t cookie_counter_ = 0;
-  uint64_t refused_ = 0;
   bool end_queued_ = false;
   bool end_acked_ = false;
   absl::Duration tail_due_at_;
