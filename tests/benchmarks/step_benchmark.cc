@@ -1,5 +1,5 @@
 // What a record costs on its lane before and after the broker: the frame read in place, the pure step, the
-// outputs packed. Run a release build: `step_benchmark --benchmark_filter=Total`.
+// outputs packed. Run it with `./run microbench --benchmark_filter=Total`.
 #include <benchmark/benchmark.h>
 
 #include <filesystem>
