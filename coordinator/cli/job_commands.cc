@@ -1,21 +1,18 @@
 #include "coordinator/cli/job_commands.h"
 
 #include <algorithm>
-#include <random>
+#include <set>
 #include <vector>
 
-#include "absl/strings/str_format.h"
 #include "common/cluster/key_view.h"
 #include "common/names.h"
+#include "common/random_id.h"
 #include "common/strings.h"
 
 namespace millrace {
 namespace {
 
-std::string RandomId() {
-  std::random_device device;
-  return absl::StrFormat("%08x%08x", device(), device());
-}
+constexpr std::string_view kFinalPrefix = "final.";
 
 // Makes the next free `cmd.<uid>.<n>`. Another command line may take the same number first.
 absl::Status MakeCommandKey(Bus& bus, const Cluster& cluster, const JobRecord& job, JobVerb verb) {
@@ -57,6 +54,28 @@ absl::Status DeleteKeys(Bus& bus, const std::string& bucket, const std::vector<s
     });
     if (!ours || entry.deleted) continue;
     if (const absl::Status status = bus.DeleteKey(bucket, key); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// How jobs ended that have no record any more. The ends are read first: a job of these that has no record
+// afterwards has lost it.
+absl::Status DeleteEndsWithoutJob(Bus& bus) {
+  const auto keys = ReadBucket(bus, kAssignmentsBucket);
+  if (!keys.ok()) return keys.status();
+  const auto records = ReadBucket(bus, kJobsBucket);
+  if (!records.ok()) return records.status();
+  std::set<std::string> uids;
+  for (const auto& [key, entry] : *records) {
+    if (entry.deleted) continue;
+    const auto job = DecodeJobRecord(entry.value);
+    if (!job.ok()) return job.status();  // it may be the record of any of them
+    uids.insert(job->uid);
+  }
+  for (const auto& [key, entry] : *keys) {
+    if (entry.deleted || !key.starts_with(kFinalPrefix)) continue;
+    if (uids.contains(key.substr(kFinalPrefix.size()))) continue;
+    if (const absl::Status status = bus.DeleteKey(kAssignmentsBucket, key); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -148,7 +167,7 @@ absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   // How it ended outlives the record by a moment: a record without it would be a job that runs.
   status = bus.DeleteKey(kJobsBucket, StrCat("job.", job.name));
   if (!status.ok()) return status;
-  return bus.DeleteKey(kAssignmentsBucket, StrCat("final.", job.uid));
+  return DeleteEndsWithoutJob(bus);
 }
 
 }  // namespace millrace

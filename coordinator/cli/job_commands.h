@@ -38,8 +38,9 @@ absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobV
 // will write to its streams.
 absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits);
 
-// Deletes what a final job has left: its streams (those that carry its uid), its keys, and last its record
-// and how it ended. Killed anywhere in between and run again, it goes on.
+// Deletes what a final job has left: its streams (those that carry its uid), its keys, then its record, and last
+// how it ended. Killed before the record is gone and run again, it goes on; what a kill behind that leaves (one
+// key, how the job ended) goes with the next job that is deleted.
 absl::Status DeleteJob(Bus& bus, const JobRecord& job);
 
 }  // namespace millrace

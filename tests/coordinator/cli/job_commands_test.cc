@@ -161,5 +161,17 @@ TEST_F(JobCommandsTest, DeletesWhatCarriesItsUidAndNothingElse) {
   EXPECT_TRUE(DeleteJob(*bus_, job_).ok()) << "again, as after a kill";
 }
 
+TEST_F(JobCommandsTest, DeletesHowAJobEndedWhoseDeleteWasKilledBehindItsRecord) {
+  End("cancelled");
+  JobRecord other = job_;
+  other.name = "b";
+  other.uid = "00000000000000bb";
+  Put(kJobsBucket, "job.b", Encode(other));
+  Put(kAssignmentsBucket, StrCat("final.", other.uid), Encode(FinalStatus{}));
+  Put(kAssignmentsBucket, "final.00000000000000cc", Encode(FinalStatus{}));  // its record is gone
+  ASSERT_TRUE(DeleteJob(*bus_, job_).ok());
+  EXPECT_THAT(Keys(kAssignmentsBucket), ElementsAre("assign.1.1", "final.00000000000000bb"));
+}
+
 }  // namespace
 }  // namespace millrace
