@@ -30,6 +30,9 @@ std::string DeadLetterSubject(std::string_view job, SegmentId s, PartitionId p) 
   return StrCat("mr.", job, ".dead.", s.value(), ".", p.value());
 }
 std::string DeadLetterSubjects(std::string_view job) { return StrCat("mr.", job, ".dead.>"); }
+std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t record) {
+  return StrCat(s.value(), ".", p.value(), ".", offset.value(), ".", record);
+}
 std::string EpochKey(std::string_view uid, std::string_view writer, Epoch epoch) {
   return StrCat(uid, ".", writer, ".", epoch.value());
 }
@@ -41,7 +44,7 @@ std::string PartitionText(SegmentId s, PartitionId p) {
 }
 
 bool IsValidName(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+  return !name.empty() && name.size() <= kMaxNameBytes && std::all_of(name.begin(), name.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
   });
 }

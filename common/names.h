@@ -1,6 +1,7 @@
 // Names of streams, subjects, buckets and keys.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,8 @@ std::string VerdictSubject(std::string_view job, SegmentId s, PartitionId p);   
 std::string DeadLetterStream(std::string_view job);                               // mr-j-dead
 std::string DeadLetterSubject(std::string_view job, SegmentId s, PartitionId p);  // mr.j.dead.s.p
 std::string DeadLetterSubjects(std::string_view job);                             // mr.j.dead.>
+// What a dead letter of a partition is called: segment.partition.offset.record
+std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t record);
 std::string EpochKey(std::string_view uid, std::string_view writer,
                      Epoch epoch);                        // uid.writer.epoch; writer "in" or "s.p"
 std::string StreamDescription(std::string_view uid);      // "millrace <uid>"
@@ -30,7 +33,8 @@ std::string WorkerSubject(std::string_view incarnation);  // mr.rpc.<incarnation
 // For people: "7", and "1-7" behind the first segment.
 std::string PartitionText(SegmentId s, PartitionId p);
 
-// [A-Za-z0-9_-]{1,64}: what a job or a worker may be called.
+// [A-Za-z0-9_-], 1 to kMaxNameBytes: what a job, a stage or a worker may be called.
+inline constexpr size_t kMaxNameBytes = 64;
 bool IsValidName(std::string_view name);
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/bus/nats_bus.h"
+#include "common/bus/nats_flags.h"
 #include "common/bus/replicas.h"
 #include "common/clock.h"
 #include "common/exit_codes.h"
@@ -16,6 +17,7 @@
 #include "common/process.h"
 #include "common/signals.h"
 #include "common/strings.h"
+#include "common/units.h"
 #include "common/version.h"
 #include "worker/http/worker_http.h"
 #include "worker/runtime/process_usage.h"
@@ -27,6 +29,8 @@ namespace {
 // How long a worker looks for its broker at the start before it says so and gives up; once joined it looks
 // for ever.
 constexpr absl::Duration kFirstConnectDeadline = absl::Seconds(30);
+
+constexpr uint64_t kMinMemoryBytes = 16 << 20;
 
 struct WorkerFlags {
   CommonOptions common;
@@ -66,9 +70,10 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
     return absl::InvalidArgumentError(StrCat("--lanes ", flags.lanes, " cannot be used — it is 1 to ",
                                              kMaxLanes, ", or 0 for one a core — try 0"));
   }
-  if (flags.memory < (16 << 20)) {
-    return absl::InvalidArgumentError(
-        "--memory is too small to work with — it is 16MiB or more — try 256MiB");
+  if (flags.memory < kMinMemoryBytes) {
+    return absl::InvalidArgumentError(StrCat("--memory ", FormatSize(flags.memory),
+                                             " is too small to work with — it is ",
+                                             FormatSize(kMinMemoryBytes), " or more — try 256MiB"));
   }
   options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
   if (absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return status;
@@ -89,13 +94,7 @@ int Run(WorkerFlags& flags) {
     options->http = http.address();
   }
   const auto connect = [&](const std::string& purpose) {
-    NatsOptions nats;
-    nats.url = flags.common.nats;
-    nats.creds = flags.common.creds;
-    nats.tls_ca = flags.common.tls_ca;
-    nats.tls_cert = flags.common.tls_cert;
-    nats.tls_key = flags.common.tls_key;
-    nats.client_name = StrCat("millrace worker ", options->name, " ", purpose);
+    NatsOptions nats = NatsOptionsOf(flags.common, StrCat("millrace worker ", options->name, " ", purpose));
     nats.connect_deadline = kFirstConnectDeadline;
     nats.sends_at_once = true;  // results are packed by then; a millisecond less to each
     return ConnectNats(nats, SystemClock());

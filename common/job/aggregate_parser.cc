@@ -1,7 +1,7 @@
 #include "common/job/aggregate_parser.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -17,19 +17,6 @@ constexpr std::string_view kAggregateExample = "aggregate: { flights: count(), t
 constexpr absl::Duration kMinEvery = absl::Milliseconds(1);
 constexpr absl::Duration kMaxEvery = absl::Hours(24 * 365);
 
-struct FunctionName {
-  std::string_view name;
-  AggregateFunction function;
-};
-constexpr std::array<FunctionName, 8> kFunctions = {{{"count", AggregateFunction::kCount},
-                                                     {"sum", AggregateFunction::kSum},
-                                                     {"min", AggregateFunction::kMin},
-                                                     {"max", AggregateFunction::kMax},
-                                                     {"avg", AggregateFunction::kAvg},
-                                                     {"first", AggregateFunction::kFirst},
-                                                     {"last", AggregateFunction::kLast},
-                                                     {"distinct", AggregateFunction::kDistinct}}};
-
 constexpr std::string_view kFunctionList = "count() sum(f) min(f) max(f) avg(f) first(f) last(f) distinct(f)";
 
 std::string Trimmed(std::string_view text) { return std::string(absl::StripAsciiWhitespace(ToAbsl(text))); }
@@ -37,7 +24,7 @@ std::string Trimmed(std::string_view text) { return std::string(absl::StripAscii
 void FailFunction(const YamlNode& value, const std::string& name, const std::string& path,
                   YamlReader* reader) {
   std::vector<std::string> names;
-  for (const FunctionName& known : kFunctions) names.emplace_back(known.name);
+  for (const AggregateFunction known : kAggregateFunctions) names.emplace_back(AggregateFunctionName(known));
   const std::string near = NearMiss(name, names);
   std::string what = StrCat(Quoted(value.text), ": no such function");
   if (!near.empty()) {
@@ -58,13 +45,13 @@ AggregateColumn ParseColumn(const std::string& column_name, const YamlNode& valu
   }
   const std::string name = Trimmed(text.substr(0, open));
   column.path = Trimmed(text.substr(open + 1, text.size() - open - 2));
-  const auto* known = std::find_if(kFunctions.begin(), kFunctions.end(),
-                                   [&](const FunctionName& f) { return f.name == name; });
-  if (known == kFunctions.end()) {
+  const auto* known = std::find_if(std::begin(kAggregateFunctions), std::end(kAggregateFunctions),
+                                   [&](AggregateFunction f) { return AggregateFunctionName(f) == name; });
+  if (known == std::end(kAggregateFunctions)) {
     FailFunction(value, name, column.path, reader);
     return column;
   }
-  column.function = known->function;
+  column.function = *known;
   if (column.function == AggregateFunction::kCount && !column.path.empty()) {
     reader->Fail(value, StrCat(Quoted(text), ": `count()` takes no field"), "it counts records",
                  "try `count()`");

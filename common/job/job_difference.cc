@@ -59,8 +59,7 @@ std::string ErrorsText(const ErrorPolicy& errors) {
 }
 
 std::string ColumnText(const AggregateColumn& column) {
-  constexpr const char* kNames[] = {"count", "sum", "min", "max", "avg", "first", "last", "distinct"};
-  return StrCat(kNames[static_cast<int>(column.function)], "(", column.path, ")");
+  return StrCat(AggregateFunctionName(column.function), "(", column.path, ")");
 }
 
 std::string EmitText(const EmitSpec& emit) {

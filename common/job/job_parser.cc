@@ -11,6 +11,7 @@
 #include "common/job/test_parser.h"
 #include "common/job/yaml_reader.h"
 #include "common/job/yaml_sets.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -100,7 +101,7 @@ void ParseName(const YamlNode& root, JobSpec* spec, YamlReader* reader) {
   const YamlNode* name = reader->Required(root, "name", "a job", "name: delays");
   if (name == nullptr) return;
   spec->name = name->text;
-  if (!name->IsScalar() || !IsPlainName(spec->name)) {
+  if (!name->IsScalar() || !IsValidName(spec->name)) {
     reader->FailValue(*name, "name", "1 to 64 letters, digits, _ and -", "name: delays");
   }
 }

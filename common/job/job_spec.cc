@@ -11,6 +11,28 @@ bool RunsLua(const StageSpec& stage) {
   return !std::holds_alternative<AggregateStage>(stage.what);
 }
 
+std::string_view AggregateFunctionName(AggregateFunction function) {
+  switch (function) {
+    case AggregateFunction::kCount:
+      return "count";
+    case AggregateFunction::kSum:
+      return "sum";
+    case AggregateFunction::kMin:
+      return "min";
+    case AggregateFunction::kMax:
+      return "max";
+    case AggregateFunction::kAvg:
+      return "avg";
+    case AggregateFunction::kFirst:
+      return "first";
+    case AggregateFunction::kLast:
+      return "last";
+    case AggregateFunction::kDistinct:
+      return "distinct";
+  }
+  return "?";
+}
+
 bool RunsUserCode(const JobSpec& spec) {
   return std::any_of(spec.stages.begin(), spec.stages.end(), RunsLua);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -75,6 +76,12 @@ struct InspectStage {
 };
 
 enum class AggregateFunction { kCount, kSum, kMin, kMax, kAvg, kFirst, kLast, kDistinct };
+// As job files write it: `count`.
+std::string_view AggregateFunctionName(AggregateFunction function);
+inline constexpr AggregateFunction kAggregateFunctions[] = {
+    AggregateFunction::kCount, AggregateFunction::kSum,     AggregateFunction::kMin,
+    AggregateFunction::kMax,   AggregateFunction::kAvg,     AggregateFunction::kFirst,
+    AggregateFunction::kLast,  AggregateFunction::kDistinct};
 struct AggregateColumn {
   std::string name;
   AggregateFunction function = AggregateFunction::kCount;

@@ -1,6 +1,5 @@
 #include "common/job/segments.h"
 
-
 #include "common/check.h"
 #include "common/frame/message_header.h"
 

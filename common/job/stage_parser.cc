@@ -9,6 +9,7 @@
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
 #include "common/job/segments.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -154,7 +155,7 @@ StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader)
   spec.code.name = StrCat(kind, "-", position);
   if (const YamlNode* name = stage.Find("name")) {
     spec.code.name = reader->Text(*name, "name", "letters, digits, _ and -", "name: late-only");
-    if (!IsPlainName(spec.code.name)) {
+    if (!IsValidName(spec.code.name)) {
       reader->FailValue(*name, "name", "1 to 64 letters, digits, _ and -", "name: late-only");
     }
   }

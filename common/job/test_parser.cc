@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "common/strings.h"
+#include "common/value/json_number.h"
 #include "common/value/json_text.h"
 
 namespace millrace {
@@ -14,35 +15,11 @@ constexpr std::string_view kTestExample =
 
 std::string JsonString(const std::string& text) { return JsonText(nlohmann::json(text)); }
 
-// RFC 8259, section 6.
-bool IsJsonNumber(std::string_view text) {
-  size_t i = 0;
-  const auto digits = [&] {
-    const size_t start = i;
-    while (i < text.size() && absl::ascii_isdigit(static_cast<unsigned char>(text[i]))) ++i;
-    return i - start;
-  };
-  if (i < text.size() && text[i] == '-') ++i;
-  const bool leading_zero = i < text.size() && text[i] == '0';
-  const size_t whole = digits();
-  if (whole == 0 || (leading_zero && whole > 1)) return false;
-  if (i < text.size() && text[i] == '.') {
-    ++i;
-    if (digits() == 0) return false;
-  }
-  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
-    ++i;
-    if (i < text.size() && (text[i] == '+' || text[i] == '-')) ++i;
-    if (digits() == 0) return false;
-  }
-  return i == text.size();
-}
-
 std::string ScalarToJson(const YamlNode& node) {
   if (node.quoted) return JsonString(node.text);
   if (node.text == "true" || node.text == "True" || node.text == "TRUE") return "true";
   if (node.text == "false" || node.text == "False" || node.text == "FALSE") return "false";
-  return IsJsonNumber(node.text) ? node.text : JsonString(node.text);
+  return ClassifyNumber(node.text) != JsonNumber::kNone ? node.text : JsonString(node.text);
 }
 
 // A record of the input: a mapping is JSON, a string is the line as it is.

@@ -11,8 +11,6 @@
 namespace millrace {
 namespace {
 
-constexpr size_t kMaxYamlNameBytes = 64;
-
 // What stands there, for people.
 std::string Describe(const YamlNode& value) {
   switch (value.kind) {
@@ -136,13 +134,6 @@ uint64_t YamlReader::Size(const YamlNode& value, std::string_view field, uint64_
   }
   FailValue(value, field, StrCat("a size from ", FormatSize(min), " to ", FormatSize(max)), example);
   return min;
-}
-
-bool IsPlainName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxYamlNameBytes &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
-         });
 }
 
 }  // namespace millrace

@@ -77,7 +77,4 @@ class YamlReader {
   absl::Status status_;
 };
 
-// [A-Za-z0-9_-]{1,64}: what may stand in a subject, a stream's name and a metric's label.
-bool IsPlainName(std::string_view name);
-
 }  // namespace millrace

@@ -151,28 +151,6 @@ absl::Status NoSuchState() {
 
 }  // namespace
 
-std::string_view AggregateFunctionName(AggregateFunction function) {
-  switch (function) {
-    case AggregateFunction::kCount:
-      return "count";
-    case AggregateFunction::kSum:
-      return "sum";
-    case AggregateFunction::kMin:
-      return "min";
-    case AggregateFunction::kMax:
-      return "max";
-    case AggregateFunction::kAvg:
-      return "avg";
-    case AggregateFunction::kFirst:
-      return "first";
-    case AggregateFunction::kLast:
-      return "last";
-    case AggregateFunction::kDistinct:
-      return "distinct";
-  }
-  return "?";
-}
-
 AggregateLayout::AggregateLayout(const std::vector<AggregateColumn>& columns) {
   for (const AggregateColumn& column : columns) {
     columns_.push_back({column.function,

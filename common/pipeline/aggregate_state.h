@@ -32,8 +32,6 @@ struct AggregateInput {
   std::string_view bytes;  // the whole packed value
 };
 
-std::string_view AggregateFunctionName(AggregateFunction function);
-
 // Immutable, so any thread may use it.
 class AggregateLayout {
  public:

@@ -5,44 +5,17 @@
 
 #include "absl/strings/ascii.h"
 #include "common/strings.h"
+#include "common/value/json_number.h"
 #include "common/value/msgpack.h"
 
 namespace millrace {
 namespace {
 
-bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
-
-// Whether the text is a number as JSON writes one (RFC 8259, section 6), and whether it is an integer.
-bool LooksLikeNumber(std::string_view text, bool* integer) {
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  const auto digits = [&] {
-    const char* const begin = at;
-    while (at != end && IsDigit(*at)) ++at;
-    return at - begin;
-  };
-  if (at != end && *at == '-') ++at;
-  const char* const first = at;
-  const auto whole = digits();
-  if (whole == 0 || (whole > 1 && *first == '0')) return false;
-  *integer = at == end;
-  if (at != end && *at == '.') {
-    ++at;
-    if (digits() == 0) return false;
-  }
-  if (at != end && (*at == 'e' || *at == 'E')) {
-    ++at;
-    if (at != end && (*at == '+' || *at == '-')) ++at;
-    if (digits() == 0) return false;
-  }
-  return at == end;
-}
-
 bool PackNumber(std::string_view text, PackWriter& writer) {
-  bool integer = false;
-  if (!LooksLikeNumber(text, &integer)) return false;
+  const JsonNumber kind = ClassifyNumber(text);
+  if (kind == JsonNumber::kNone) return false;
   const char* const end = text.data() + text.size();
-  if (integer) {
+  if (kind == JsonNumber::kInteger) {
     int64_t value = 0;
     if (std::from_chars(text.data(), end, value).ec == std::errc()) {
       writer.Int(value);

@@ -37,7 +37,7 @@ struct StepContext {
   Offset offset;
   SegmentId segment;
   PartitionId partition;
-  uint32_t record = 0;         // position of the record (or of the timer, see StepUnits) in the frame
+  uint32_t record = 0;         // position of the record (of a timer: behind the frame's last record)
   int64_t broker_time_ms = 0;  // this frame's
   uint64_t frame_serial = 0;   // differs from frame to frame: what a per-frame cache is keyed by
   bool ending = false;         // the input has ended: what is pending is being finished

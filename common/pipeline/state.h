@@ -22,8 +22,8 @@ namespace millrace {
 using TableId = uint8_t;
 inline constexpr size_t kMaxStateTables = 64;
 
-// The place of one key's value. Valid until the next call of Find, Scan, or Commit on its State. Cheap to
-// copy.
+// The place of one key's value. Owned by its State, and valid until that State's next Find or Scan, or until a
+// commit of it is taken.
 class StateSlot {
  public:
   virtual ~StateSlot() = default;

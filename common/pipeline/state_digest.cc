@@ -3,23 +3,18 @@
 #include <string_view>
 
 #include "absl/strings/str_format.h"
+#include "common/fnv.h"
 
 namespace millrace {
 namespace {
 
-constexpr uint64_t kFnvOffset = 14695981039346656037u;
-constexpr uint64_t kFnvPrime = 1099511628211u;
-
-uint64_t Mix(uint64_t hash, std::string_view bytes) {
-  for (const char c : bytes) hash = (hash ^ static_cast<uint8_t>(c)) * kFnvPrime;
-  return (hash ^ 0xff) * kFnvPrime;
-}
+uint64_t Mix(uint64_t hash, std::string_view bytes) { return Fnv1a64("\xff", Fnv1a64(bytes, hash)); }
 
 }  // namespace
 
 absl::StatusOr<StateDigest> DigestOf(Pipeline& pipeline, State& state) {
   StateDigest result;
-  uint64_t hash = kFnvOffset;
+  uint64_t hash = kFnv1a64Start;
   const absl::Status status =
       pipeline.ScanStateJson(state, {}, [&](std::string_view key, const std::string& json) {
         hash = Mix(Mix(hash, key), json);

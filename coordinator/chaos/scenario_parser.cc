@@ -3,6 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "common/job/job_spec.h"
 #include "common/job/yaml_reader.h"
+#include "common/names.h"
 #include "common/strings.h"
 #include "common/units.h"
 #include "coordinator/chaos/scenario.h"
@@ -239,7 +240,7 @@ void ParseRoot(const YamlNode& root, Scenario* scenario, YamlReader* reader) {
   reader->CheckKeys(root, "a scenario", {"name", "about", "cluster", "load", "faults"});
   if (const YamlNode* name = reader->Required(root, "name", "a scenario", "name: mine")) {
     scenario->name = name->text;
-    if (!name->IsScalar() || !IsPlainName(scenario->name)) {
+    if (!name->IsScalar() || !IsValidName(scenario->name)) {
       reader->FailValue(*name, "name", "1 to 64 letters, digits, _ and -", "name: mine");
     }
   }

@@ -1,9 +1,9 @@
 // bench: how fast is the cluster that runs?
-#include <random>
 
 #include "absl/strings/str_format.h"
 #include "common/clock.h"
 #include "common/job/job_spec.h"
+#include "common/random_id.h"
 #include "common/signals.h"
 #include "common/strings.h"
 #include "coordinator/bench/bench.h"
@@ -37,9 +37,8 @@ absl::StatusOr<BenchOptions> BenchOptionsOf(const BenchFlags& flags) {
                                      CheckRange("--frame", flags.frame, kMaxFrameRecords)}) {
     if (!status.ok()) return status;
   }
-  std::random_device device;
   BenchOptions options;
-  options.uid = absl::StrFormat("%08x%08x", device(), device());
+  options.uid = RandomId();
   options.job = StrCat("bench-", options.uid.substr(0, 8));
   options.records = static_cast<uint64_t>(flags.records);
   options.keys = static_cast<uint64_t>(flags.keys);

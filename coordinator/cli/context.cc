@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "common/bus/nats_bus.h"
+#include "common/bus/nats_flags.h"
 #include "common/clock.h"
 #include "common/signals.h"
 #include "common/strings.h"
@@ -49,14 +49,7 @@ std::optional<int> CommandLine::Parse(const std::vector<std::string>& arguments)
 }
 
 absl::StatusOr<std::unique_ptr<Bus>> CommandLine::Connect() const {
-  NatsOptions options;
-  options.url = common_.nats;
-  options.creds = common_.creds;
-  options.tls_ca = common_.tls_ca;
-  options.tls_cert = common_.tls_cert;
-  options.tls_key = common_.tls_key;
-  options.client_name = "millrace-coordinator-cli";
-  return ConnectNats(options, SystemClock());
+  return ConnectNats(NatsOptionsOf(common_, "millrace-coordinator-cli"), SystemClock());
 }
 
 int ExitCodeOf(const absl::Status& status) {

@@ -31,10 +31,10 @@ absl::StatusOr<std::string> ReadJobText(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<JobSpec> LoadJob(const std::string& path) {
+absl::StatusOr<JobSpec> LoadJob(const std::string& path, const std::vector<std::string>& sets) {
   const auto text = ReadJobText(path);
   if (!text.ok()) return text.status();
-  auto spec = ParseJob(path, *text);
+  auto spec = ParseJob(path, *text, sets);
   if (!spec.ok()) return spec.status();
   if (const auto pipeline = Pipeline::Create(*spec, PipelineOptions()); !pipeline.ok()) {
     return absl::InvalidArgumentError(StrCat(path, ":", ToStd(pipeline.status().message())));

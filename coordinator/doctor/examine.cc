@@ -4,10 +4,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <random>
 
 #include "absl/strings/str_format.h"
 #include "common/names.h"
+#include "common/random_id.h"
 #include "common/strings.h"
 #include "coordinator/doctor/doctor.h"
 
@@ -37,8 +37,7 @@ void ExamineAccount(Bus& bus, DoctorFacts* facts) {
 
 // A message of our own tells whether appends work, how fast, and what the broker's clock says.
 void ExamineAppend(Bus& bus, Clock& clock, DoctorFacts* facts) {
-  std::random_device device;
-  const std::string id = absl::StrFormat("%08x", device());
+  const std::string id = RandomId();
   StreamConfig config;
   config.name = StrCat("mr-doctor-", id);
   config.subjects = {StrCat("mr.doctor.", id)};

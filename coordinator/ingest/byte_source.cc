@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "common/fnv.h"
 #include "common/signals.h"
 #include "common/strings.h"
 
@@ -27,17 +28,7 @@ absl::Status ReadError(const std::string& name, int error) {
   return absl::InvalidArgumentError(StrCat("input ", name, ": ", std::strerror(error)));
 }
 
-// FNV-1a, 64 bits (RFC 9923).
-class Fnv64 {
- public:
-  void Update(std::string_view bytes) {
-    for (const char c : bytes) hash_ = (hash_ ^ static_cast<uint8_t>(c)) * 1099511628211ULL;
-  }
-  std::string Hex() const { return absl::StrFormat("%016x", hash_); }
-
- private:
-  uint64_t hash_ = 14695981039346656037ULL;
-};
+std::string Hex(uint64_t hash) { return absl::StrFormat("%016x", hash); }
 
 // A descriptor whose first bytes may have been read ahead.
 class Descriptor final : public ByteSource {
@@ -79,24 +70,22 @@ class Descriptor final : public ByteSource {
 
   // Takes the digest. A regular file is read at both ends and rewound, a pipe is read ahead.
   absl::Status Identify(uint64_t bytes) {
-    Fnv64 digest;
     if (regular_) {
       identity_.bytes = bytes;
-      digest.Update(StrCat(bytes, ":"));
+      uint64_t hash = Fnv1a64(StrCat(bytes, ":"));
       const uint64_t tail =
           bytes > kDigestBytes ? std::max<uint64_t>(kDigestBytes, bytes - kDigestBytes) : bytes;
       for (const uint64_t start : {uint64_t{0}, tail}) {
         if (absl::Status sought = Seek(start); !sought.ok()) return sought;
         const absl::StatusOr<std::string> end = ReadUpTo(kDigestBytes);
         if (!end.ok()) return end.status();
-        digest.Update(*end);
+        hash = Fnv1a64(*end, hash);
       }
-      identity_.digest = digest.Hex();
+      identity_.digest = Hex(hash);
       return Seek(0);
     }
     if (absl::Status read = ReadAhead(); !read.ok()) return read;
-    digest.Update(std::string_view(ahead_).substr(0, IdentifyingBytes()));
-    identity_.digest = digest.Hex();
+    identity_.digest = Hex(Fnv1a64(std::string_view(ahead_).substr(0, IdentifyingBytes())));
     return absl::OkStatus();
   }
 

@@ -25,11 +25,13 @@ std::vector<std::string> Subjects(const IngestOptions& options) {
   return subjects;
 }
 
+constexpr size_t kMaxVarint32Bytes = 5;  // before a field's name: its length
+
 // At most, in a frame.
 size_t FrameBytesOf(const RecordView& record) {
   size_t bytes = kRecordOverheadBytes + record.key.size() + record.value.size();
   if (record.fields != nullptr) {
-    for (const std::string_view field : *record.fields) bytes += field.size() + 5;
+    for (const std::string_view field : *record.fields) bytes += kMaxVarint32Bytes + field.size();
   }
   return bytes;
 }

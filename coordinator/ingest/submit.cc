@@ -2,24 +2,23 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/random/random.h"
 #include "absl/strings/str_format.h"
 #include "common/bus/replicas.h"
 #include "common/clock.h"
-#include "common/job/job_parser.h"
 #include "common/names.h"
 #include "common/pipeline/pipeline.h"
+#include "common/random_id.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
+#include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/ingest.h"
 #include "coordinator/ingest/job_creation.h"
 #include "nlohmann/json.hpp"
@@ -44,20 +43,7 @@ struct SubmitFlags {
   int64_t replicas = 1;
 };
 
-std::string RandomHex() { return absl::StrFormat("%016x", absl::Uniform<uint64_t>(absl::BitGen())); }
-
 absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
-  std::ifstream file(flags.file, std::ios::binary);
-  if (!file) {
-    return absl::InvalidArgumentError(StrCat(flags.file, ": cannot be read — is the path right?"));
-  }
-  std::string text(kMaxJobFileBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMaxJobFileBytes) {
-    return absl::InvalidArgumentError(
-        StrCat(flags.file, ": over ", kMaxJobFileBytes, " bytes — is it a job file?"));
-  }
   std::vector<std::string> sets = flags.sets;
   if (!flags.name.empty()) {
     if (!IsValidName(flags.name)) {
@@ -66,7 +52,7 @@ absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
     }
     sets.push_back(StrCat("name=\"", flags.name, "\""));
   }
-  return ParseJob(flags.file, text, sets);
+  return LoadJob(flags.file, sets);
 }
 
 // Whether to wait for input that does not come.
@@ -133,7 +119,7 @@ class Submission {
     JobRequest request;
     request.spec = &spec_;
     request.inputs = input_.Identities();
-    request.new_uid = RandomHex();
+    request.new_uid = RandomId();
     request.now_ms = absl::ToUnixMillis(clock_.Now());
     request.replicas = static_cast<int>(flags_.replicas);
     const absl::StatusOr<JobRecord> job = EnsureJob(bus_, request);
@@ -204,7 +190,7 @@ class Submission {
     options.job = spec_.name;
     options.uid = uid_;
     options.partitions = spec_.partitions;
-    options.claimer = RandomHex();
+    options.claimer = RandomId();
     options.max_message_bytes =
         static_cast<size_t>(std::max<int64_t>(kMessageSlackBytes, server->max_payload - kMessageSlackBytes));
     return options;
@@ -310,10 +296,6 @@ int RunSubmit(const Arguments& arguments) {
   if (const absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return Fail(status);
   const absl::StatusOr<JobSpec> spec = ReadJob(flags);
   if (!spec.ok()) return Fail(spec.status());
-  // Expressions that do not compile are told here, before anything is made.
-  const absl::Status compiled = Pipeline::Create(*spec, {}).status();
-  if (!compiled.ok())
-    return Fail(absl::Status(compiled.code(), StrCat(flags.file, ": ", ToStd(compiled.message()))));
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());
   if (flags.inputs.empty()) {

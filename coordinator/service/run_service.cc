@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "common/bus/nats_bus.h"
+#include "common/bus/nats_flags.h"
 #include "common/http/http_server.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -36,14 +36,7 @@ CoordinatorLease Self(uint64_t random_id, const std::string& http) {
 
 // Connects and makes the buckets, trying for ever. Null: a stop signal came first.
 std::unique_ptr<Bus> ConnectAndPrepare(const ServiceOptions& service, Clock& clock) {
-  const CommonOptions& common = service.connection;
-  NatsOptions options;
-  options.url = common.nats;
-  options.creds = common.creds;
-  options.tls_ca = common.tls_ca;
-  options.tls_cert = common.tls_cert;
-  options.tls_key = common.tls_key;
-  options.client_name = "millrace-coordinator";
+  NatsOptions options = NatsOptionsOf(service.connection, "millrace-coordinator");
   options.connect_deadline = kConnectTry;
   std::string said;
   std::unique_ptr<Bus> bus;
@@ -59,7 +52,7 @@ std::unique_ptr<Bus> ConnectAndPrepare(const ServiceOptions& service, Clock& clo
     }
     if (status.ok()) return bus;
     if (said != status.message()) {
-      LogWarning("waiting for NATS", {{"nats", common.nats}, {"error", ToStd(status.message())}});
+      LogWarning("waiting for NATS", {{"nats", service.connection.nats}, {"error", ToStd(status.message())}});
       said = std::string(status.message());
     }
     clock.Sleep(kBetweenTries);

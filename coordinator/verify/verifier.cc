@@ -52,8 +52,7 @@ struct Verifier::Partition : StepSink {
     if (keeps_results) comparer.Expect(record);
   }
   void Reject(const DeadLetter& letter) override {
-    rejected.insert(
-        StrCat(segment.id.value(), ".", id.value(), ".", log->replay().offset().value(), ".", letter.record));
+    rejected.insert(DeadLetterId(segment.id, id, log->replay().offset(), letter.record));
   }
   std::string name() const { return PartitionText(segment.id, id); }
 

@@ -31,14 +31,9 @@ void PutValue(nlohmann::ordered_json& json, const DeadLetter& letter) {
 
 }  // namespace
 
-std::string DeadLetterId(const PartitionKey& partition, Offset offset, uint32_t record) {
-  return StrCat(partition.segment.value(), ".", partition.partition.value(), ".", offset.value(), ".",
-                record);
-}
-
 std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const DeadLetter& letter) {
   nlohmann::ordered_json json;
-  json["id"] = DeadLetterId(partition, offset, letter.record);
+  json["id"] = DeadLetterId(partition.segment, partition.partition, offset, letter.record);
   json["uid"] = partition.uid;
   json["job"] = partition.job;
   json["segment"] = partition.segment.value();
@@ -67,7 +62,8 @@ void DeadLetterWriter::Add(Offset offset, const DeadLetter& letter) {
   cookie_counter_ = static_cast<uint32_t>((cookie_counter_ + 1) & kCookieCounterMask);
   const uint64_t cookie = cookie_base_ | cookie_counter_;
   Waiting& waiting = waiting_[cookie];
-  waiting.id = StrCat(partition_.uid, ".", DeadLetterId(partition_, offset, letter.record));
+  waiting.id = StrCat(partition_.uid, ".",
+                      DeadLetterId(partition_.segment, partition_.partition, offset, letter.record));
   waiting.payload = DeadLetterJson(partition_, offset, letter);
   waiting.offset = offset;
   Send(cookie, waiting);

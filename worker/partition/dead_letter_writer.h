@@ -55,7 +55,5 @@ class DeadLetterWriter {
 
 // The letter as the stream holds it.
 std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const DeadLetter& letter);
-// "0.3.17.2": segment, partition, offset, record in the frame.
-std::string DeadLetterId(const PartitionKey& partition, Offset offset, uint32_t record);
 
 }  // namespace millrace

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "common/fnv.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -9,12 +10,8 @@ namespace {
 
 constexpr uint8_t kVersion = 3;
 
-// FNV-1a over 64 bits: the database's own block checksums guard the disk; this one guards our own mistakes.
-uint64_t Checksum(std::string_view bytes) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : bytes) hash = (hash ^ static_cast<uint8_t>(c)) * 1099511628211u;
-  return hash;
-}
+// The database's own block checksums guard the disk; this one guards our own mistakes.
+uint64_t Checksum(std::string_view bytes) { return Fnv1a64(bytes); }
 
 class Writer {
  public:
