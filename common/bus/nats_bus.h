@@ -1,4 +1,4 @@
-// The Bus over the NATS C client. The only file pair that knows nats.h.
+// The Bus over the NATS C client, whose header nats_connection.h alone includes.
 #pragma once
 
 #include <memory>

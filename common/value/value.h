@@ -28,9 +28,9 @@ struct ValueView {
 // field or the value is no object.
 std::optional<std::string_view> FindField(const ValueView& value, std::string_view path);
 
-// Appends the value as JSON: fields in their order, doubles in the shortest form that reads back the same.
-// Raw bytes that are UTF-8 become a JSON string, others {"value_base64": …}'s inner string is NOT made here:
-// returns INVALID_ARGUMENT. NaN and infinities become null.
+// Appends the value as JSON: fields in their order, doubles in the shortest form that reads back the same, NaN
+// and infinities as null, raw bytes as a string. INVALID_ARGUMENT when those are not UTF-8: what is written then
+// (`value_base64`) is the caller's choice.
 absl::Status AppendJson(const ValueView& value, std::string* out);
 // The same for one packed MessagePack value.
 absl::Status AppendPackedJson(std::string_view packed, std::string* out);

@@ -202,7 +202,7 @@ class Benchmark {
   void HandleResult(const BusEvent& event) {
     Partition* partition = Find(event.reader);
     if (partition == nullptr) return;
-    bus_.Grant(event.reader, 1, event.message.header.size());
+    bus_.Grant(event.reader, 1, event.message.payload.size());
     partition->next_sequence = event.message.sequence + 1;
     const auto header = ParseMessageHeader(event.message.header);
     if (!header.ok() || header->uid != options_.uid) return;

@@ -22,7 +22,7 @@ absl::Status Print(const ViewJson& rows, const std::vector<TableColumn>& columns
   return WriteOut(FormatTable(columns, rows, UseColor() ? TableStyle::kColor : TableStyle::kPlain));
 }
 
-constexpr size_t kValueColumn = 15;  // where `status` puts values: behind the longest name
+constexpr size_t kStatusValueColumn = 15;  // where `status` puts values: behind the longest name
 
 int64_t NowMs() { return absl::ToUnixMillis(SystemClock().Now()); }
 
@@ -32,7 +32,8 @@ std::string StatusText(const ViewJson& view) {
     if (value.is_null() || value.is_array() || (value.is_object() && value.empty())) continue;
     const std::string shown = value.is_string() ? value.get<std::string>() : JsonText(value);
     if (shown.empty()) continue;
-    StrAppend(&text, name, std::string(name.size() < kValueColumn ? kValueColumn - name.size() : 1, ' '),
+    StrAppend(&text, name,
+              std::string(name.size() < kStatusValueColumn ? kStatusValueColumn - name.size() : 1, ' '),
               shown, "\n");
   }
   for (const auto& segment : view["segments"]) {

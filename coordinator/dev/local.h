@@ -10,17 +10,17 @@
 
 namespace millrace {
 
-// NOT_FOUND: neither in PATH nor in the places where Debian puts servers.
+// FAILED_PRECONDITION: neither in PATH nor in the places where Debian puts servers.
 absl::StatusOr<std::string> FindNatsServer();
-// The executable of that name beside this one.
+// The executable of that name beside this one. FAILED_PRECONDITION: there is none.
 absl::StatusOr<std::string> FindSibling(const std::string& name);
 
-// A port of 127.0.0.1 for a child to listen on: `wanted`, or for 0 a free one. FAILED_PRECONDITION when it is
-// taken; `flag` is what to try instead.
+// A port of 127.0.0.1 for a child to listen on: `wanted`, or for 0 a free one. It is only looked at, not held: another
+// process may still take it first. FAILED_PRECONDITION when it is taken; `flag` is what to try instead.
 absl::StatusOr<uint16_t> PickPort(uint16_t wanted, const std::string& flag);
 
-// What a connection to 127.0.0.1:`port` answers to `request` (sent if not empty), up to the first `most`
-// bytes or the end. UNAVAILABLE: nobody listens, or nothing came in time.
+// What a connection to `host`, an IPv4 address, answers on `port` to `request` (sent if not empty), up to the first `most`
+// bytes or the end. UNAVAILABLE: nobody listens, or nothing came in time; INVALID_ARGUMENT: no such address.
 absl::StatusOr<std::string> AskPort(const std::string& host, uint16_t port, const std::string& request,
                                     size_t most, absl::Duration timeout);
 // The body of a GET that was answered with 200.

@@ -87,7 +87,7 @@ Message StreamSet::Take(Stream* stream) {
   Message message = std::move(stream->waiting.front());
   stream->waiting.pop_front();
   stream->taken = message.sequence;
-  bus_.Grant(stream->reader, 1, message.payload.size() + message.header.size());
+  bus_.Grant(stream->reader, 1, message.payload.size());
   return message;
 }
 

@@ -1,12 +1,16 @@
 #include "worker/lane/watchdog.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/frame/verdict.h"
 #include "common/log.h"
 #include "common/strings.h"
 
 namespace millrace {
+namespace {
+constexpr int64_t kNoDeadlineNs = std::numeric_limits<int64_t>::max();
+}  // namespace
 
 Watchdog::Slot::Slot(Watchdog& watchdog, PartitionKey partition, Epoch epoch, LogTail verdict_tail,
                      Mark low_mark)
@@ -31,9 +35,9 @@ void Watchdog::Slot::Enter(Offset offset, uint32_t record, absl::Duration timeou
   offset_.store(offset.value(), std::memory_order_relaxed);
   record_.store(record, std::memory_order_relaxed);
   stage_.store(&stage, std::memory_order_relaxed);
-  const absl::Duration limit = decided ? absl::Hours(24 * 365) : timeout;
-  deadline_ns_.store(absl::ToInt64Nanoseconds(watchdog_.clock_.Monotonic() + limit),
-                     std::memory_order_relaxed);
+  const int64_t deadline_ns =
+      decided ? kNoDeadlineNs : absl::ToInt64Nanoseconds(watchdog_.clock_.Monotonic() + timeout);
+  deadline_ns_.store(deadline_ns, std::memory_order_relaxed);
   state_.store(kRunning, std::memory_order_release);
 }
 

@@ -39,7 +39,9 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
 }
 
 std::string Membership::NewIncarnation() {
-  std::mt19937_64 random(options_.seed + 0x9e3779b97f4a7c15u * ++incarnations_);
+  // Far apart, as splitmix64 does it: seeds that are close give each worker's incarnations names of their own.
+  constexpr uint64_t kGoldenRatio = 0x9e3779b97f4a7c15u;
+  std::mt19937_64 random(options_.seed + kGoldenRatio * ++incarnations_);
   return absl::StrFormat("%016x", random());
 }
 

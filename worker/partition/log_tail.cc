@@ -18,9 +18,10 @@ absl::StatusOr<LogTail> ReadLogTail(Bus& bus, Clock& clock, const LogTailRequest
   if (!info.ok()) return info.status();
   LogTail tail{std::move(cursors), info->last_sequence};
   if (info->last_sequence + 1 < request.first_sequence) {
-    return absl::DataLossError(StrCat("stream ", request.stream, " ends at ", info->last_sequence,
-                                      ", before ", request.first_sequence - 1,
-                                      " which was seen: it was rolled back"));
+    return absl::DataLossError(StrCat(
+        "stream ", request.stream, " ends at ", info->last_sequence, ", before ", request.first_sequence - 1,
+        " which was seen — it was rolled back — restore the broker's data, or delete the job "
+        "and submit it again"));
   }
   if (info->last_sequence + 1 == request.first_sequence) return tail;
 
@@ -63,7 +64,8 @@ absl::StatusOr<LogTail> ReadLogTail(Bus& bus, Clock& clock, const LogTailRequest
     } else if (clock.Monotonic() - heard > kTailSilenceLimit) {
       return absl::DeadlineExceededError(StrCat("stream ", request.stream, " sent nothing for ",
                                                 absl::FormatDuration(kTailSilenceLimit),
-                                                " while its tail was read"));
+                                                " while its tail was read — the broker is slow or "
+                                                "overloaded — it is tried again"));
     }
   }
 }

@@ -53,10 +53,10 @@ inline constexpr int kMaxEpochTries = 10'000;  // keys of earlier owners that ar
 inline constexpr int kMaxMarkTries = 100;      // refusals of the epoch mark by zombies' messages
 
 // Blocks (broker and disk). Uses the bus's Poll. Errors:
-//   UNAVAILABLE, DEADLINE_EXCEEDED   the broker: try again later
-//   FAILED_PRECONDITION              another owner has a later epoch: let go
+//   UNAVAILABLE, DEADLINE_EXCEEDED   the broker or the disk: try again later
+//   FAILED_PRECONDITION              another owner has a later epoch, or another process the state: let go
 //   DATA_LOSS                        what the state stands on is not what the broker holds: stop it, loudly
-//   others                           the disk
+//   RESOURCE_EXHAUSTED               the disk is full, or no epoch is free
 // State on disk that is corrupt is thrown away with a warning: the log has everything.
 absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
                                                                std::shared_ptr<DbResources> resources,

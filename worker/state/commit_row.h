@@ -21,7 +21,7 @@ struct CommitRow {
   int64_t input_created_ns = 0;   // the input stream's identity
   int64_t offset_time_ns = 0;     // the broker's time of the message at `offset`; 0 when offset is 0
   std::string input_cursors;      // WriterCursors::Encode
-  int64_t result_created_ns = 0;  // the result stream's identity; 0: the job has none
+  int64_t result_created_ns = 0;  // the result stream's identity
   uint64_t result_sequence = 0;   // everything up to it was judged when the commit was made
   std::string result_cursors;     // WriterCursors::Encode at result_sequence: outputs before its mark were
                                   // acknowledged (R2)

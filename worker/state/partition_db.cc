@@ -18,6 +18,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/strings.h"
@@ -30,6 +31,8 @@ namespace {
 // replaced.
 constexpr char kUnfinishedCommit[] = "commit.part";
 constexpr size_t kMaxLogLineBytes = 512;
+// How RocksDB reports, as an error, that a database it is about to make is not there yet.
+constexpr std::string_view kNoFolderYet = "dir NotFound: ";
 constexpr size_t kRowsAhead = 8;  // fetched from memory before they are written
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -40,11 +43,15 @@ absl::Status ToStatus(const rocksdb::Status& status, const std::string& dir, std
   const std::string text = StrCat("cannot ", doing, " the state in ", dir, ": ", status.ToString());
   if (status.IsCorruption()) {
     return absl::DataLossError(
-        StrCat(text, "; restore it from a checkpoint, or remove the folder to replay"));
+        StrCat(text, " — it was damaged on disk — remove the folder, and the log is run again"));
   }
-  if (status.IsNoSpace()) return absl::ResourceExhaustedError(StrCat(text, "; make room on that disk"));
-  if (status.ToString().find("lock") != std::string::npos) return absl::FailedPreconditionError(text);
-  return absl::UnavailableError(text);
+  if (status.IsNoSpace())
+    return absl::ResourceExhaustedError(StrCat(text, " — the disk is full — make room on it"));
+  if (status.ToString().find("lock") != std::string::npos) {
+    return absl::FailedPreconditionError(
+        StrCat(text, " — another process has it open — end that one, or give this one a --data of its own"));
+  }
+  return absl::UnavailableError(StrCat(text, " — the disk refused it — it is tried again"));
 }
 
 // RocksDB's own log, from warnings on, in ours. Not a file beside the data: on a full disk the file's writer
@@ -56,7 +63,8 @@ class ForwardingLogger : public rocksdb::Logger {
   void Logv(const char* format, va_list arguments) override {
     char text[kMaxLogLineBytes];
     std::vsnprintf(text, sizeof(text), format, arguments);
-    LogWarning("rocksdb", {{"says", text}});
+    if (std::string_view(text).find(kNoFolderYet) != std::string_view::npos) return;
+    LogWarning("rocksdb", {{"says", ToStd(absl::StripAsciiWhitespace(text))}});
   }
   void LogHeader(const char*, va_list) override {}  // every option of every database
 };
@@ -274,9 +282,9 @@ absl::Status CheckNotStripped(const std::string& dir) {
   for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
     const std::string extension = entry.path().extension();
     if (extension == ".sst" || extension == ".log") {
-      return absl::DataLossError(
-          StrCat("cannot open the state in ", dir, ": it has ", entry.path().filename().string(),
-                 " but no CURRENT file; restore it from a checkpoint, or remove the folder"));
+      return absl::DataLossError(StrCat(
+          "cannot open the state in ", dir, ": it has ", entry.path().filename().string(),
+          " but no CURRENT file — a part of it was removed — remove the folder, and the log is run again"));
     }
   }
   return absl::OkStatus();

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -46,6 +47,7 @@ class NatsWorld : public World {
 struct BusKind {
   const char* name;
   std::unique_ptr<World> (*make)();
+  friend void PrintTo(const BusKind& kind, std::ostream* out) { *out << kind.name; }
 };
 
 class BusContract : public testing::TestWithParam<BusKind> {

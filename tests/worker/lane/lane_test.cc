@@ -42,6 +42,7 @@ class LanePeers : public LanePorts {
 class LaneTest : public testing::Test {
  protected:
   static constexpr uint32_t kLaneNumber = 0;
+  static constexpr int kMaxTurns = 1000;  // far more than anything here takes
 
   uint64_t Adopt(uint64_t state_budget_bytes = 64 << 20) {
     OpenRequest request;
@@ -63,8 +64,12 @@ class LaneTest : public testing::Test {
   }
   // Until the lane has handed on a commit.
   bool AwaitCommit() {
-    for (int i = 0; i < 1000 && peers_.commit_wanted == nullptr; ++i) Turn();
+    for (int i = 0; i < kMaxTurns && peers_.commit_wanted == nullptr; ++i) Turn();
     return peers_.commit_wanted != nullptr;
+  }
+  bool AwaitRecords(uint64_t count) {
+    for (int i = 0; i < kMaxTurns && board_.All()[0].records_in < count; ++i) Turn();
+    return board_.All()[0].records_in >= count;
   }
   void AnswerCommit(absl::Status status) {
     peers_.commit_wanted.reset();
@@ -102,7 +107,7 @@ TEST_F(LaneTest, RunsAPartitionAndReportsIt) {
 TEST_F(LaneTest, ReleasesAfterALastCommit) {
   const uint64_t instance = Adopt();
   world_.Feed({{"a", 1}});
-  while (board_.All()[0].records_in == 0) Turn();
+  ASSERT_TRUE(AwaitRecords(1));
   lane_.Handle(ReleasePartition{instance, /*abandon=*/false});
   ASSERT_TRUE(AwaitCommit());
   EXPECT_TRUE(peers_.released.empty());
@@ -163,7 +168,7 @@ TEST_F(LaneTest, AQuestionAboutAPartitionThatLeftIsRefused) {
 TEST_F(LaneTest, AnswersWithTheDigestOfTheState) {
   const uint64_t instance = Adopt();
   world_.Feed({{"a", 1}, {"b", 2}});
-  while (board_.All()[0].records_in < 2) Turn();
+  ASSERT_TRUE(AwaitRecords(2));
   std::string answer;
   lane_.Handle(
       StateQuery{instance, R"({"verb":"digest"})", [&](std::string text) { answer = std::move(text); }});
