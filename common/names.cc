@@ -7,6 +7,15 @@
 
 namespace millrace {
 
+std::string JobKey(std::string_view job) { return StrCat(kJobPrefix, job); }
+std::string WorkerKey(std::string_view name) { return StrCat(kWorkerPrefix, name); }
+std::string CoordinatorKey(std::string_view id) { return StrCat(kCoordinatorPrefix, id); }
+std::string CommandsPrefix(std::string_view uid) { return StrCat(kCommandPrefix, uid, "."); }
+std::string FinalKey(std::string_view uid) { return StrCat(kFinalPrefix, uid); }
+std::string FedKey(std::string_view uid) { return StrCat(kFedPrefix, uid); }
+std::string BucketStream(std::string_view bucket) { return StrCat("KV_", bucket); }
+std::string BucketSubjectPrefix(std::string_view bucket) { return StrCat("$KV.", bucket, "."); }
+
 std::string InputStream(std::string_view job, SegmentId s, PartitionId p) {
   return StrCat("mr-", job, "-", s.value(), "-", p.value());
 }

@@ -14,6 +14,24 @@ inline constexpr char kWorkersBucket[] = "mr-workers";
 inline constexpr char kAssignmentsBucket[] = "mr-assignments";
 inline constexpr char kEpochsBucket[] = "mr-epochs";
 
+// Keys of the buckets; what is at each is in common/cluster/documents.h.
+inline constexpr char kJobPrefix[] = "job.";
+inline constexpr char kWorkerPrefix[] = "w.";
+inline constexpr char kCoordinatorPrefix[] = "c.";
+inline constexpr char kTermPrefix[] = "term.";
+inline constexpr char kAssignmentPrefix[] = "assign.";
+inline constexpr char kCommandPrefix[] = "cmd.";
+inline constexpr char kFinalPrefix[] = "final.";
+inline constexpr char kFedPrefix[] = "fed.";
+std::string JobKey(std::string_view job);
+std::string WorkerKey(std::string_view name);
+std::string CoordinatorKey(std::string_view id);
+std::string CommandsPrefix(std::string_view uid);  // cmd.<uid>.: a job's commands, a number behind it
+std::string FinalKey(std::string_view uid);
+std::string FedKey(std::string_view uid);
+std::string BucketStream(std::string_view bucket);         // KV_<bucket>: a NATS bucket is a stream (ADR-8)
+std::string BucketSubjectPrefix(std::string_view bucket);  // $KV.<bucket>.: a key behind it
+
 std::string InputStream(std::string_view job, SegmentId s, PartitionId p);        // mr-j-s-p
 std::string InputSubject(std::string_view job, SegmentId s, PartitionId p);       // mr.j.s.p
 std::string ResultStream(std::string_view job, PartitionId p);                    // mr-j-out-p

@@ -3,6 +3,7 @@
 
 #include "common/bus/nats_control.h"
 #include "common/bus/nats_message.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -11,9 +12,9 @@ namespace {
 constexpr char kExpectedSubjectSequenceHeader[] = "Nats-Expected-Last-Subject-Sequence";
 constexpr absl::Duration kBucketDuplicateWindow = absl::Minutes(2);
 
-std::string StreamOf(const std::string& bucket) { return StrCat("KV_", bucket); }
+std::string StreamOf(const std::string& bucket) { return BucketStream(bucket); }
 std::string SubjectOf(const std::string& bucket, const std::string& key) {
-  return StrCat("$KV.", bucket, ".", key);
+  return StrCat(BucketSubjectPrefix(bucket), key);
 }
 
 // Whether a request may have been carried out although no good answer came.

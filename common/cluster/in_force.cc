@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/cluster/numbered_key.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -36,7 +37,7 @@ InForce<Document> Read(const KeyValue& entry, absl::StatusOr<Document> (*decode)
 }  // namespace
 
 std::optional<InForce<Assignment>> AssignmentInForce(const BucketKeys& assignments) {
-  const GreatestKey greatest = FindGreatest(assignments, "assign.", 2);
+  const GreatestKey greatest = FindGreatest(assignments, kAssignmentPrefix, 2);
   if (greatest.entry == nullptr) return std::nullopt;
   InForce<Assignment> found = Read(*greatest.entry, DecodeAssignment);
   found.document.term = greatest.number.first;
@@ -45,7 +46,7 @@ std::optional<InForce<Assignment>> AssignmentInForce(const BucketKeys& assignmen
 }
 
 std::optional<InForce<Term>> NewestTerm(const BucketKeys& assignments) {
-  const GreatestKey greatest = FindGreatest(assignments, "term.", 1);
+  const GreatestKey greatest = FindGreatest(assignments, kTermPrefix, 1);
   if (greatest.entry == nullptr) return std::nullopt;
   InForce<Term> found = Read(*greatest.entry, DecodeTerm);
   found.document.term = greatest.number.first;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -12,7 +13,7 @@ constexpr size_t kMaxEventsAPoll = 1024;
 
 ReaderOptions OptionsFor(const std::string& bucket, uint64_t start_sequence) {
   ReaderOptions options;
-  options.stream = StrCat("KV_", bucket);
+  options.stream = BucketStream(bucket);
   options.start_sequence = start_sequence;
   options.allow_gaps = true;
   options.await_stream = true;
@@ -22,8 +23,7 @@ ReaderOptions OptionsFor(const std::string& bucket, uint64_t start_sequence) {
 
 // "$KV.<bucket>.<key>" -> key
 std::string_view KeyOf(std::string_view subject, std::string_view bucket) {
-  constexpr std::string_view kPrefix = "$KV.";
-  const size_t before = kPrefix.size() + bucket.size() + 1;
+  const size_t before = BucketSubjectPrefix(bucket).size();
   return subject.size() > before ? subject.substr(before) : std::string_view();
 }
 
@@ -71,7 +71,7 @@ absl::StatusOr<bool> CatchUp::IsWhole(Bus& bus, const KeyView& view) {
   }
   if (whole_) return true;
   if (end_.has_value() && view.revision() < *end_) return false;
-  const absl::StatusOr<StreamInfo> info = bus.GetStream(StrCat("KV_", view.bucket()));
+  const absl::StatusOr<StreamInfo> info = bus.GetStream(BucketStream(view.bucket()));
   if (!info.ok()) return info.status();
   end_ = info->messages == 0 ? 0 : info->last_sequence;
   whole_ = view.revision() >= *end_;

@@ -141,7 +141,7 @@ absl::Status PrintResults(Bus& bus, const ResultsRequest& request, const std::st
     return status.ok() ? printer.Flush() : status;
   }
   const auto over = [&]() -> absl::StatusOr<bool> {
-    const auto entry = bus.GetKey(kAssignmentsBucket, StrCat("final.", job->uid));
+    const auto entry = bus.GetKey(kAssignmentsBucket, FinalKey(job->uid));
     if (absl::IsNotFound(entry.status())) return false;
     if (!entry.ok()) return entry.status();
     return true;

@@ -12,15 +12,13 @@
 namespace millrace {
 namespace {
 
-constexpr std::string_view kFinalPrefix = "final.";
-
 // Makes the next free `cmd.<uid>.<n>`. Another command line may take the same number first.
 absl::Status MakeCommandKey(Bus& bus, const Cluster& cluster, const JobRecord& job, JobVerb verb) {
   const std::string document = Encode(Command{VerbName(verb), RandomId()});
   const auto used = cluster.commands.find(job.uid);
   uint64_t number = used == cluster.commands.end() ? 0 : used->second;
   for (int i = 0; i < kMaxCommandTries; ++i) {
-    const auto made = bus.CreateKey(kAssignmentsBucket, StrCat("cmd.", job.uid, ".", ++number), document);
+    const auto made = bus.CreateKey(kAssignmentsBucket, StrCat(CommandsPrefix(job.uid), ++number), document);
     if (!absl::IsAlreadyExists(made.status())) return made.status();
   }
   return absl::AbortedError(StrCat("cannot ask to ", VerbName(verb), " `", job.name, "` — ", kMaxCommandTries,
@@ -74,7 +72,7 @@ absl::Status DeleteEndsWithoutJob(Bus& bus) {
   }
   for (const auto& [key, entry] : *keys) {
     if (entry.deleted || !key.starts_with(kFinalPrefix)) continue;
-    if (uids.contains(key.substr(kFinalPrefix.size()))) continue;
+    if (uids.contains(key.substr(std::string_view(kFinalPrefix).size()))) continue;
     if (const absl::Status status = bus.DeleteKey(kAssignmentsBucket, key); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -162,10 +160,10 @@ absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   if (const absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
   absl::Status status = DeleteKeys(bus, kEpochsBucket, {job.uid + "."});
   if (!status.ok()) return status;
-  status = DeleteKeys(bus, kAssignmentsBucket, {StrCat("cmd.", job.uid, "."), StrCat("fed.", job.uid)});
+  status = DeleteKeys(bus, kAssignmentsBucket, {CommandsPrefix(job.uid), FedKey(job.uid)});
   if (!status.ok()) return status;
   // How it ended outlives the record by a moment: a record without it would be a job that runs.
-  status = bus.DeleteKey(kJobsBucket, StrCat("job.", job.name));
+  status = bus.DeleteKey(kJobsBucket, JobKey(job.name));
   if (!status.ok()) return status;
   return DeleteEndsWithoutJob(bus);
 }

@@ -69,7 +69,7 @@ void ExamineBuckets(Bus& bus, DoctorFacts* facts) {
   for (const char* name : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
     BucketFacts bucket;
     bucket.name = name;
-    const ApiJson info = AskApi(bus, StrCat("$JS.API.STREAM.INFO.KV_", name));
+    const ApiJson info = AskApi(bus, StrCat("$JS.API.STREAM.INFO.", BucketStream(name)));
     if (info.is_object() && info.contains("config")) {
       const ApiJson& config = info["config"];
       bucket.exists = true;

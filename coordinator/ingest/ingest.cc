@@ -328,8 +328,7 @@ bool Ingest::Finish() {
   if (IsSuperseded()) return false;
   MILLRACE_FAILPOINT("ingest_before_fed");
   const InputFed fed = {records_, rejected_, epoch_.value()};
-  const absl::Status made =
-      bus_.CreateKey(kAssignmentsBucket, StrCat("fed.", options_.uid), Encode(fed)).status();
+  const absl::Status made = bus_.CreateKey(kAssignmentsBucket, FedKey(options_.uid), Encode(fed)).status();
   if (MayPass(made)) {
     retry_at_ = clock_.Monotonic() + kKeyRetry;
   } else if (made.ok() || absl::IsAlreadyExists(made)) {

@@ -61,13 +61,13 @@ void Undo(Bus& bus, const JobRecord& job, const std::vector<StreamConfig>& strea
       static_cast<void>(bus.DeleteStream(stream.name));
     }
   }
-  static_cast<void>(bus.DeleteKey(kJobsBucket, StrCat("job.", job.name)));
+  static_cast<void>(bus.DeleteKey(kJobsBucket, JobKey(job.name)));
 }
 
 // The record of this name, if there is one and it is the same job's.
 absl::StatusOr<std::optional<JobRecord>> FindRecord(Bus& bus, const JobRequest& request) {
   const JobSpec& spec = *request.spec;
-  const std::string key = StrCat("job.", spec.name);
+  const std::string key = JobKey(spec.name);
   const absl::StatusOr<KeyValue> there = bus.GetKey(kJobsBucket, key);
   if (absl::IsNotFound(there.status())) return std::nullopt;
   if (!there.ok()) return there.status();
@@ -98,7 +98,7 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
   const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();
   if (!names.ok()) return names.status();
   const absl::flat_hash_set<std::string> taken(names->begin(), names->end());
-  const std::string key = StrCat("job.", spec.name);
+  const std::string key = JobKey(spec.name);
   for (const StreamConfig& stream : streams) {
     if (!taken.contains(stream.name)) continue;
     const absl::Status meanwhile = bus.GetKey(kJobsBucket, key).status();

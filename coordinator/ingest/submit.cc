@@ -127,7 +127,7 @@ class Submission {
     uid_ = job->uid;
 
     if (const absl::Status looked = LookAtEnd(); !looked.ok()) return looked;
-    const absl::StatusOr<KeyValue> fed = bus_.GetKey(kAssignmentsBucket, StrCat("fed.", uid_));
+    const absl::StatusOr<KeyValue> fed = bus_.GetKey(kAssignmentsBucket, FedKey(uid_));
     if (fed.ok()) {
       const absl::StatusOr<InputFed> counts = DecodeInputFed(fed->value);
       if (!counts.ok()) return counts.status();
@@ -161,7 +161,7 @@ class Submission {
 
  private:
   absl::Status LookAtEnd() {
-    const absl::StatusOr<KeyValue> ended = bus_.GetKey(kAssignmentsBucket, StrCat("final.", uid_));
+    const absl::StatusOr<KeyValue> ended = bus_.GetKey(kAssignmentsBucket, FinalKey(uid_));
     if (!ended.ok()) return absl::IsNotFound(ended.status()) ? absl::OkStatus() : ended.status();
     const absl::StatusOr<FinalStatus> final = DecodeFinalStatus(ended->value);
     if (!final.ok()) return final.status();

@@ -13,7 +13,6 @@
 namespace millrace {
 namespace {
 
-constexpr char kAssignPrefix[] = "assign.";
 constexpr size_t kKeptAssignments = 8;
 constexpr size_t kMostDroppedAtOnce = 8;
 
@@ -21,9 +20,9 @@ using KeyedEntry = std::pair<NumberedKey, const KeyValue*>;
 
 std::vector<KeyedEntry> AssignmentsIn(const Entries& entries) {
   std::vector<KeyedEntry> found;
-  for (auto it = entries.lower_bound(kAssignPrefix);
-       it != entries.end() && absl::StartsWith(it->first, kAssignPrefix); ++it) {
-    const auto key = ParseNumberedKey(it->first, kAssignPrefix, 2);
+  for (auto it = entries.lower_bound(kAssignmentPrefix);
+       it != entries.end() && absl::StartsWith(it->first, kAssignmentPrefix); ++it) {
+    const auto key = ParseNumberedKey(it->first, kAssignmentPrefix, 2);
     if (key.has_value() && !it->second.deleted) found.emplace_back(*key, &it->second);
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -45,8 +44,8 @@ void AssignmentLog::Observe(const Entries& assignments) {
 absl::Status AssignmentLog::Write(uint64_t term, std::vector<JobAssignment> jobs) {
   Assignment next{term, in_force_.term == term ? in_force_.number + 1 : 1, std::move(jobs)};
   MILLRACE_FAILPOINT("leader_before_assign");
-  const auto made = bus_.CreateKey(kAssignmentsBucket,
-                                   absl::StrCat(kAssignPrefix, next.term, ".", next.number), Encode(next));
+  const auto made = bus_.CreateKey(
+      kAssignmentsBucket, absl::StrCat(kAssignmentPrefix, next.term, ".", next.number), Encode(next));
   if (!made.ok()) return made.status();
   in_force_ = std::move(next);
   return absl::OkStatus();

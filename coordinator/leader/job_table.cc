@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "common/job/segments.h"
 #include "common/log.h"
+#include "common/names.h"
 
 namespace millrace {
 namespace {
-
-constexpr char kJobPrefix[] = "job.";
 
 bool IsSane(const JobRecord& record) {
   return record.segments() <= kMaxSegments && record.partitions <= kMaxPartitions &&
@@ -19,7 +17,7 @@ bool IsSane(const JobRecord& record) {
 }
 
 std::vector<std::string> VerbsOf(const Entries& assignments, const std::string& uid) {
-  const std::string prefix = absl::StrCat("cmd.", uid, ".");
+  const std::string prefix = CommandsPrefix(uid);
   std::vector<const KeyValue*> commands;
   for (auto it = assignments.lower_bound(prefix);
        it != assignments.end() && absl::StartsWith(it->first, prefix); ++it) {
@@ -61,7 +59,7 @@ std::vector<OpenJob> JobTable::Open(const Entries& assignments) const {
   std::vector<OpenJob> open;
   for (const auto& [key, row] : rows_) {
     if (row.record.partitions == 0) continue;
-    if (FindEntry(assignments, absl::StrCat("final.", row.record.uid)) != nullptr) continue;
+    if (FindEntry(assignments, FinalKey(row.record.uid)) != nullptr) continue;
     open.push_back({&row.record, VerbsOf(assignments, row.record.uid)});
   }
   return open;

@@ -116,7 +116,7 @@ bool Leader::EndJob(const JobRecord& record, FinalStatus final) {
   final.term = reign_.term;
   final.ended_ms = absl::ToUnixMillis(clock_.Now());
   MILLRACE_FAILPOINT("leader_before_final");
-  const auto made = bus_.CreateKey(kAssignmentsBucket, absl::StrCat("final.", record.uid), Encode(final));
+  const auto made = bus_.CreateKey(kAssignmentsBucket, FinalKey(record.uid), Encode(final));
   if (made.ok()) {
     ++totals_.finals;
     LogInfo("job ended", {{"job", record.name}, {"state", final.state}, {"reason", final.reason}});

@@ -8,7 +8,6 @@
 
 namespace millrace {
 namespace {
-constexpr char kTermPrefix[] = "term.";
 // Beats a lease: two may be lost before anybody takes notice.
 constexpr int kBeatsPerLease = 3;
 // Who stood in vain tries again after about this part of a lease, at random, so that two do not keep meeting.
@@ -75,7 +74,7 @@ void Leadership::Beat() {
   beat_tried_at_ = now;
   ++lease_.beat;
   lease_.term = newest_.leader == options_.self.id ? newest_.term : 0;
-  const auto stored = bus_.PutKey(kWorkersBucket, absl::StrCat("c.", lease_.id), Encode(lease_));
+  const auto stored = bus_.PutKey(kWorkersBucket, CoordinatorKey(lease_.id), Encode(lease_));
   if (stored.ok()) {
     renewed_at_ = now;
   } else {
@@ -85,7 +84,7 @@ void Leadership::Beat() {
 
 void Leadership::WatchLeader(const Entries& workers) {
   if (newest_.term == 0 || newest_.leader == options_.self.id) return;
-  const KeyValue* lease = FindEntry(workers, absl::StrCat("c.", newest_.leader));
+  const KeyValue* lease = FindEntry(workers, CoordinatorKey(newest_.leader));
   if (lease == nullptr) {
     leader_resigned_ = leader_revision_ != 0;  // it was there, and was taken away
   } else if (lease->revision != leader_revision_) {
@@ -122,7 +121,7 @@ void Leadership::Stand() {
 }
 
 void Leadership::Resign() {
-  const absl::Status gone = bus_.DeleteKey(kWorkersBucket, absl::StrCat("c.", options_.self.id));
+  const absl::Status gone = bus_.DeleteKey(kWorkersBucket, CoordinatorKey(options_.self.id));
   if (!gone.ok()) LogWarning("could not resign; the lease will run out", {{"error", ToStd(gone.message())}});
   renewed_at_.reset();
 }

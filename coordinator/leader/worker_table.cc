@@ -1,18 +1,13 @@
 #include "coordinator/leader/worker_table.h"
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/names.h"
 
 namespace millrace {
-namespace {
-constexpr char kWorkerPrefix[] = "w.";
-}
 
 void WorkerTable::Observe(const Entries& workers, absl::Duration now) {
-  std::erase_if(rows_, [&](const auto& row) {
-    return FindEntry(workers, absl::StrCat(kWorkerPrefix, row.first)) == nullptr;
-  });
+  std::erase_if(rows_, [&](const auto& row) { return FindEntry(workers, WorkerKey(row.first)) == nullptr; });
   for (auto it = workers.lower_bound(kWorkerPrefix);
        it != workers.end() && absl::StartsWith(it->first, kWorkerPrefix); ++it) {
     const std::string name = it->first.substr(sizeof(kWorkerPrefix) - 1);

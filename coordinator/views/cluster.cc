@@ -20,7 +20,7 @@ constexpr int64_t kNsPerMs = 1'000'000;
 void DecodeLease(const KeyValue& entry, Cluster* cluster) {
   cluster->newest_lease_ns = std::max(cluster->newest_lease_ns, entry.time_ns);
   if (entry.deleted) return;
-  if (entry.key.starts_with("w.")) {
+  if (entry.key.starts_with(kWorkerPrefix)) {
     if (auto lease = DecodeWorkerLease(entry.value); lease.ok()) {
       const std::string name = lease->name;
       cluster->workers[name] = {*std::move(lease), entry.time_ns};
@@ -89,7 +89,7 @@ Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
                       const BucketEntries& assignments) {
   Cluster cluster;
   for (const auto& [key, entry] : jobs) {
-    if (entry.deleted || !key.starts_with("job.")) continue;
+    if (entry.deleted || !key.starts_with(kJobPrefix)) continue;
     if (auto job = DecodeJobRecord(entry.value); job.ok()) {
       const std::string name = job->name;
       cluster.jobs[name] = *std::move(job);

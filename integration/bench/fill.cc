@@ -170,7 +170,7 @@ absl::Status Fill(Bus& bus, const JobRecord& job, const FillFlags& flags) {
   if (status.ok()) status = filler.Settle();
   if (!status.ok() || flags.open) return status;
   const InputFed fed = {static_cast<uint64_t>(flags.records), 0, kEpoch.value()};
-  return bus.CreateKey(kAssignmentsBucket, StrCat("fed.", job.uid), Encode(fed)).status();
+  return bus.CreateKey(kAssignmentsBucket, FedKey(job.uid), Encode(fed)).status();
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ absl::Status Membership::Renew() {
   const absl::Duration ttl = lease_ttl();
   renewed_at_ = now;
   renew_at_ = now + ttl / kRenewalsALease;
-  const std::string key = "w." + options_.name;
+  const std::string key = WorkerKey(options_.name);
   if (last_revision_ > 0) {
     absl::StatusOr<KeyValue> held = bus_.GetKey(kWorkersBucket, key);
     if (held.ok() && held->revision > last_revision_) {
@@ -119,7 +119,7 @@ void Membership::Leave() {
   lease_.state = "stopped";
   lease_.partitions = board_.All();
   ++lease_.beat;
-  if (absl::StatusOr<uint64_t> left = bus_.PutKey(kWorkersBucket, "w." + options_.name, Encode(lease_));
+  if (absl::StatusOr<uint64_t> left = bus_.PutKey(kWorkersBucket, WorkerKey(options_.name), Encode(lease_));
       !left.ok()) {
     LogWarning("could not say good-bye: the lease will run out", {{"why", left.status()}});
   }
@@ -127,7 +127,7 @@ void Membership::Leave() {
 
 std::optional<Membership::Runnable> Membership::RunnableOf(const std::string& job, const std::string& uid) {
   if (const auto it = runnable_.find(uid); it != runnable_.end()) return it->second;
-  const KeyValue* entry = jobs_.Find("job." + job);
+  const KeyValue* entry = jobs_.Find(JobKey(job));
   if (entry == nullptr || entry->deleted) return std::nullopt;
   absl::StatusOr<JobRecord> record = DecodeJobRecord(entry->value);
   if (!record.ok()) return Runnable{{}, record.status()};  // not kept: one that can be read may follow
