@@ -1,10 +1,13 @@
 """What the commands print: both output forms, the fields that scripts rely on."""
 
 import json
+import os
+import signal
+import subprocess
 import unittest
 
-from cluster import coordinator, free_port
-from command_case import DONE, FAILED, NO_SUCH_THING, RECORDS, CommandCase, records
+from cluster import BIN, coordinator, free_port
+from command_case import DONE, FAILED, INTERRUPTED, NO_SUCH_THING, RECORDS, USAGE, CommandCase, records
 
 STATUS = ("job state reason records_in records_out dead_letters lag_records oldest_ms started ended segments").split()
 PARTITION = ("segment partition owner epoch offset end lag_records oldest_ms committed_ms_ago checkpoint_offset state_keys "
@@ -113,6 +116,56 @@ class CommandTest(CommandCase):
     def test_verify_says_what_it_covered(self):
         said = self.cluster.run("verify", "done")
         self.assertIn(str(RECORDS), (said.stdout + said.stderr).replace(",", ""))
+
+    # --- replay
+
+    def partition_of(self, key):
+        return json.loads(self.cluster.run("state", "get", "done", key).stdout)["partition"]
+
+    def test_replay_shows_the_state_before_and_after_each_record(self):
+        steps = [s for s in self.cluster.json("replay", "done", "--partition", self.partition_of("key-3"), "--key", "key-3")
+                 if s["kind"] == "record"]
+        self.assertEqual([s["value"]["seq"] for s in steps], list(range(3, RECORDS, 7)))
+        before = None
+        for n, step in enumerate(steps, 1):
+            self.assertEqual((step["before"], step["after"]["n"]), (before, n))
+            self.assertEqual([e["value"] for e in step["emitted"]], [step["after"]])
+            before = step["after"]
+        emitted = [e for s in steps for e in s["emitted"]]
+        self.assertEqual(emitted, [r for r in self.cluster.results("done") if r["key"] == "key-3"])
+
+    def test_replay_shows_what_a_bad_record_left_alone(self):
+        key = f"key-{1000 % 7}"
+        letter, = self.cluster.json("dead-letters", "list", "done")
+        step, = [s for s in self.cluster.json("replay", "done", "--partition", letter["partition"], "--key", key)
+                 if s["dead_letters"]]
+        self.assertEqual((step["offset"], step["index"], step["before"]), (letter["offset"], letter["record"], step["after"]))
+        self.assertEqual(step["dead_letters"], [{f: letter[f] for f in ("stage", "error", "attempts")}])
+
+    def test_replay_from_an_offset_has_the_state_of_all_before(self):
+        partition = self.partition_of("key-3")
+        whole = self.cluster.json("replay", "done", "--partition", partition)
+        middle = whole[len(whole) // 2]["offset"]
+        some = self.cluster.json("replay", "done", "--partition", partition, "--from", middle, "--to", middle)
+        self.assertEqual(some, [s for s in whole if s["offset"] == middle])
+        shown = self.cluster.run("replay", "done", "--partition", partition, "--from", middle, "--to", middle)
+        self.assertIn("state   {", shown.stdout)
+        self.assertIn(f"{len(some)} steps shown", shown.stderr)
+
+    def test_replay_refuses_what_is_not_there(self):
+        self.assertIn("--partition", self.assert_fails(USAGE, "replay", "done"))
+        self.assertIn("0 to 2", self.assert_fails(USAGE, "replay", "done", "--partition", "3"))
+        self.assertIn("segment", self.assert_fails(USAGE, "replay", "done", "--partition", "0", "--segment", "1"))
+
+    def test_replay_is_interrupted(self):
+        """Nobody reads what it prints, so it is still at it."""
+        replay = subprocess.Popen([str(BIN / "coordinator"), "replay", "done", "--partition", str(self.partition_of("key-3")),
+                                   "-o", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env={**os.environ, "NATS_URL": self.cluster.nats.url})
+        with replay, replay.stdout as printed:
+            self.assertEqual(printed.read(1), b"[")
+            replay.send_signal(signal.SIGINT)
+            self.assertEqual(replay.wait(30), INTERRUPTED)
 
     # --- files, without a cluster
 

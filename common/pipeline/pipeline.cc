@@ -23,6 +23,7 @@ class PipelineImpl final : public Pipeline {
  public:
   explicit PipelineImpl(const PipelineOptions& options) : output_(&context_) {
     context_.observer = options.observer;
+    context_.units = options.units;
   }
 
   absl::Status Build(const JobSpec& spec, const PipelineOptions& options);

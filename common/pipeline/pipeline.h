@@ -91,9 +91,33 @@ class CallObserver {
   virtual void Leave() = 0;
 };
 
+// A part of a Step that is all or nothing.
+struct StepUnit {
+  enum class Kind {
+    kRecord,
+    kDue,  // what time made due: a timer, or a key's turn in `every` or `final`
+  };
+  Kind kind = Kind::kRecord;
+  uint32_t position = 0;  // in the frame; what is due counts on behind its last record
+  std::string_view key;   // empty for a stranger's message that is no record
+  int64_t time_ms = kNoTime;
+  const RecordView* record = nullptr;  // kRecord; null for a stranger's message that is no record
+};
+
+// Told of each unit, so that a person can watch a Step. Between Begin and End lies what the unit does to the
+// State and to the sink. May look a key up in a MemoryState (and no other State) from both.
+class UnitObserver {
+ public:
+  virtual ~UnitObserver() = default;
+  virtual void Begin(const StepUnit& unit) = 0;
+  // Not called for a record that will be tried again: its next attempt begins anew. Not OK: it ends the Step.
+  virtual void End(const absl::Status& status) = 0;
+};
+
 struct PipelineOptions {
   size_t lua_memory_bytes = 64 << 20;  // of one pipeline's Lua state; exceeding it is the record's error
   CallObserver* observer = nullptr;    // not owned; may be null
+  UnitObserver* units = nullptr;       // not owned; may be null
 };
 
 // A job's stages, compiled, with the scratch memory (and Lua state) to run them. One for each partition or

@@ -34,6 +34,7 @@ class Stage;
 struct StepContext {
   State* state = nullptr;
   CallObserver* observer = nullptr;
+  UnitObserver* units = nullptr;
   Offset offset;
   SegmentId segment;
   PartitionId partition;

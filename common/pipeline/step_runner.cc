@@ -148,7 +148,24 @@ absl::Status StepRunner::RunBatch(const StepInput& input, uint32_t first, bool* 
   return absl::OkStatus();
 }
 
+// Runs the unit under the eyes of whoever watches.
+absl::Status StepRunner::Observed(const StepUnit& unit, const bool& stopped, Body body) {
+  UnitObserver* const units = chain_.context->units;
+  if (units == nullptr) return body();
+  units->Begin(unit);
+  absl::Status status = body();
+  if (!stopped) units->End(status);
+  return status;
+}
+
 absl::Status StepRunner::RunRecord(const StepInput& input, uint32_t position, const RecordView& record,
+                                   bool* stopped) {
+  if (chain_.context->units == nullptr) return TryRecord(input, position, record, stopped);
+  const StepUnit unit{StepUnit::Kind::kRecord, position, record.key, record.time_ms, &record};
+  return Observed(unit, *stopped, [&] { return TryRecord(input, position, record, stopped); });
+}
+
+absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, const RecordView& record,
                                    bool* stopped) {
   chain_.context->record = position;
   chain_.context->failed_stage = nullptr;
@@ -263,18 +280,30 @@ absl::Status StepRunner::RunStranger(const StepInput& input, bool* stopped) {
                                               input.partition.value(), " — publish it there"));
     }
   }
-  if (!bad.ok()) {
-    chain_.context->failed_stage = nullptr;
-    ++state_->progress().records_in;
-    return Settle(bad, letter, /*may_retry=*/false, stopped);
-  }
+  if (!bad.ok()) return RefuseStranger(bad, letter, stopped);
   RecordView record = decoded->record;
   if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
   return RunRecord(input, 0, record, stopped);
 }
 
-// A unit that failed is not tried again: nothing outside of the log has a part in it, so it would fail again.
+absl::Status StepRunner::RefuseStranger(const absl::Status& why, const DeadLetter& letter, bool* stopped) {
+  const StepUnit unit{StepUnit::Kind::kRecord, 0, letter.key, letter.time_ms, nullptr};
+  return Observed(unit, *stopped, [&] {
+    chain_.context->failed_stage = nullptr;
+    ++state_->progress().records_in;
+    return Settle(why, letter, /*may_retry=*/false, stopped);
+  });
+}
+
 absl::Status StepRunner::RunUnit(const StepInput& input, std::string_view key, int64_t time_ms, Body body) {
+  const uint32_t records = input.stranger ? 1 : input.frame == nullptr ? 0 : input.frame->record_count();
+  const StepUnit unit{StepUnit::Kind::kDue, records + next_unit_, key, time_ms, nullptr};
+  const bool stopped = false;
+  return Observed(unit, stopped, [&] { return TryUnit(input, key, time_ms, body); });
+}
+
+// A unit that failed is not tried again: nothing outside of the log has a part in it, so it would fail again.
+absl::Status StepRunner::TryUnit(const StepInput& input, std::string_view key, int64_t time_ms, Body body) {
   const uint32_t records = input.stranger ? 1 : input.frame == nullptr ? 0 : input.frame->record_count();
   const uint32_t position = records + next_unit_++;
   chain_.context->record = position;

@@ -52,10 +52,13 @@ class StepRunner {
   void PrefetchBatch();
   absl::Status RunBatch(const StepInput& input, uint32_t first, bool* stopped);
   absl::Status RunRecord(const StepInput& input, uint32_t position, const RecordView& record, bool* stopped);
+  absl::Status TryRecord(const StepInput& input, uint32_t position, const RecordView& record, bool* stopped);
   absl::Status RunStranger(const StepInput& input, bool* stopped);
+  absl::Status RefuseStranger(const absl::Status& why, const DeadLetter& letter, bool* stopped);
 
   // Units that stand for no record: their position follows the frame's last record.
   absl::Status RunUnit(const StepInput& input, std::string_view key, int64_t time_ms, Body body);
+  absl::Status TryUnit(const StepInput& input, std::string_view key, int64_t time_ms, Body body);
   absl::Status PassLogTime(const StepInput& input, int64_t before_ms);
   absl::Status PassWatermark(const StepInput& input, int64_t before_ms);
   absl::Status Finish(const StepInput& input, int64_t watermark_before_ms);
@@ -63,6 +66,7 @@ class StepRunner {
   absl::Status RejectTimersLeft(const StepInput& input);
   size_t PendingTimers();
 
+  absl::Status Observed(const StepUnit& unit, const bool& stopped, Body body);
   absl::Status Attempt(Body body);  // all or nothing
   absl::Status Settle(const absl::Status& failure, const DeadLetter& letter, bool may_retry, bool* stopped);
   int AttemptsBefore(const StepInput& input, uint32_t position) const;

@@ -24,6 +24,7 @@ const std::vector<CommandEntry>& CommandTable() {
       {"state", "the state of keys, asked of the owner", RunState, {"get", "scan"}},
       {"dead-letters", "records that could not be handled, and why", RunDeadLetters, {"list", "show"}},
       {"verify", "replay the logs and compare results and state", RunVerify, {}},
+      {"replay", "a partition's log step by step, with the state before and after", RunReplay, {}},
       {"chaos", "break a cluster on purpose, then a verdict", RunChaos, {}},
       {"doctor", "is this NATS, disk, clock, process fit for it?", RunDoctor, {}},
       {"bench", "measure the running cluster with a temporary job", RunBench, {}},

@@ -32,6 +32,7 @@ int RunDelete(const Arguments& arguments);
 int RunState(const Arguments& arguments);
 int RunDeadLetters(const Arguments& arguments);
 int RunVerify(const Arguments& arguments);
+int RunReplay(const Arguments& arguments);
 int RunDoctor(const Arguments& arguments);
 int RunBench(const Arguments& arguments);
 int RunChaos(const Arguments& arguments);

@@ -39,10 +39,10 @@ LogReplayer::LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end,
 absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(Bus& bus, StreamSet& streams, Clock& clock,
                                                                const JobRecord& job,
                                                                const SegmentSpec& segment,
-                                                               PartitionId partition) {
+                                                               PartitionId partition, UnitObserver* units) {
   auto attempts = ReadVerdictAttempts(bus, clock, job, segment, partition);
   if (!attempts.ok()) return attempts.status();
-  auto replay = PartitionReplay::Create(segment, job.uid, partition, *std::move(attempts));
+  auto replay = PartitionReplay::Create(segment, job.uid, partition, *std::move(attempts), units);
   if (!replay.ok()) return replay.status();
   const std::string name = InputStream(job.name, segment.id, partition);
   const auto info = bus.GetStream(name);

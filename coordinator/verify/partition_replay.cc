@@ -17,8 +17,11 @@ PartitionReplay::PartitionReplay(const SegmentSpec& segment, const std::string& 
 absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(const SegmentSpec& segment,
                                                                          const std::string& uid,
                                                                          PartitionId partition,
-                                                                         VerdictAttempts attempts) {
-  auto pipeline = Pipeline::Create(segment.job, PipelineOptions());
+                                                                         VerdictAttempts attempts,
+                                                                         UnitObserver* units) {
+  PipelineOptions options;
+  options.units = units;
+  auto pipeline = Pipeline::Create(segment.job, options);
   if (!pipeline.ok()) return pipeline.status();
   auto replay =
       std::unique_ptr<PartitionReplay>(new PartitionReplay(segment, uid, partition, std::move(attempts)));

@@ -20,10 +20,12 @@ namespace millrace {
 // Not thread-safe.
 class PartitionReplay {
  public:
+  // `units` watches each step where it is not null; not owned.
   static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(const SegmentSpec& segment,
                                                                  const std::string& uid,
                                                                  PartitionId partition,
-                                                                 VerdictAttempts attempts);
+                                                                 VerdictAttempts attempts,
+                                                                 UnitObserver* units = nullptr);
 
   // The log's next message. REQUIRES: contiguous with the one before. Errors: ABORTED, the job fails here
   // (its `on_error: fail`), and nothing may come after; DATA_LOSS, the message is damaged.
@@ -31,6 +33,7 @@ class PartitionReplay {
   using Crossed = std::function<void(const MessageHeader&, const RecordView&)>;
   absl::Status Take(const Message& message, StepSink& sink, const Crossed& crossed = {});
 
+  PartitionId partition() const { return partition_; }
   Offset offset() const { return offset_; }
   uint64_t dropped_messages() const { return dropped_messages_; }  // under R3
   const Progress& progress() const { return state_.progress(); }
