@@ -125,6 +125,8 @@ class Bus {
   virtual absl::StatusOr<StreamInfo> CreateStream(const StreamConfig& config) = 0;  // same config again: OK
   virtual absl::StatusOr<StreamInfo> GetStream(const std::string& name) = 0;
   virtual absl::Status DeleteStream(const std::string& name) = 0;
+  // Deletes the stream's messages up to this sequence, which stays used.
+  virtual absl::Status PurgeStream(const std::string& name, uint64_t up_to) = 0;
   virtual absl::StatusOr<std::vector<std::string>> ListStreams() = 0;
   virtual absl::StatusOr<Message> GetMessage(const std::string& stream, uint64_t sequence) = 0;
   virtual absl::StatusOr<Message> GetLastMessage(const std::string& stream, const std::string& subject) = 0;

@@ -44,6 +44,9 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
   }
   absl::StatusOr<StreamInfo> GetStream(const std::string& name) override { return control_->GetStream(name); }
   absl::Status DeleteStream(const std::string& name) override { return control_->DeleteStream(name); }
+  absl::Status PurgeStream(const std::string& name, uint64_t up_to) override {
+    return control_->PurgeStream(name, up_to);
+  }
   absl::StatusOr<std::vector<std::string>> ListStreams() override { return control_->ListStreams(); }
   absl::StatusOr<Message> GetMessage(const std::string& stream, uint64_t sequence) override {
     return control_->GetMessage(stream, sequence);

@@ -86,6 +86,11 @@ absl::Status NatsControl::DeleteStream(const std::string& name) {
   return Call(StrCat("STREAM.DELETE.", name), nullptr).status();
 }
 
+absl::Status NatsControl::PurgeStream(const std::string& name, uint64_t up_to) {
+  // The server keeps `seq` itself.
+  return Call(StrCat("STREAM.PURGE.", name), {{"seq", up_to + 1}}).status();
+}
+
 absl::StatusOr<std::vector<std::string>> NatsControl::ListStreams() {
   std::vector<std::string> names;
   for (;;) {

@@ -22,6 +22,7 @@ class NatsControl {
   absl::StatusOr<StreamInfo> CreateStream(const StreamConfig& config);
   absl::StatusOr<StreamInfo> GetStream(const std::string& name);
   absl::Status DeleteStream(const std::string& name);
+  absl::Status PurgeStream(const std::string& name, uint64_t up_to);
   absl::StatusOr<std::vector<std::string>> ListStreams();
   absl::StatusOr<Message> GetMessage(const std::string& stream, uint64_t sequence);
   absl::StatusOr<Message> GetLastMessage(const std::string& stream, const std::string& subject);

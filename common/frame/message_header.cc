@@ -45,7 +45,7 @@ std::string FormatMessageHeader(const MessageHeader& header) {
   const std::string_view kind = kKindLetters.substr(static_cast<size_t>(header.kind), 1);
   return StrCat("1 ", kind, " ", header.uid, " ", header.writer, " ", header.epoch.value(), " ",
                 header.prev.offset, ".", header.prev.index, " ", header.upto.offset, ".", header.upto.index,
-                " ", header.records);
+                " ", header.records, header.letter.empty() ? "" : " ", header.letter);
 }
 
 absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text) {
@@ -69,6 +69,9 @@ absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text) {
   if (!ReadMark(TakeWord(&rest), &header.upto)) return malformed("upto");
   if (header.upto < header.prev) return malformed("upto before prev");
   if (!ReadNumber(TakeWord(&rest), &header.records)) return malformed("records");
+  if (const std::string_view letter_id = TakeWord(&rest); letter_id.size() <= kMaxNameBytes) {
+    header.letter = std::string(letter_id);
+  }
   return header;
 }
 

@@ -1,12 +1,12 @@
 // The one NATS header that every message on a stream of ours carries: what rule R3 needs, without opening the
 // frame.
 //
-//   Millrace: 1 <kind> <uid> <writer> <epoch> <prev> <upto> <records>
+//   Millrace: 1 <kind> <uid> <writer> <epoch> <prev> <upto> <records> [<letter>]
 //   Millrace: 1 d 9f86d081884c7d65 in 3 0.0 18734.0 128
 //
 // kind: d data, r results, e epoch mark, z end mark, t tick, v verdict.  prev, upto: marks, as offset.index.
 // records: how many records this writer has put on this stream in all its epochs, this message's included;
-// for lag only.
+// for lag only. letter: of a dead letter's retry, which one (its id).
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,10 @@ inline constexpr char kMessageHeaderName[] = "Millrace";
 inline constexpr char kExpectedSequenceHeader[] = "Nats-Expected-Last-Sequence";
 
 // Writers: "in" is the job's ingest, "tick" the owner's ticks, "<segment>.<partition>" the owner of that
-// partition.
+// partition, "retry" whoever brings dead letters back.
 inline constexpr char kIngestWriter[] = "in";
 inline constexpr char kTickWriter[] = "tick";
+inline constexpr char kRetryWriter[] = "retry";
 std::string OwnerWriter(SegmentId segment, PartitionId partition);
 
 struct MessageHeader {
@@ -37,6 +38,7 @@ struct MessageHeader {
   Mark prev;  // where this writer's message before this one ended
   Mark upto;  // where this one ends
   uint64_t records = 0;
+  std::string letter = {};  // empty: no retry
 
   bool operator==(const MessageHeader&) const = default;
 };

@@ -1,8 +1,4 @@
 // pause, resume, cancel, delete.
-#include <unistd.h>
-
-#include <iostream>
-
 #include "common/clock.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
@@ -44,27 +40,17 @@ struct DeleteRequest {
   absl::Duration timeout = kDefaultTimeout;
 };
 
-// OK to go on. A script must say --yes; a person is asked.
-absl::Status Confirm(const DeleteRequest& request) {
-  if (request.yes) return absl::OkStatus();
-  if (isatty(STDIN_FILENO) != 1) {
-    return absl::InvalidArgumentError(
-        StrCat("delete `", request.job, "` — there is no terminal to ask on — try with --yes"));
-  }
-  std::cerr << "Delete job `" << request.job << "` with its input, results and dead letters? [y/N] "
-            << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  if (answer == "y" || answer == "Y" || answer == "yes") return absl::OkStatus();
-  return absl::AbortedError("nothing was deleted");
-}
-
 absl::Status Delete(Bus& bus, const DeleteRequest& request) {
   auto cluster = ReadCluster(bus);
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, request.job);
   if (!job.ok()) return job.status();
-  if (const absl::Status status = Confirm(request); !status.ok()) return status;
+  if (!request.yes) {
+    const absl::Status sure =
+        Confirm(StrCat("delete `", request.job, "`"),
+                StrCat("Delete job `", request.job, "` with its input, results and dead letters?"));
+    if (!sure.ok()) return sure;
+  }
   if (cluster->FindFinal(job->uid) == nullptr) {
     Say(StrCat("`", job->name, "` runs: cancelling it first"));
     const absl::Status status = ApplyVerb(bus, SystemClock(), job->name, JobVerb::kCancel, {request.timeout});

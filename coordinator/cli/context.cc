@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -86,6 +87,17 @@ void Say(std::string_view line) {
 absl::Status CheckInterrupted() {
   if (StopSignals() > 0) return absl::CancelledError("interrupted");
   return absl::OkStatus();
+}
+
+absl::Status Confirm(std::string_view what, std::string_view question) {
+  if (isatty(STDIN_FILENO) != 1) {
+    return absl::InvalidArgumentError(StrCat(what, " — there is no terminal to ask on — try with --yes"));
+  }
+  std::cerr << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return absl::OkStatus();
+  return absl::AbortedError("nothing was deleted");
 }
 
 bool StdoutIsTerminal() { return isatty(STDOUT_FILENO) == 1; }

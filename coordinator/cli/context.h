@@ -57,6 +57,10 @@ void Say(std::string_view line);
 // CANCELLED when a stop signal came: for loops that may run long.
 absl::Status CheckInterrupted();
 
+// OK when the person at the terminal says yes to `question`. INVALID_ARGUMENT where there is no terminal: a
+// script says --yes. `what`: the command, for the message.
+absl::Status Confirm(std::string_view what, std::string_view question);
+
 bool StdoutIsTerminal();
 // Whether standard output may have colour: a terminal, and NO_COLOR is not set (https://no-color.org).
 bool UseColor();

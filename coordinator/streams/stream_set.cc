@@ -41,6 +41,7 @@ void StreamSet::OpenReader(Stream* stream) {
   ReaderOptions options;
   options.stream = stream->range.stream;
   options.start_sequence = stream->received + 1;
+  options.headers_only = stream->range.headers_only;
   options.allow_gaps = stream->range.allow_gaps;
   options.name_hint = "cli";
   stream->reader = bus_.OpenReader(options);

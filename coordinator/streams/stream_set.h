@@ -26,6 +26,7 @@ struct StreamRange {
   std::string stream;
   uint64_t first = 1;
   uint64_t last = 0;        // the last wanted; kNoEnd: for ever
+  bool headers_only = false;
   bool allow_gaps = false;  // messages may have been deleted one by one; `last` itself must be there
 };
 inline constexpr uint64_t kNoEnd = UINT64_MAX;

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "common/cluster/key_view.h"
 #include "common/names.h"
 #include "common/strings.h"
@@ -19,10 +17,8 @@ namespace {
 
 // "0.3.17.2" -> 17; nullopt for other ids.
 std::optional<uint64_t> OffsetOfLetter(const std::string& id) {
-  const std::vector<std::string> parts = absl::StrSplit(id, '.');
-  uint64_t offset = 0;
-  if (parts.size() != 4 || !absl::SimpleAtoi(parts[2], &offset)) return std::nullopt;
-  return offset;
+  const auto place = ParseLetterId(id);
+  return place ? std::optional<uint64_t>(place->offset.value()) : std::nullopt;
 }
 
 // "0.3" -> 3; nullopt for other writers.
@@ -119,14 +115,19 @@ absl::Status Verifier::VerifySegment(const SegmentSpec& segment) {
 
 absl::Status Verifier::ReadLetters() {
   letters_.clear();
-  return ReadDeadLetters(bus_, clock_, job_, [&](const LetterJson& letter) {
-    const auto partition = letter.find("partition");
-    const uint32_t segment = letter.value("segment", uint32_t{0});
-    if (partition != letter.end() && partition->is_number_unsigned()) {
-      letters_[{segment, partition->get<uint32_t>()}].insert(letter["id"].get<std::string>());
+  const auto add = [&](const std::string& id) {
+    if (const auto place = ParseLetterId(id)) {
+      letters_[{place->segment.value(), place->partition.value()}].insert(id);
     }
+  };
+  const auto marks = ReadDeadLetters(bus_, clock_, job_, [&](const LetterJson& letter) {
+    add(letter["id"].get<std::string>());
     return absl::OkStatus();
   });
+  if (!marks.ok()) return marks.status();
+  // What was purged was there.
+  for (const std::string& id : marks->purged) add(id);
+  return absl::OkStatus();
 }
 
 absl::Status Verifier::ReadClaims() {

@@ -19,6 +19,9 @@ class ForwardingBus : public Bus {
   }
   absl::StatusOr<StreamInfo> GetStream(const std::string& name) override { return bus_.GetStream(name); }
   absl::Status DeleteStream(const std::string& name) override { return bus_.DeleteStream(name); }
+  absl::Status PurgeStream(const std::string& name, uint64_t up_to) override {
+    return bus_.PurgeStream(name, up_to);
+  }
   absl::StatusOr<std::vector<std::string>> ListStreams() override { return bus_.ListStreams(); }
   absl::StatusOr<Message> GetMessage(const std::string& stream, uint64_t sequence) override {
     return bus_.GetMessage(stream, sequence);

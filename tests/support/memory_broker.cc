@@ -73,8 +73,10 @@ void MemoryBroker::RollBack(const std::string& name, uint64_t last_sequence) {
 
 void MemoryBroker::Purge(const std::string& name, uint64_t sequence) {
   absl::MutexLock lock(&mutex_);
-  Stream* stream = Find(name);
-  if (stream == nullptr) return;
+  if (Stream* stream = Find(name)) EraseUpTo(stream, sequence);
+}
+
+void MemoryBroker::EraseUpTo(Stream* stream, uint64_t sequence) {
   while (!stream->messages.empty() && stream->messages.begin()->first <= sequence) {
     Erase(stream, stream->messages.begin()->first);
   }

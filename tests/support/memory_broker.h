@@ -65,6 +65,7 @@ class MemoryBroker {
   absl::StatusOr<uint64_t> Store(const AppendRequest& request, bool tombstone)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(Stream* stream, uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EraseUpTo(Stream* stream, uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { changed_.SignalAll(); }
 
   Clock& clock_;

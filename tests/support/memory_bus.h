@@ -44,6 +44,7 @@ class MemoryBus final : public Bus {
   absl::StatusOr<StreamInfo> CreateStream(const StreamConfig& config) override;
   absl::StatusOr<StreamInfo> GetStream(const std::string& name) override;
   absl::Status DeleteStream(const std::string& name) override;
+  absl::Status PurgeStream(const std::string& name, uint64_t up_to) override;
   absl::StatusOr<std::vector<std::string>> ListStreams() override;
   absl::StatusOr<Message> GetMessage(const std::string& stream, uint64_t sequence) override;
   absl::StatusOr<Message> GetLastMessage(const std::string& stream, const std::string& subject) override;

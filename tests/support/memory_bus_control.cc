@@ -43,6 +43,15 @@ absl::Status MemoryBus::DeleteStream(const std::string& name) {
   return absl::OkStatus();
 }
 
+absl::Status MemoryBus::PurgeStream(const std::string& name, uint64_t up_to) {
+  absl::MutexLock lock(&broker_.mutex_);
+  if (absl::Status status = ControlStatus(); !status.ok()) return status;
+  MemoryBroker::Stream* stream = broker_.Find(name);
+  if (stream == nullptr) return absl::NotFoundError("stream not found");
+  broker_.EraseUpTo(stream, up_to);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> MemoryBus::ListStreams() {
   absl::MutexLock lock(&broker_.mutex_);
   if (absl::Status status = ControlStatus(); !status.ok()) return status;

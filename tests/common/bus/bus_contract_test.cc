@@ -43,6 +43,18 @@ TEST_P(BusContract, GivesAStreamMadeAnewAnotherIdentity) {
   EXPECT_NE(bus_->CreateStream(Config())->created_ns, first);
 }
 
+TEST_P(BusContract, PurgesAStreamUpToASequenceThatStaysUsed) {
+  MakeStream();
+  for (const char* payload : {"one", "two", "three"}) Put(payload);
+  ASSERT_TRUE(bus_->PurgeStream("mr-j-0-0", 2).ok());
+  EXPECT_TRUE(absl::IsNotFound(bus_->GetMessage("mr-j-0-0", 2).status()));
+  EXPECT_EQ(bus_->GetMessage("mr-j-0-0", 3)->payload, "three");
+  ASSERT_TRUE(bus_->PurgeStream("mr-j-0-0", 3).ok());
+  EXPECT_EQ(bus_->GetStream("mr-j-0-0")->messages, 0u);
+  EXPECT_EQ(Put("four"), 4u);
+  EXPECT_TRUE(absl::IsNotFound(bus_->PurgeStream("mr-j-none", 1)));
+}
+
 TEST_P(BusContract, ReadsBackWhatWasAppended) {
   MakeStream();
   EXPECT_EQ(Put("one", "1 d u in 1 0.0 3.0 1"), 1u);

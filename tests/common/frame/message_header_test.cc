@@ -19,6 +19,14 @@ MessageHeader Sample() {
   return header;
 }
 
+TEST(MessageHeaderLetterTest, ARetryNamesItsLetterBehindTheRest) {
+  const MessageHeader header = {
+      FrameKind::kData, "00000000000000aa", kRetryWriter, Epoch(1), Mark{0, 0}, Mark{1, 0}, 1, "0.3.17.2"};
+  const std::string text = FormatMessageHeader(header);
+  EXPECT_TRUE(text.ends_with(" 1 0.3.17.2")) << text;
+  EXPECT_EQ(*ParseMessageHeader(text), header);
+}
+
 TEST(MessageHeaderTest, IsWrittenAsDocumented) {
   EXPECT_EQ(FormatMessageHeader(Sample()), "1 d 9f86d081884c7d65 in 3 0.0 18734.2 128");
   EXPECT_EQ(OwnerWriter(SegmentId(1), PartitionId(12)), "1.12");

@@ -1,0 +1,20 @@
+// The record of a dead letter, as it stands in its partition's log.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/cluster/documents.h"
+#include "common/job/job_spec.h"
+#include "coordinator/dead_letters/letter_marks.h"
+
+namespace millrace {
+
+// A frame with that record alone: its key, value and headers as they were, and the time it was handled with.
+// INVALID_ARGUMENT: what failed there was no record (a timer, a message that does not decode); NOT_FOUND: the
+// log has it no more.
+absl::StatusOr<std::string> FrameOfLetter(Bus& bus, const JobRecord& job, const JobSpec& spec,
+                                          const LetterPlace& place);
+
+}  // namespace millrace
