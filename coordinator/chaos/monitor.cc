@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/strings.h"
 
@@ -64,6 +66,26 @@ absl::Status Monitor::FindJobs() {
 
 absl::StatusOr<PlainMessage> Monitor::LastOf(const std::string& stream, const std::string& subject) {
   return nats_.Stored(stream, {{"last_by_subj", subject}});
+}
+
+absl::StatusOr<PlainMessage> Monitor::GreatestOf(const std::string& kind) {
+  const std::string prefix = StrCat("$KV.mr-assignments.", kind, ".");
+  const auto info = nats_.Api("STREAM.INFO.KV_mr-assignments", {{"subjects_filter", prefix + ">"}});
+  if (!info.ok()) return info.status();
+  std::string greatest;
+  PlainMark most{0, 0};
+  const auto subjects = (*info)["state"].value("subjects", nlohmann::json::object());
+  for (const auto& entry : subjects.items()) {
+    const std::vector<std::string> numbers = absl::StrSplit(entry.key().substr(prefix.size()), '.');
+    PlainMark own{0, 0};
+    if (!absl::SimpleAtoi(numbers[0], &own.first)) continue;
+    if (numbers.size() > 1 && !absl::SimpleAtoi(numbers[1], &own.second)) continue;
+    if (own <= most) continue;
+    most = own;
+    greatest = entry.key();
+  }
+  if (greatest.empty()) return absl::NotFoundError("no " + kind);
+  return LastOf("KV_mr-assignments", greatest);
 }
 
 absl::Status Monitor::ReadLeases() {
@@ -162,7 +184,7 @@ absl::Status Monitor::ReadResults(size_t job, uint32_t partition) {
 }
 
 absl::Status Monitor::ReadLeader() {
-  const auto term = LastOf("KV_mr-assignments", "$KV.mr-assignments.term.*");
+  const auto term = GreatestOf("term");
   if (absl::IsNotFound(term.status())) return absl::OkStatus();
   if (!term.ok()) return term.status();
   const auto document = nlohmann::json::parse(term->payload, nullptr, false);
@@ -176,7 +198,7 @@ absl::Status Monitor::ReadLeader() {
 }
 
 absl::Status Monitor::ReadAssignment() {
-  const auto message = LastOf("KV_mr-assignments", "$KV.mr-assignments.assign.>");
+  const auto message = GreatestOf("assign");
   if (!message.ok()) return absl::IsNotFound(message.status()) ? absl::OkStatus() : message.status();
   const auto document = nlohmann::json::parse(message->payload, nullptr, false);
   if (!document.is_object() || !document.contains("jobs")) return absl::OkStatus();

@@ -79,6 +79,9 @@ class Monitor {
   absl::Status ReadLeader();
   absl::Status ReadAssignment();
   absl::StatusOr<PlainMessage> LastOf(const std::string& stream, const std::string& subject);
+  // Of the keys <kind>.<n> or <kind>.<n>.<m> the one with the greatest numbers. Older ones may be deleted
+  // after it was made: the last message need not be it.
+  absl::StatusOr<PlainMessage> GreatestOf(const std::string& kind);
 
   PlainNats& nats_;
   const std::vector<std::string> names_;
