@@ -282,8 +282,9 @@ absl::StatusOr<StateSeen> Monitor::AskState(JobKind job, uint32_t partition) {
   const PartitionSeen& seen = Seen(job, partition);
   if (seen.incarnation.empty()) return absl::UnavailableError("nobody owns it");
   StateSeen state;
-  nlohmann::json question = {{"verb", "scan"}, {"job", name(job)},   {"uid", uid(job)},
-                             {"prefix", ""},   {"limit", kPageRows}, {"partition", partition}};
+  nlohmann::json question = {{"verb", "scan"},        {"job", name(job)},   {"uid", uid(job)},
+                             {"prefix", ""},          {"limit", kPageRows}, {"segment", 0U},
+                             {"partition", partition}};
   for (bool more = true; more;) {
     const auto text = nats_.Request("mr.rpc." + seen.incarnation, question.dump(), kAnswerTimeout);
     if (!text.ok()) return text.status();
