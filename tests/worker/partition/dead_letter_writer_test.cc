@@ -5,13 +5,15 @@
 
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
+#include "worker/partition/cookie.h"
 
 namespace millrace {
 namespace {
 
 using testing::HasSubstr;
 
-constexpr uint64_t kLetterCookieBase = 1 << 24;
+constexpr uint64_t kResultsOfThatPartition = uint64_t{1} << kCookieInstanceShift;
+constexpr uint64_t kLetterCookieBase = kResultsOfThatPartition | kDeadLetterCookie;
 
 class DeadLetterWriterTest : public testing::Test {
  protected:
@@ -86,7 +88,7 @@ TEST_F(DeadLetterWriterTest, LetsThePartitionWaitWhenTooManyAreUnderWay) {
 }
 
 TEST_F(DeadLetterWriterTest, LeavesTheCookiesOfOthersToThem) {
-  EXPECT_FALSE(writer_.HandleAppended(kLetterCookieBase << 1 | 1, absl::OkStatus()));
+  EXPECT_FALSE(writer_.HandleAppended(kResultsOfThatPartition | 1, absl::OkStatus()));
 }
 
 }  // namespace

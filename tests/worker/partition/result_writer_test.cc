@@ -4,11 +4,12 @@
 
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
+#include "worker/partition/cookie.h"
 
 namespace millrace {
 namespace {
 
-constexpr uint64_t kCookieBase = 1 << 25;
+constexpr uint64_t kResultCookieBase = uint64_t{1} << kCookieInstanceShift;
 
 // One writer on a result stream; every FinishFrame gives one message, because one output fills it.
 class ResultWriterTest : public testing::Test {
@@ -24,7 +25,7 @@ class ResultWriterTest : public testing::Test {
     ResultWriterLimits limits;
     limits.max_message_bytes = 1;
     limits.max_in_flight = 4;
-    return ResultWriter(key_, epoch, tail, limits, *bus_, clock_, kCookieBase);
+    return ResultWriter(key_, epoch, tail, limits, *bus_, clock_, kResultCookieBase);
   }
   LogTail Empty() const { return {WriterCursors(key_.uid), 0}; }
 
@@ -34,7 +35,7 @@ class ResultWriterTest : public testing::Test {
     record.value = "v";
     record.offset = Offset(frame);
     writer.Emit(record);
-    writer.FinishFrame(Offset(frame));
+    writer.FinishFrame(Offset(frame), kNoTime);
     writer.CheckInvariants();
   }
   void HandleAll(ResultWriter& writer) {
