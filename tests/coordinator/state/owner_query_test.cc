@@ -73,7 +73,7 @@ class OwnerQueryTest : public testing::Test {
 
 TEST_F(OwnerQueryTest, AsksForAKeyThatIsNoUtf8) {
   held_ = {"\xff"};
-  const auto row = GetFromOwner(*bus_, clock_, job_, kAsked, "\xff");
+  const auto row = GetFromOwner(*bus_, clock_, job_, kFirstSegment, kAsked, "\xff");
   ASSERT_TRUE(row.ok()) << row.status();
   EXPECT_EQ(row->value, "found");
   EXPECT_EQ(row->offset, 7u);
@@ -81,7 +81,7 @@ TEST_F(OwnerQueryTest, AsksForAKeyThatIsNoUtf8) {
 
 TEST_F(OwnerQueryTest, ScansPageByPageWhateverTheKeysAre) {
   held_ = {"a", "b\xff", "b\xff\xff", "c", "d\xfe"};
-  const auto rows = ScanOwner(*bus_, clock_, job_, kAsked, "", 100);
+  const auto rows = ScanOwner(*bus_, clock_, job_, kFirstSegment, kAsked, "", 100);
   ASSERT_TRUE(rows.ok()) << rows.status();
   std::vector<std::string> keys;
   for (const OwnerRow& row : *rows) keys.push_back(row.key);
@@ -97,8 +97,8 @@ TEST_F(OwnerQueryTest, AnAnswerOfAnotherFormIsAnError) {
                             EXPECT_TRUE(worker_->Reply(question.reply_to, answer).ok());
                           })
                   .ok());
-  EXPECT_TRUE(absl::IsInternal(ScanOwner(*bus_, clock_, job_, kAsked, "", 100).status()));
-  EXPECT_TRUE(absl::IsInternal(GetFromOwner(*bus_, clock_, job_, kAsked, "k").status()));
+  EXPECT_TRUE(absl::IsInternal(ScanOwner(*bus_, clock_, job_, kFirstSegment, kAsked, "", 100).status()));
+  EXPECT_TRUE(absl::IsInternal(GetFromOwner(*bus_, clock_, job_, kFirstSegment, kAsked, "k").status()));
 }
 
 }  // namespace

@@ -209,7 +209,7 @@ TEST_F(LaneTest, AnswersAboutAKeyThatIsNoUtf8) {
 TEST_F(LaneTest, APartitionStaysWithinTheBudgetThatItIsAdoptedWith) {
   JobSpec rarely = PartitionWorld::RunningTotal();
   rarely.commit_interval = absl::Hours(1);
-  world_.spec = std::make_shared<const JobSpec>(std::move(rarely));
+  world_.segments = {std::make_shared<const SegmentSpec>(SegmentOf(rarely, kFirstSegment))};
   Adopt(/*state_budget_bytes=*/1);
   world_.Feed({{"a", 1}});
   EXPECT_TRUE(AwaitCommit());  // it must let go of what is dirty
