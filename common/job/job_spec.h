@@ -111,6 +111,7 @@ struct StageSpec {
       what;
   CodeSettings code;
   int line = 0;  // in the file, for messages
+  int column = 0;
 };
 
 struct SinkSpec {

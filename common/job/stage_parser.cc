@@ -138,6 +138,7 @@ void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
 StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader) {
   StageSpec spec;
   spec.line = stage.line;
+  spec.column = stage.column;
   if (!reader->Mapping(stage, "stages", "- filter: r.delay > 0")) return spec;
   const std::string kind = KindOf(stage, reader);
   CheckStageKeys(stage, kind, reader);

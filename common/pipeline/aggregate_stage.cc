@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/broker_limits.h"
 #include "common/pipeline/aggregate_inputs.h"
 #include "common/pipeline/aggregate_state.h"
 #include "common/value/value.h"
@@ -27,10 +28,7 @@ class AggregateStageImpl final : public Stage {
 
   absl::Status Process(const RecordView& record) override;
   Traits traits() const override {
-    return {.can_fail = layout_.can_fail() || inputs_can_fail_,
-            .fans_out = false,
-            .keeps_state = true,
-            .runs_code = false};
+    return {.can_fail = true, .fans_out = false, .keeps_state = true, .runs_code = false};
   }
   void Prefetch(absl::Span<const std::string_view> keys) override { state().Prefetch(table_, keys); }
   absl::Status PassLogTime(int64_t before_ms, int64_t now_ms, UnitRunner run) override;
@@ -64,7 +62,7 @@ class AggregateStageImpl final : public Stage {
   const std::vector<std::string> names_;
   FieldNames fields_;  // views of names_
   std::vector<size_t> distinct_columns_;
-  bool inputs_can_fail_ = false;
+  size_t names_bytes_ = 0;
 
   // Scratch, reused from record to record.
   AggregateInputs inputs_;
@@ -95,7 +93,7 @@ AggregateStageImpl::AggregateStageImpl(const StageSpec& spec, const AggregateSta
       is_new_member_(what.columns.size(), 0) {
   for (size_t i = 0; i < what.columns.size(); ++i) {
     if (what.columns[i].function == AggregateFunction::kDistinct) distinct_columns_.push_back(i);
-    if (what.columns[i].function != AggregateFunction::kCount) inputs_can_fail_ = true;
+    names_bytes_ += names_[i].size() + sizeof(uint64_t) + 1;  // a packed number may take 9
   }
 }
 
@@ -113,6 +111,9 @@ absl::Status AggregateStageImpl::Process(const RecordView& record) {
       !status.ok()) {
     return absl::IsInvalidArgument(status) ? Fail(status) : status;
   }
+  // Before anything has changed, and whenever it is to be put out: the row is no larger than what is kept.
+  const size_t bytes = record.key.size() + record.raw_headers.size() + next_.size() + names_bytes_;
+  if (bytes > kMaxOutputBytes) return Fail(OutputTooLarge(bytes));
   bool emit = mode_ == EmitSpec::Mode::kEach;
   if (mode_ == EmitSpec::Mode::kChanges) {
     row_before_.clear();

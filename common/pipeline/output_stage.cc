@@ -1,6 +1,15 @@
 #include "common/pipeline/output_stage.h"
 
+#include "common/broker_limits.h"
+#include "common/strings.h"
+#include "common/units.h"
+
 namespace millrace {
+
+std::string OutputTooLarge(size_t bytes) {
+  return StrCat("an output of ", bytes, " bytes is over the limit of ", FormatSize(kMaxOutputBytes),
+                " — put out less, or where the bytes can be found");
+}
 
 void OutputStage::Begin(StepSink* sink, uint32_t next_index) {
   sink_ = sink;
@@ -9,6 +18,11 @@ void OutputStage::Begin(StepSink* sink, uint32_t next_index) {
 }
 
 absl::Status OutputStage::Process(const RecordView& record) {
+  if (const size_t bytes = OutputBytesOf(record); bytes > kMaxOutputBytes) {
+    absl::Status too_large = Fail(OutputTooLarge(bytes));
+    context().failed_stage = blamed_ == nullptr ? this : blamed_;
+    return too_large;
+  }
   hold_ == Hold::kYes ? Keep(record) : Send(record);
   return absl::OkStatus();
 }

@@ -14,8 +14,11 @@ class OutputStage final : public Stage {
  public:
   explicit OutputStage(StepContext* context) : Stage(StageSpec(), ErrorPolicy(), context) {}
 
+  // Fails the record when the output is larger than kMaxOutputBytes.
   absl::Status Process(const RecordView& record) override;
-  Traits traits() const override { return {.can_fail = false, .runs_code = false}; }
+  Traits traits() const override { return {.can_fail = true, .runs_code = false}; }
+  // Whose failure an output is that is too large: the last stage's; the job's where it has none.
+  void set_blamed(const Stage* stage) { blamed_ = stage; }
 
   // Where outputs go from now on, and the index that the next one gets.
   void Begin(StepSink* sink, uint32_t next_index);
@@ -34,6 +37,7 @@ class OutputStage final : public Stage {
   void Send(RecordView record);
   void Keep(const RecordView& record);
 
+  const Stage* blamed_ = nullptr;
   StepSink* sink_ = nullptr;
   uint32_t next_index_ = 0;
   Hold hold_ = Hold::kNo;

@@ -66,8 +66,12 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
   for (const StageSpec& stage : spec.stages) {
-    if (absl::Status status = AddStage(stage, spec.errors); !status.ok()) return status;
+    if (absl::Status status = AddStage(stage, spec.errors); !status.ok()) {
+      return absl::Status(status.code(),
+                          StrCat(stage.line, ":", stage.column, ": ", ToStd(status.message())));
+    }
   }
+  if (!stages_.empty()) output_.set_blamed(stages_.back().get());
   StageChain chain;
   for (size_t i = 0; i < stages_.size(); ++i) {
     stages_[i]->set_next(i + 1 < stages_.size() ? stages_[i + 1].get() : &output_);

@@ -124,7 +124,7 @@ struct PipelineOptions {
 // lane; not thread-safe.
 class Pipeline {
  public:
-  // INVALID_ARGUMENT with the stage's line when an expression does not compile.
+  // INVALID_ARGUMENT when an expression does not compile: LINE:COLUMN of the stage, and what is wrong.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(const JobSpec& spec,
                                                           const PipelineOptions& options);
   virtual ~Pipeline() = default;

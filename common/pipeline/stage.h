@@ -112,6 +112,9 @@ class Stage {
   Stage* next_ = nullptr;
 };
 
+// Why an output of so many bytes fails its record (common/broker_limits.h).
+std::string OutputTooLarge(size_t bytes);
+
 // Tells the observer that user code runs, for as long as this lives.
 class ObservedCall {
  public:

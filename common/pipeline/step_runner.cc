@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kPrefetchedRecords = 128;
 
 // Whether a unit can fail after it changed something. A stage checks before it changes anything, so this
-// takes a later stage that can fail, or a second record of the same unit.
+// takes a later stage that can fail, or a second record of the same unit. That an output is too large does
+// not count: an aggregate looks at what it would put out first, and any stage behind it can fail for itself.
 bool NeedsJournal(const std::vector<Stage*>& stages) {
   bool changed = false;
   bool fanned_out = false;
@@ -30,14 +31,11 @@ bool NeedsJournal(const std::vector<Stage*>& stages) {
   return false;
 }
 
-// Whether a unit can fail after an output of it reached the end of the chain.
+// Whether a unit can fail after an output of it reached the end of the chain: a second output may be too
+// large.
 bool NeedsHold(const std::vector<Stage*>& stages) {
-  bool fanned_out = false;
-  for (const Stage* stage : stages) {
-    if (fanned_out && stage->traits().can_fail) return true;
-    fanned_out |= stage->traits().fans_out;
-  }
-  return false;
+  return std::any_of(stages.begin(), stages.end(),
+                     [](const Stage* stage) { return stage->traits().fans_out; });
 }
 
 }  // namespace

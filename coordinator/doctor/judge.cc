@@ -1,6 +1,7 @@
 #include <array>
 #include <cstdio>
 
+#include "common/broker_limits.h"
 #include "common/strings.h"
 #include "common/units.h"
 #include "coordinator/doctor/doctor.h"
@@ -8,7 +9,6 @@
 namespace millrace {
 namespace {
 
-constexpr int64_t kMinPayloadBytes = 1 << 20;
 constexpr uint64_t kLowStoreBytes = uint64_t{1} << 30;
 constexpr uint64_t kLowDiskBytes = uint64_t{2} << 30;
 constexpr uint64_t kVeryLowDiskBytes = uint64_t{200} << 20;
@@ -57,9 +57,10 @@ void JudgeVersion(const DoctorFacts& facts, Findings* out) {
 }
 
 void JudgeBroker(const DoctorFacts& facts, Findings* out) {
-  if (facts.server.max_payload > 0 && facts.server.max_payload < kMinPayloadBytes) {
+  if (facts.server.max_payload > 0 && facts.server.max_payload < kMinServerPayloadBytes) {
     out->Fail(StrCat("max_payload ", FormatSize(static_cast<uint64_t>(facts.server.max_payload))),
-              "frames and large records may need 1 MiB", "`max_payload: 1MB` in the server's configuration");
+              "a result may need 1 MiB: workers and submit refuse to run",
+              "`max_payload: 1MB` in the server's configuration");
   } else {
     out->Ok(StrCat("max_payload ", FormatSize(static_cast<uint64_t>(facts.server.max_payload))));
   }
@@ -107,8 +108,11 @@ void JudgeStore(const DoctorFacts& facts, Findings* out) {
 void JudgeClock(const DoctorFacts& facts, Findings* out) {
   if (!facts.clock_difference) return;
   const absl::Duration size = absl::AbsDuration(*facts.clock_difference);
-  const std::string what = StrCat("the broker's clock and this one are ",
-                                  absl::FormatDuration(absl::Trunc(size, absl::Milliseconds(1))), " apart");
+  constexpr absl::Duration kShownPrecision = absl::Milliseconds(1);
+  const std::string apart = size < kShownPrecision
+                                ? StrCat("less than ", absl::FormatDuration(kShownPrecision))
+                                : absl::FormatDuration(absl::Trunc(size, kShownPrecision));
+  const std::string what = StrCat("the broker's clock and this one are ", apart, " apart");
   if (size > kClockTolerance) {
     out->Warn(what, "ages and lags that are shown will be wrong by as much; results will not",
               "time synchronisation (chrony) on both machines");

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/broker_limits.h"
 #include "common/log.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
@@ -10,28 +11,30 @@
 namespace millrace {
 namespace {
 
+// At most `most` bytes; a longer key or value is cut.
+void PutCut(nlohmann::ordered_json& json, const std::string& name, std::string_view bytes, size_t most) {
+  if (bytes.size() > most) {
+    json[name + "_bytes"] = bytes.size();
+    json["truncated"] = true;
+    bytes = Shorten(bytes, most);
+  }
+  PutBytes(json, name, bytes);
+}
+
 // A JSON value as itself, other bytes as text or base64.
-void PutValue(nlohmann::ordered_json& json, const DeadLetter& letter) {
-  std::string_view bytes = letter.value;
+void PutValue(nlohmann::ordered_json& json, const DeadLetter& letter, size_t most) {
   if (letter.shape != kRawShape) {
     std::string text;
-    if (AppendJson({letter.value, letter.shape, letter.fields}, &text).ok() &&
-        text.size() <= kMaxDeadLetterValueBytes) {
+    if (AppendJson({letter.value, letter.shape, letter.fields}, &text).ok() && text.size() <= most) {
       json["value"] = nlohmann::ordered_json::parse(text, nullptr, false);
       return;
     }
   }
-  if (bytes.size() > kMaxDeadLetterValueBytes) {
-    json["value_bytes"] = bytes.size();
-    json["truncated"] = true;
-    bytes = Shorten(bytes, kMaxDeadLetterValueBytes);
-  }
-  PutBytes(json, "value", bytes);
+  PutCut(json, "value", letter.value, most);
 }
 
-}  // namespace
-
-std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const DeadLetter& letter) {
+std::string EncodeLetter(const PartitionKey& partition, Offset offset, const DeadLetter& letter,
+                         size_t most) {
   nlohmann::ordered_json json;
   json["id"] = DeadLetterId(partition.segment, partition.partition, offset, letter.record);
   json["uid"] = partition.uid;
@@ -40,14 +43,24 @@ std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const D
   json["partition"] = partition.partition.value();
   json["offset"] = offset.value();
   json["record"] = letter.record;
-  PutBytes(json, "key", letter.key);
-  PutValue(json, letter);
+  PutCut(json, "key", letter.key, most);
+  PutValue(json, letter, most);
   json["time"] =
       letter.time_ms == kNoTime ? nlohmann::ordered_json() : nlohmann::ordered_json(letter.time_ms);
   json["stage"] = letter.stage;
   json["error"] = letter.error;
   json["attempts"] = letter.attempts;
   return JsonText(json);
+}
+
+}  // namespace
+
+// Text may be six times as long in JSON as it is.
+std::string DeadLetterJson(const PartitionKey& partition, Offset offset, const DeadLetter& letter) {
+  size_t most = kMaxDeadLetterValueBytes;
+  std::string json = EncodeLetter(partition, offset, letter, most);
+  while (json.size() > kMaxOutputBytes) json = EncodeLetter(partition, offset, letter, most /= 4);
+  return json;
 }
 
 DeadLetterWriter::DeadLetterWriter(const PartitionKey& partition, Bus& bus, Clock& clock,

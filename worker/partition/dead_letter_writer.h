@@ -15,7 +15,7 @@
 namespace millrace {
 
 inline constexpr size_t kMaxDeadLettersInFlight = 256;         // then the partition waits
-inline constexpr size_t kMaxDeadLetterValueBytes = 256 << 10;  // a longer value is cut, and says so
+inline constexpr size_t kMaxDeadLetterValueBytes = 256 << 10;  // a longer value or key is cut, and says so
 inline constexpr absl::Duration kDeadLetterAckDeadline = absl::Seconds(5);
 
 // A reader drops duplicates by id, so sending one twice does no harm. Owned by a lane; not thread-safe; never

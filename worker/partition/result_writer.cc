@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/broker_limits.h"
 #include "common/check.h"
 #include "common/failpoint.h"
 #include "common/log.h"
@@ -49,6 +50,8 @@ std::unique_ptr<FrameBuilder> ResultWriter::NewFrame() {
 
 void ResultWriter::Emit(const RecordView& record) {
   if (Mark{record.offset.value(), record.index} < low_mark_) return;
+  // One that is large goes alone: kMaxOutputBytes and a frame around it fit into a message, two may not.
+  if (open_ != nullptr && !open_->empty() && OutputBytesOf(record) > limits_.max_message_bytes) CloseOpen();
   if (open_ == nullptr) {
     open_ = NewFrame();
     open_fields_ = nullptr;

@@ -21,7 +21,7 @@
 namespace millrace {
 
 struct ResultWriterLimits {
-  size_t max_message_bytes = 64 << 10;  // a message is closed at this size; one output may make it larger
+  size_t max_message_bytes = 64 << 10;  // a message is closed at this size; larger outputs go alone
   size_t max_in_flight = 128;           // messages sent and not acknowledged
   size_t max_in_flight_bytes = 4 << 20;
   absl::Duration ack_deadline = absl::Seconds(5);  // then the append is ambiguous

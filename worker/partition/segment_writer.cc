@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/broker_limits.h"
 #include "common/check.h"
 #include "common/failpoint.h"
 #include "common/log.h"
@@ -61,6 +62,8 @@ void SegmentWriter::Emit(const RecordView& record) {
   Route& route = routes_[d];
   const Mark label = {record.offset.value(), record.index};
   if (label < route.low) return;
+  // One that is large goes alone: kMaxOutputBytes and a frame around it fit into a message, two may not.
+  if (route.open != nullptr && OutputBytesOf(record) > limits_.max_message_bytes) Close(d);
   if (route.open == nullptr) {
     Open(route, record.offset);
     open_.push_back(d);

@@ -23,7 +23,7 @@
 namespace millrace {
 
 struct SegmentWriterLimits {
-  size_t max_message_bytes = 64 << 10;     // a message is closed at this size; one output may make it larger
+  size_t max_message_bytes = 64 << 10;     // a message is closed at this size; larger outputs go alone
   size_t max_open_bytes = 2 << 20;         // of all messages being filled; then all of them are closed
   size_t max_unconfirmed_bytes = 4 << 20;  // sent or waiting to be sent; then the partition waits
   // Messages are filled for so long before they leave, unless it has been quiet for as long before.

@@ -67,6 +67,50 @@ TEST(Step, ALaterItemThatFailsTakesBackTheWholeRecord) {
   EXPECT_EQ(rig.sink.letters.size(), 1u);
 }
 
+TEST(Step, AnOutputThatIsTooLargeFailsItsRecordAndLeavesNothingOfIt) {
+  PipelineRig rig(R"y(stages:
+  - keyed:
+      lua: |
+        state.n = (state.n or 0) + 1
+        emit("first")
+        if r.n then emit(("x"):rep(r.n)) end
+)y");
+  ASSERT_TRUE(rig.Feed({{"a", R"({"n":2000000})"}, {"a", R"({"n":1000000})"}, {"a", "{}"}}).ok());
+  EXPECT_THAT(rig.sink.letters, ElementsAre(HasSubstr("over the limit of")));
+  EXPECT_THAT(rig.sink.letters, ElementsAre(HasSubstr("keyed")));
+  ASSERT_EQ(rig.sink.outputs.size(), 3u);
+  EXPECT_THAT(rig.sink.labels, ElementsAre("1.0", "1.1", "1.2"));
+  EXPECT_EQ(*rig.pipeline().StateJson(rig.state(), "a"), R"({"n":2})");
+}
+
+TEST(Step, OnErrorDecidesOnAnOutputThatIsTooLarge) {
+  constexpr char kGrow[] = R"y(stages:
+  - map: '("x"):rep(r.n)'
+    on_error: fail
+)y";
+  PipelineRig rig(kGrow);
+  ASSERT_TRUE(rig.Feed({{"a", R"({"n":1000000})"}}).ok());
+  EXPECT_TRUE(absl::IsAborted(rig.Feed({{"a", R"({"n":2000000})"}}).status()));
+}
+
+TEST(Step, ALaterItemThatIsTooLargeTakesBackTheWholeRecord) {
+  PipelineRig rig("stages:\n  - flat_map: '{ 1, (\"x\"):rep(r.n) }'\n");
+  ASSERT_TRUE(rig.Feed({{"a", R"({"n":2000000})"}, {"a", R"({"n":1})"}}).ok());
+  EXPECT_EQ(rig.sink.letters.size(), 1u);
+  EXPECT_THAT(rig.sink.outputs, ElementsAre("a 1", R"(a "x")"));
+}
+
+TEST(Step, AnAggregateKeepsNothingThatItCouldNotPutOut) {
+  const std::string half(600'000, 'x');
+  PipelineRig rig("stages:\n  - aggregate: { n: count(), a: last(a), b: last(b) }\n    emit: final\n");
+  ASSERT_TRUE(rig.Feed({{"k", R"({"a":")" + half + R"("})"}}).ok());
+  ASSERT_TRUE(rig.Feed({{"k", R"({"b":")" + half + R"("})"}}).ok());
+  ASSERT_TRUE(rig.End().ok());
+  EXPECT_THAT(rig.sink.letters, ElementsAre(HasSubstr("over the limit of")));
+  ASSERT_EQ(rig.sink.outputs.size(), 1u);
+  EXPECT_THAT(rig.sink.outputs[0], HasSubstr(R"("n":1)"));
+}
+
 TEST(Step, SkipCountsAndFailStopsTheJob) {
   PipelineRig skip("on_error: skip\nstages:\n  - filter: error('bad')\n");
   ASSERT_TRUE(skip.Feed({{"a", "{}"}}).ok());

@@ -105,6 +105,27 @@ TEST_F(SegmentWriterTest, OutputsOfSeveralFramesTravelTogetherByKey) {
   EXPECT_THAT(Read(1)[0].labels, testing::ElementsAre("1.1"));
 }
 
+TEST_F(SegmentWriterTest, ALargeOutputGoesAloneSoThatItFitsIntoAMessage) {
+  Begin();
+  const std::string large(limits_.max_message_bytes + 1, 'x');
+  for (uint32_t i = 0; i < 2; ++i) {
+    Emit(1, 2 * i, 0);
+    RecordView record;
+    const std::string key = KeyOf(0);
+    record.key = key;
+    record.value = large;
+    record.offset = Offset(1);
+    record.index = 2 * i + 1;
+    writer_->Emit(record);
+  }
+  writer_->FinishFrame(Offset(1), kNoTime);
+  writer_->FlushAll();
+  const std::vector<Crossed> messages = Read(0);
+  ASSERT_EQ(messages.size(), 4u);
+  for (const Crossed& message : messages) EXPECT_EQ(message.labels.size(), 1u);
+  EXPECT_EQ(messages[1].header.prev, messages[0].header.upto);
+}
+
 TEST_F(SegmentWriterTest, LingersForCompanyButNotBehindAQuietTime) {
   Begin();
   clock_.Advance(limits_.linger);
