@@ -1,10 +1,15 @@
 // check, test: what can be said of a job file without a cluster.
+#include <unistd.h>
+
 #include "absl/strings/str_join.h"
+#include "common/clock.h"
 #include "common/job/segments.h"
+#include "common/signals.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
+#include "coordinator/local/call_watch.h"
 #include "coordinator/local/job_test.h"
 
 namespace millrace {
@@ -18,9 +23,21 @@ absl::Status Test(const std::string& path) {
         path, " has no `tests:` — nothing was tested — `coordinator try` shows what it does with a file"));
   }
   const bool color = UseColor();
+  const TestSpec* running = nullptr;
+  CallWatch::Options watched;
+  watched.stop_asked = [] { return StopSignals() > 0; };
+  watched.give_up = [&](CallWatch::Why why, const std::string& stage, absl::Duration timeout) {
+    if (why == CallWatch::Why::kInterrupted) _exit(kExitInterrupted);
+    Say(StrCat(path, ":", running->line, ": test `", running->name, "`: ", DescribeOverrun(stage, timeout)));
+    _exit(kExitFailed);
+  };
+  CallWatch watch(SystemClock(), std::move(watched));
+  watch.Start();
   size_t failed = 0;
   for (const TestSpec& test : spec->tests) {
-    const auto outcome = RunJobTest(*spec, test);
+    if (const absl::Status stopped = CheckInterrupted(); !stopped.ok()) return stopped;
+    running = &test;
+    const auto outcome = RunJobTest(*spec, test, &watch);
     if (!outcome.ok()) {
       return absl::InvalidArgumentError(StrCat(path, ": ", ToStd(outcome.status().message())));
     }
@@ -47,7 +64,8 @@ int RunCheck(const Arguments& arguments) {
   const auto spec = LoadJob(path);
   if (!spec.ok()) return Fail(spec.status());
   const absl::Status status = WriteOut(StrCat(path, ": job `", spec->name, "`, ", spec->stages.size(),
-                                              " stages, ", absl::StrJoin(PartitionsBySegment(*spec), " + "),
+                                              spec->stages.size() == 1 ? " stage, " : " stages, ",
+                                              absl::StrJoin(PartitionsBySegment(*spec), " + "),
                                               " partitions, ", spec->tests.size(), " tests: ok\n"));
   return status.ok() ? kExitDone : Fail(status);
 }

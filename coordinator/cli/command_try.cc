@@ -1,12 +1,16 @@
 // try: a job's stages here, on a file or a pipe.
+#include <unistd.h>
+
 #include "common/clock.h"
 #include "common/job/segments.h"
 #include "common/partitioner.h"
+#include "common/signals.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/input_reader.h"
+#include "coordinator/local/call_watch.h"
 #include "coordinator/local/local_run.h"
 #include "coordinator/results/result_line.h"
 
@@ -101,9 +105,19 @@ absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
   if (!input.ok()) return input.status();
   const auto extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return extractor.status();
-  const auto run = LocalRun::Create(*spec);
-  if (!run.ok()) return run.status();
   TryPrinter printer(PartitionsBySegment(*spec).back());
+  CallWatch::Options watched;
+  watched.stop_asked = [] { return StopSignals() > 0; };
+  watched.give_up = [&](CallWatch::Why why, const std::string& stage, absl::Duration timeout) {
+    printer.Flush(0).IgnoreError();
+    if (why == CallWatch::Why::kInterrupted) _exit(kExitInterrupted);
+    Say(StrCat("record ", printer.records(), ": ", DescribeOverrun(stage, timeout)));
+    _exit(kExitFailed);
+  };
+  CallWatch watch(SystemClock(), std::move(watched));
+  watch.Start();
+  const auto run = LocalRun::Create(*spec, &watch);
+  if (!run.ok()) return run.status();
   const absl::Status status = TryInput(**input, **extractor, **run, printer);
   const absl::Status flushed = printer.Flush(0);
   if (absl::IsAborted(status)) {

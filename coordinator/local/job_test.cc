@@ -70,8 +70,9 @@ std::string KeyText(const SortedJson& key) {
   return key.is_string() ? key.get<std::string>() : JsonText(key);
 }
 
-absl::Status FeedInput(const JobSpec& spec, const TestSpec& test, Collector* collector) {
-  auto run = LocalRun::Create(spec);
+absl::Status FeedInput(const JobSpec& spec, const TestSpec& test, CallObserver* observer,
+                       Collector* collector) {
+  auto run = LocalRun::Create(spec, observer);
   if (!run.ok()) return run.status();
   auto extractor = KeyExtractor::Create(spec);
   if (!extractor.ok()) return extractor.status();
@@ -161,7 +162,7 @@ std::string AlignedDiff(const std::vector<std::string>& expected, const std::vec
   return text;
 }
 
-absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& test) {
+absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& test, CallObserver* observer) {
   ByKey expected;
   for (const std::string& text : test.expect) {
     const SortedJson line = SortedJson::parse(text, nullptr, false);
@@ -172,7 +173,7 @@ absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& t
     expected[KeyText(line["key"])].push_back(ComparableText(line["value"]));
   }
   Collector collector;
-  const absl::Status ran = FeedInput(spec, test, &collector);
+  const absl::Status ran = FeedInput(spec, test, observer, &collector);
   if (!ran.ok() && !absl::IsAborted(ran)) return ran;
   JobTestOutcome outcome;
   if (!ran.ok()) StrAppend(&outcome.report, "  the job fails: ", ToStd(ran.message()), "\n");

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/job/job_spec.h"
+#include "common/pipeline/pipeline.h"
 
 namespace millrace {
 
@@ -14,8 +15,10 @@ struct JobTestOutcome {
   std::string report;  // where it differs: lines, each ended; empty when it passed
 };
 
-// Runs one test. INVALID_ARGUMENT when the test itself cannot be run (an expectation that is no JSON).
-absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& test);
+// Runs one test; `observer` (not owned, may be null) is told of calls of user code. INVALID_ARGUMENT when the
+// test itself cannot be run (an expectation that is no JSON).
+absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& test,
+                                          CallObserver* observer = nullptr);
 
 // Two lists of lines side by side: `=` the same, `!` different, `-` did not come, `+` was not expected.
 std::string AlignedDiff(const std::vector<std::string>& expected, const std::vector<std::string>& got);

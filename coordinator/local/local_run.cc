@@ -31,10 +31,12 @@ void AppendRecord(const RecordView& record, FrameBuilder* frame) {
   frame->Add(framed);
 }
 
-absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec) {
+absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec, CallObserver* observer) {
+  PipelineOptions options;
+  options.observer = observer;
   auto run = std::unique_ptr<LocalRun>(new LocalRun());
   for (const SegmentSpec& segment : SegmentsOf(spec)) {
-    auto pipeline = Pipeline::Create(segment.job, PipelineOptions());
+    auto pipeline = Pipeline::Create(segment.job, options);
     if (!pipeline.ok()) return pipeline.status();
     auto& made = run->segments_.emplace_back(std::make_unique<Segment>());
     made->id = segment.id;

@@ -20,7 +20,8 @@ namespace millrace {
 // millisecond a record: the same input gives the same output, always. Not thread-safe.
 class LocalRun {
  public:
-  static absl::StatusOr<std::unique_ptr<LocalRun>> Create(const JobSpec& spec);
+  // `observer` (not owned, may be null) is told of calls of user code.
+  static absl::StatusOr<std::unique_ptr<LocalRun>> Create(const JobSpec& spec, CallObserver* observer);
 
   // Errors: ABORTED, the record fails the job.
   absl::Status Feed(const RecordView& record, StepSink& sink);
