@@ -80,9 +80,11 @@ class Process:
 class NatsServer:
     """One server with JetStream. Its port and its store stay the same over kill and start."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, config=""):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.config = self.folder / "nats.conf"
+        self.config.write_text(config)
         self.port = free_port()
         self.process = None
         self.start()
@@ -92,7 +94,8 @@ class NatsServer:
         return f"nats://127.0.0.1:{self.port}"
 
     def start(self):
-        self.process = Process([NATS_SERVER, "-a", "127.0.0.1", "-p", self.port, "-js", "-sd", self.folder / "store"],
+        self.process = Process([NATS_SERVER, "-a", "127.0.0.1", "-p", self.port, "-js", "-sd", self.folder / "store",
+                                "-c", self.config],
                                self.folder / "nats.log")
         wait_for(self.answers, "nats-server accepts connections")
 
@@ -112,13 +115,13 @@ class NatsServer:
 class Cluster:
     """Use as a context manager; ends everything it began, and keeps its folder when the test failed (or MILLRACE_KEEP is set)."""
 
-    def __init__(self, lease_ttl="2s", workers=()):
+    def __init__(self, lease_ttl="2s", workers=(), nats_config=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-test-"))
         self.lease_ttl = lease_ttl
         self.workers = {}
         self.others = []
         self.failed = False
-        self.nats = NatsServer(self.folder / "nats")
+        self.nats = NatsServer(self.folder / "nats", nats_config)
         try:
             self.coordinator = self.start_coordinator()
             for name in workers:

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "absl/time/time.h"
+#include "common/strings.h"
 
 namespace millrace {
 namespace {
@@ -110,7 +111,9 @@ absl::Status ApiError(const nlohmann::json& error) {
     case kInsufficientResources:
     case kStorageExceeded:
     case kMemoryExceeded:
-      return absl::ResourceExhaustedError(description);
+      return absl::ResourceExhaustedError(
+          StrCat("NATS has no room left for JetStream (", description,
+                 ") — `coordinator delete` jobs that are over, or raise its max_file_store"));
     case kStoreFailed:
       return description.find("maximum") != std::string::npos ? absl::ResourceExhaustedError(description)
                                                               : absl::UnavailableError(description);

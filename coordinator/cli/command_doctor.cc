@@ -17,7 +17,10 @@ std::string ToText(const std::vector<Finding>& findings, bool color) {
     const char* const colors[] = {"\x1b[32m", "\x1b[33m", "\x1b[31m"};
     const auto level = static_cast<size_t>(finding.level);
     StrAppend(&text, color ? colors[level] : "", words[level], color ? "\x1b[0m" : "", "  ", finding.what);
-    if (!finding.why.empty()) StrAppend(&text, " — ", finding.why, " — try: ", finding.try_this);
+    if (!finding.why.empty()) StrAppend(&text, " — ", finding.why);
+    // An error that was met says itself what to try.
+    const bool says_try = finding.why.find(" try ") != std::string::npos;
+    if (!finding.why.empty() && !says_try) StrAppend(&text, " — try: ", finding.try_this);
     text += '\n';
   }
   return text;

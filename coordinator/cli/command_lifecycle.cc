@@ -53,13 +53,13 @@ absl::Status Delete(Bus& bus, const DeleteRequest& request) {
   }
   if (cluster->FindFinal(job->uid) == nullptr) {
     Say(StrCat("`", job->name, "` runs: cancelling it first"));
-    const absl::Status status = ApplyVerb(bus, SystemClock(), job->name, JobVerb::kCancel, {request.timeout});
+    const absl::Status status = CancelToDelete(bus, SystemClock(), *job, {request.timeout});
     // It may have ended by itself meanwhile: as good.
     if (!status.ok() && !absl::IsFailedPrecondition(status)) return status;
   }
   const absl::Status let_go = WaitUntilLetGo(bus, SystemClock(), *job, {request.timeout});
   if (!let_go.ok()) return let_go;
-  return DeleteJob(bus, *job);
+  return DeleteJobInFullStore(bus, SystemClock(), *job, {request.timeout});
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ absl::Status ShowStatus(Bus& bus, const StatusRequest& request, const CommandLin
     std::string text =
         command.json() ? JsonText(*view, request.watch ? kOneLine : 2) + "\n" : StatusText(*view);
     if (request.watch && !command.json())
-      text = StrCat(StdoutIsTerminal() ? "\x1b[H\x1b[2J" : "", text, "\n");
+      text = StrCat(StdoutIsTerminal() && !IsDumbTerminal() ? "\x1b[H\x1b[2J" : "", text, "\n");
     if (const absl::Status status = WriteOut(text); !status.ok()) return status;
     if (!request.watch || IsOver(*view)) return absl::OkStatus();
     for (absl::Duration waited; waited < kWatchInterval; waited += kWatchStep) {

@@ -102,9 +102,14 @@ absl::Status Confirm(std::string_view what, std::string_view question) {
 
 bool StdoutIsTerminal() { return isatty(STDOUT_FILENO) == 1; }
 
+bool IsDumbTerminal() {
+  const char* terminal = std::getenv("TERM");
+  return terminal != nullptr && std::string_view(terminal) == "dumb";
+}
+
 bool UseColor() {
   const char* no_color = std::getenv("NO_COLOR");
-  return StdoutIsTerminal() && (no_color == nullptr || *no_color == '\0');
+  return StdoutIsTerminal() && !IsDumbTerminal() && (no_color == nullptr || *no_color == '\0');
 }
 
 absl::Status WriteOut(std::string_view text) {

@@ -62,6 +62,8 @@ absl::Status CheckInterrupted();
 absl::Status Confirm(std::string_view what, std::string_view question);
 
 bool StdoutIsTerminal();
+// Whether the terminal obeys no escape sequences (TERM=dumb).
+bool IsDumbTerminal();
 // Whether standard output may have colour: a terminal, and NO_COLOR is not set (https://no-color.org).
 bool UseColor();
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "common/cluster/key_view.h"
 #include "common/names.h"
 #include "common/random_id.h"
@@ -76,6 +77,17 @@ absl::Status DeleteEndsWithoutJob(Bus& bus) {
     if (const absl::Status status = bus.DeleteKey(kAssignmentsBucket, key); !status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+// Tries until something else than a lack of room comes of it, or kRoomPatience is over.
+absl::Status WhileFull(Clock& clock, const WaitLimits& limits, absl::FunctionRef<absl::Status()> body) {
+  const absl::Duration deadline = clock.Monotonic() + std::min(limits.timeout, kRoomPatience);
+  while (true) {
+    absl::Status status = body();
+    if (!absl::IsResourceExhausted(status) || clock.Monotonic() >= deadline) return status;
+    if (absl::Status stopped = limits.keep_waiting(); !stopped.ok()) return stopped;
+    clock.Sleep(kClusterPollInterval);
+  }
 }
 
 bool IsHeld(const Cluster& cluster, const JobRecord& job) {
@@ -154,6 +166,21 @@ absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, const 
     if (const absl::Status status = limits.keep_waiting(); !status.ok()) return status;
     clock.Sleep(kClusterPollInterval);
   }
+}
+
+absl::Status CancelToDelete(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits) {
+  absl::Status asked = ApplyVerb(bus, clock, job.name, JobVerb::kCancel, limits);
+  if (!absl::IsResourceExhausted(asked)) return asked;
+  if (absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
+  return WhileFull(clock, limits, [&] { return ApplyVerb(bus, clock, job.name, JobVerb::kCancel, limits); });
+}
+
+absl::Status DeleteJobInFullStore(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits) {
+  const absl::Status status = WhileFull(clock, limits, [&] { return DeleteJob(bus, job); });
+  if (!absl::IsResourceExhausted(status)) return status;
+  return absl::ResourceExhaustedError(StrCat("the streams of `", job.name,
+                                             "` are deleted, but not its record: ", ToStd(status.message()),
+                                             ", then run this again"));
 }
 
 absl::Status DeleteJob(Bus& bus, const JobRecord& job) {

@@ -14,7 +14,8 @@
 
 namespace millrace {
 
-inline constexpr int kMaxCommandTries = 100;  // numbers that others took first
+inline constexpr int kMaxCommandTries = 100;                        // numbers that others took first
+inline constexpr absl::Duration kRoomPatience = absl::Seconds(10);  // for the room that deleted streams leave
 inline constexpr absl::Duration kClusterPollInterval = absl::Milliseconds(200);
 
 enum class JobVerb { kPause, kResume, kCancel };
@@ -38,9 +39,17 @@ absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobV
 // will write to its streams.
 absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits);
 
+// Cancels a job that is to be deleted. In a store that is full not even that can be asked for: then the job's
+// streams go first, and the request follows into the room that they leave. FAILED_PRECONDITION: it ended by
+// itself, as good.
+absl::Status CancelToDelete(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits);
+
 // Deletes what a final job has left: its streams (those that carry its uid), its keys, then its record, and last
 // how it ended. Killed before the record is gone and run again, it goes on; what a kill behind that leaves (one
 // key, how the job ended) goes with the next job that is deleted.
 absl::Status DeleteJob(Bus& bus, const JobRecord& job);
+// Likewise, and tries again for a while where the store is full: to delete a key is to write one, and what
+// its streams leave is not there at once.
+absl::Status DeleteJobInFullStore(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits);
 
 }  // namespace millrace

@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "common/cluster/in_force.h"
 #include "common/cluster/key_view.h"
 #include "common/names.h"
@@ -15,6 +16,8 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kDefaultLeaseTtlMs = 15'000;
+constexpr int64_t kStandstillLeases =
+    3;  // more than one lease: the reader's clock may differ from the broker's
 constexpr int64_t kNsPerMs = 1'000'000;
 
 void DecodeLease(const KeyValue& entry, Cluster* cluster) {
@@ -81,6 +84,13 @@ int64_t Cluster::LeaseMsLeft(const WorkerSeen& worker) const {
   return std::max<int64_t>(0, lease_ttl_ms() - age_ms);
 }
 
+std::optional<absl::Duration> Cluster::Standstill() const {
+  if (read_at_ms == 0 || newest_lease_ns == 0) return std::nullopt;
+  const int64_t silent_ms = read_at_ms - newest_lease_ns / kNsPerMs;
+  if (silent_ms < kStandstillLeases * lease_ttl_ms()) return std::nullopt;
+  return absl::Milliseconds(silent_ms);
+}
+
 bool Cluster::IsLost(const WorkerSeen& worker) const {
   return worker.lease.state != "stopped" && LeaseMsLeft(worker) == 0;
 }
@@ -109,7 +119,9 @@ absl::StatusOr<Cluster> ReadCluster(Bus& bus) {
   if (!workers.ok()) return workers.status();
   const auto assignments = ReadBucketOrEmpty(bus, kAssignmentsBucket);
   if (!assignments.ok()) return assignments.status();
-  return DecodeCluster(*jobs, *workers, *assignments);
+  Cluster cluster = DecodeCluster(*jobs, *workers, *assignments);
+  cluster.read_at_ms = absl::ToUnixMillis(absl::Now());
+  return cluster;
 }
 
 absl::StatusOr<JobRecord> RequireJob(const Cluster& cluster, std::string_view name) {

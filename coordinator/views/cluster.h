@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/cluster/documents.h"
 
@@ -32,6 +33,7 @@ struct Cluster {
   // judged, so that a skewed clock on the reader's machine loses no worker. When nobody renews any more it
   // stands still, and the last ones alive do not turn into lost ones.
   int64_t newest_lease_ns = 0;
+  int64_t read_at_ms = 0;  // by the reader's clock; 0: unknown
 
   const JobRecord* FindJob(std::string_view name) const;
   const FinalStatus* FindFinal(const std::string& uid) const;
@@ -39,6 +41,9 @@ struct Cluster {
   const JobAssignment* FindAssigned(const std::string& uid) const;
   int64_t lease_ttl_ms() const;
   int64_t LeaseMsLeft(const WorkerSeen& worker) const;  // 0: ran out
+  // For how long nobody has renewed a lease, where that is so long that nobody can: all have ended, or NATS
+  // takes no message. nullopt: all is well, or nobody ever had one.
+  std::optional<absl::Duration> Standstill() const;
   // Not renewed within the lease's time, and not stopped in order.
   bool IsLost(const WorkerSeen& worker) const;
 };

@@ -6,6 +6,7 @@
 #include "absl/time/time.h"
 #include "common/names.h"
 #include "common/strings.h"
+#include "common/units.h"
 
 namespace millrace {
 namespace {
@@ -147,6 +148,12 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
     return {final_status->state, final_status->reason};
   }
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
+  if (const auto silent = cluster.Standstill()) {
+    return {assigned != nullptr && assigned->paused ? "paused" : "running",
+            StrCat("no coordinator or worker has renewed its lease for ",
+                   millrace::FormatDuration(absl::Trunc(*silent, absl::Seconds(1))),
+                   " — do they run, has NATS room left? — `coordinator doctor` looks")};
+  }
   if (assigned != nullptr && assigned->paused) return {"paused", ""};
   const auto newest = NewestReports(cluster, job);
   for (uint32_t s = 0; s < job.segments(); ++s) {

@@ -66,6 +66,14 @@ std::vector<PartitionLog> MakeViewLogs() {
   return {PartitionLog{9, 140, kViewNowMs - 2500}, PartitionLog{8, std::nullopt, std::nullopt}};
 }
 
+TEST(ViewsTest, SaysThatNobodyRenewsALease) {
+  Cluster cluster = MakeViewCluster();
+  cluster.read_at_ms = kViewNowMs + 5000;
+  EXPECT_EQ(JobStateOf(cluster, cluster.jobs.at("delays")).reason, "");
+  cluster.read_at_ms = kViewNowMs + 42'500;
+  EXPECT_NE(JobStateOf(cluster, cluster.jobs.at("delays")).reason.find("for 42s"), std::string::npos);
+}
+
 TEST(ViewsTest, PartitionsShowEveryFieldOfTheInterface) {
   const Cluster cluster = MakeViewCluster();
   const ViewJson rows = PartitionsView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
