@@ -13,7 +13,8 @@ namespace {
 using nlohmann::json;
 
 // Each document lists its fields once, for both directions: `Fields(codec, document)` calls
-// codec("name", field) for every one. A writer puts the field into the object; a reader takes it out.
+// codec("name", field) for every one. A writer puts the field into the object; a reader takes it out, and is
+// content without it where it came in a later version (`Later`).
 template <typename C, typename D>
 void Fields(C& c, D& d);
 
@@ -22,6 +23,10 @@ class Writer {
   template <typename T>
   void operator()(const char* name, const T& value) {
     object_[name] = ToJson(value);
+  }
+  template <typename T>
+  void Later(const char* name, const T& value) {
+    (*this)(name, value);
   }
   json Take() { return std::move(object_); }
 
@@ -81,6 +86,10 @@ class Reader {
       missing_ = name;
       ok_ = false;
     }
+  }
+  template <typename T>
+  void Later(const char* name, T& value) {
+    if (ok_ && object_.contains(name)) (*this)(name, value);
   }
   bool ok() const { return ok_; }
   const std::string& wrong_field() const { return missing_; }
@@ -163,7 +172,7 @@ void Fields(C& c, D& d) {
     c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
     c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);
     c("memory_bytes", d.memory_bytes), c("version", d.version), c("http", d.http);
-    c("partitions", d.partitions);
+    c("partitions", d.partitions), c.Later("data_id", d.data_id);
   } else if constexpr (Is<D, CoordinatorLease>) {
     c("id", d.id), c("term", d.term), c("beat", d.beat), c("host", d.host), c("pid", d.pid),
         c("http", d.http);
@@ -179,6 +188,10 @@ void Fields(C& c, D& d) {
     c("state", d.state), c("reason", d.reason), c("ended_ms", d.ended_ms);
     c("records_in", d.records_in), c("records_out", d.records_out), c("dead_letters", d.dead_letters);
     c("term", d.term), c("skipped", d.skipped), c("inspected", d.inspected);
+  } else if constexpr (Is<D, InputPoint>) {
+    c("position", d.position), c("digest", d.digest);
+  } else if constexpr (Is<D, InputRead>) {
+    c("points", d.points);
   } else {
     static_assert(Is<D, InputFed>);
     c("records", d.records), c("rejected", d.rejected), c("epoch", d.epoch);
@@ -216,6 +229,7 @@ std::string Encode(const Term& document) { return EncodeDocument(document); }
 std::string Encode(const Assignment& document) { return EncodeDocument(document); }
 std::string Encode(const Command& document) { return EncodeDocument(document); }
 std::string Encode(const FinalStatus& document) { return EncodeDocument(document); }
+std::string Encode(const InputRead& document) { return EncodeDocument(document); }
 std::string Encode(const InputFed& document) { return EncodeDocument(document); }
 
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view text) {
@@ -236,6 +250,9 @@ absl::StatusOr<Command> DecodeCommand(std::string_view text) {
 }
 absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view text) {
   return DecodeDocument<FinalStatus>(text, "final status");
+}
+absl::StatusOr<InputRead> DecodeInputRead(std::string_view text) {
+  return DecodeDocument<InputRead>(text, "record of input read");
 }
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view text) {
   return DecodeDocument<InputFed>(text, "record of input fed");

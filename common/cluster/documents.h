@@ -12,6 +12,7 @@
 //                   fed.<uid>               InputFed          made once by submit, when every end mark was
 //                                                             acknowledged
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
+//                   <uid>.in.read           InputRead         put by the ingest of a pipe, from time to time
 //
 // Every Decode answers INVALID_ARGUMENT on anything that is not such a document; unknown fields are ignored.
 #pragma once
@@ -92,6 +93,8 @@ struct WorkerLease {
   std::string version;
   std::string http;  // where it answers, if anywhere
   std::vector<PartitionReport> partitions;
+  std::string data_id =
+      {};  // of its data folder: tells a worker that was started again from another of its name
 };
 
 struct CoordinatorLease {
@@ -138,6 +141,15 @@ struct FinalStatus {
   std::vector<StageCount> inspected = {};
 };
 
+struct InputPoint {
+  uint64_t position = 0;
+  uint32_t digest = 0;  // of what was read of pipes and compressed files before it
+};
+
+struct InputRead {
+  std::vector<InputPoint> points;  // in order of position; the first, and the last few
+};
+
 struct InputFed {
   uint64_t records = 0;
   uint64_t rejected = 0;  // lines that were no record; they are dead letters
@@ -154,6 +166,7 @@ std::string Encode(const Term&);
 std::string Encode(const Assignment&);
 std::string Encode(const Command&);
 std::string Encode(const FinalStatus&);
+std::string Encode(const InputRead&);
 std::string Encode(const InputFed&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
 absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view json);
@@ -162,6 +175,7 @@ absl::StatusOr<Term> DecodeTerm(std::string_view json);
 absl::StatusOr<Assignment> DecodeAssignment(std::string_view json);
 absl::StatusOr<Command> DecodeCommand(std::string_view json);
 absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view json);
+absl::StatusOr<InputRead> DecodeInputRead(std::string_view json);
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
 
 }  // namespace millrace

@@ -16,6 +16,8 @@ namespace millrace {
 namespace {
 
 constexpr int kRenewalsALease = 3;
+constexpr absl::Duration kNameLookInterval = absl::Milliseconds(500);  // while another may hold the name
+constexpr char kStopped[] = "stopped";
 // Changes of partitions are told at once, but not more often than this.
 constexpr absl::Duration kMinRenewalInterval = absl::Milliseconds(50);
 
@@ -34,6 +36,7 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
   lease_.lanes = options.lanes;
   lease_.version = options.version;
   lease_.http = options.http;
+  lease_.data_id = options.data_id;
   lease_.state = "ready";
   BecomeNewIncarnation();
 }
@@ -51,6 +54,7 @@ void Membership::BecomeNewIncarnation() {
   valid_until_ = absl::ZeroDuration();
   renew_at_ = absl::ZeroDuration();
   last_revision_ = 0;
+  rival_revision_ = 0;
 }
 
 void Membership::Handle(const BusEvent& event) {
@@ -73,25 +77,54 @@ absl::Status Membership::Step() {
   return Renew();
 }
 
+// Whatever stands at the key from now on is not ours to change.
+absl::Status Membership::NameIsTaken(const WorkerLease& by) {
+  last_revision_ = 0;
+  return absl::FailedPreconditionError(
+      absl::StrFormat("another process (pid %d on %s) runs as worker %s — two workers cannot share a name — "
+                      "start one of them with another --name",
+                      by.pid, by.host, options_.name));
+}
+
+// Who holds the lock of the same data folder has outlived the lease's holder, and need not wait for its end.
+absl::StatusOr<bool> Membership::MayTakeName() {
+  const absl::StatusOr<KeyValue> held = bus_.GetKey(kWorkersBucket, WorkerKey(options_.name));
+  if (absl::IsNotFound(held.status())) return true;
+  if (!held.ok()) return false;
+  const absl::StatusOr<WorkerLease> other = DecodeWorkerLease(held->value);
+  if (!other.ok() || other->state == kStopped || other->data_id == lease_.data_id) return true;
+  const absl::Duration now = clock_.Monotonic();
+  if (rival_revision_ == 0) {
+    rival_revision_ = held->revision;
+    rival_seen_at_ = now;
+    LogWarning("another data folder's worker had this name: waiting for its lease to run out",
+               {{"worker", options_.name}, {"pid", other->pid}, {"host", other->host}});
+  }
+  if (held->revision != rival_revision_) return NameIsTaken(*other);
+  return now - rival_seen_at_ > lease_ttl();
+}
+
 absl::Status Membership::Renew() {
   const absl::Duration now = clock_.Monotonic();
   const absl::Duration ttl = lease_ttl();
   renewed_at_ = now;
   renew_at_ = now + ttl / kRenewalsALease;
   const std::string key = WorkerKey(options_.name);
-  if (last_revision_ > 0) {
+  if (last_revision_ == 0) {
+    const absl::StatusOr<bool> free = MayTakeName();
+    if (!free.ok()) return free.status();
+    if (!*free) {
+      renew_at_ = now + std::min(kNameLookInterval, ttl / kRenewalsALease);
+      return absl::OkStatus();
+    }
+  } else {
     absl::StatusOr<KeyValue> held = bus_.GetKey(kWorkersBucket, key);
     if (held.ok() && held->revision > last_revision_) {
       absl::StatusOr<WorkerLease> other = DecodeWorkerLease(held->value);
       // This process's own earlier incarnation may be heard late, and is nobody else.
       const bool is_other = other.ok() && other->incarnation != lease_.incarnation &&
                             (other->pid != lease_.pid || other->host != lease_.host);
-      if (is_other) {
-        return absl::FailedPreconditionError(
-            absl::StrFormat("another process (pid %d on %s) runs as worker %s — two workers cannot share a "
-                            "name — start one of them with another --name",
-                            other->pid, other->host, options_.name));
-      }
+      if (is_other) return NameIsTaken(*other);
     }
   }
   const ProcessUsage usage = ReadProcessUsage();
@@ -116,7 +149,8 @@ absl::Status Membership::Renew() {
 }
 
 void Membership::Leave() {
-  lease_.state = "stopped";
+  if (last_revision_ == 0) return;
+  lease_.state = kStopped;
   lease_.partitions = board_.All();
   ++lease_.beat;
   if (absl::StatusOr<uint64_t> left = bus_.PutKey(kWorkersBucket, WorkerKey(options_.name), Encode(lease_));

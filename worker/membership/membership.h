@@ -41,16 +41,18 @@ class Membership {
     uint32_t lanes = 1;
     std::string version;
     std::string http;
+    std::string data_id;                                   // DataDir::id()
     absl::Duration default_lease_ttl = absl::Seconds(15);  // until a leader has said
     uint64_t seed = 0;                                     // for incarnations
   };
   Membership(Bus& bus, Clock& clock, const ReportBoard& board, const Options& options);
 
   void Handle(const BusEvent& event);
-  // Renews the lease when that is due. FAILED_PRECONDITION: another process has taken this worker's name;
-  // give up.
+  // Renews the lease when that is due. It takes none while another data folder's lease of this name may be
+  // good: it waits until that has not been renewed for a lease's time. FAILED_PRECONDITION: another process
+  // works under this worker's name; give up.
   absl::Status Step();
-  // Gives the lease back: others need not wait for its end.
+  // Gives the lease back, if there is one: others need not wait for its end.
   void Leave();
 
   // By the own monotonic clock, reckoned from before the last renewal was sent: never later than what the
@@ -88,6 +90,9 @@ class Membership {
   // nullopt: no record of this uid is there yet.
   std::optional<Runnable> RunnableOf(const std::string& job, const std::string& uid);
   absl::Status Renew();
+  // Whether the name is free, as far as is known.
+  absl::StatusOr<bool> MayTakeName();
+  absl::Status NameIsTaken(const WorkerLease& by);
   std::string NewIncarnation();
 
   Bus& bus_;
@@ -99,7 +104,10 @@ class Membership {
   CatchUp assignments_read_;
   CatchUp jobs_read_;
   WorkerLease lease_;
-  uint64_t last_revision_ = 0;  // of the last renewal
+  uint64_t last_revision_ = 0;  // of the last renewal; 0: none of this incarnation
+  // The lease of another under this name that was there at the first look, and when that was.
+  uint64_t rival_revision_ = 0;
+  absl::Duration rival_seen_at_;
   uint64_t incarnations_ = 0;
   absl::Duration valid_until_;
   absl::Duration renew_at_;

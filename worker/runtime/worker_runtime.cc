@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "common/broker_limits.h"
 #include "common/exit_codes.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -65,6 +66,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
     if (!connected.ok()) return connected.status();
     opener_buses_.push_back(*std::move(connected));
   }
+  if (absl::Status status = CheckServerPayload(*manager_bus_); !status.ok()) return status;
   for (const char* bucket : {kJobsBucket, kWorkersBucket, kAssignmentsBucket, kEpochsBucket}) {
     if (absl::Status status = manager_bus_->CreateBucket(bucket, static_cast<int>(options_.replicas));
         !status.ok())
@@ -78,6 +80,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   membership.lanes = options_.lanes;
   membership.version = options_.version;
   membership.http = options_.http;
+  membership.data_id = data_dir_->id();
   membership.seed = options_.seed;
   membership_ = std::make_unique<Membership>(*manager_bus_, clock_, board_, membership);
 

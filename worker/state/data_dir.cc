@@ -9,10 +9,13 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <random>
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_format.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -61,6 +64,22 @@ absl::Status WritePid(int lock_fd, const std::string& path) {
   return ::ftruncate(lock_fd, written) == 0 ? absl::OkStatus() : DiskError(errno, "write", path);
 }
 
+// The folder's id; made when there is none. REQUIRES: the lock is held.
+absl::StatusOr<std::string> ReadOrMakeId(const std::string& path) {
+  constexpr size_t kIdDigits = 16;
+  std::string id;
+  if (std::ifstream(path) >> id && id.size() == kIdDigits) return id;
+  std::random_device device;
+  id = absl::StrFormat("%08x%08x", device(), device());
+  // Under another name first: a crash in between leaves no half an id.
+  const std::string draft = path + ".new";
+  if (std::ofstream file(draft); !(file << id << "\n" << std::flush)) return DiskError(errno, "write", draft);
+  std::error_code error;
+  fs::rename(draft, path, error);
+  if (error) return DiskError(error.value(), "write", path);
+  return id;
+}
+
 std::optional<uint32_t> ParseNumber(std::string_view text) {
   uint32_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -71,7 +90,12 @@ std::optional<uint32_t> ParseNumber(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
-  if (absl::Status status = MakeFolder(dir); !status.ok()) return status;
+  if (absl::Status status = MakeFolder(dir); !status.ok()) {
+    // A place that is none, under /proc say, will not become one.
+    return absl::IsUnavailable(status) ? absl::InvalidArgumentError(StrCat(
+                                             ToStd(status.message()), "; give --data the path of a folder"))
+                                       : status;
+  }
   const std::string path = dir + "/LOCK";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return DiskError(errno, "write", path);
@@ -83,8 +107,10 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
                                                 "; stop that worker, or give this one another --data"));
   }
   if (absl::Status status = WritePid(fd, path); !status.ok()) return status;
+  absl::StatusOr<std::string> id = ReadOrMakeId(dir + "/ID");
+  if (!id.ok()) return id.status();
   std::move(close).Cancel();
-  return std::unique_ptr<DataDir>(new DataDir(dir, fd));
+  return std::unique_ptr<DataDir>(new DataDir(dir, *std::move(id), fd));
 }
 
 DataDir::~DataDir() { ::close(lock_fd_); }

@@ -1,6 +1,7 @@
 // The worker's data folder:
 //
 //     DIR/LOCK                          held while the worker runs; has its pid
+//     DIR/ID                            16 hex digits, random, made with the folder
 //     DIR/<uid>/<segment>-<partition>/  the database of a partition
 #pragma once
 
@@ -40,11 +41,15 @@ class DataDir {
   absl::StatusOr<std::vector<Partition>> List() const;
 
   const std::string& path() const { return dir_; }
+  // What this folder is known by, as long as it is not emptied.
+  const std::string& id() const { return id_; }
 
  private:
-  DataDir(std::string dir, int lock_fd) : dir_(std::move(dir)), lock_fd_(lock_fd) {}
+  DataDir(std::string dir, std::string id, int lock_fd)
+      : dir_(std::move(dir)), id_(std::move(id)), lock_fd_(lock_fd) {}
 
   const std::string dir_;
+  const std::string id_;
   const int lock_fd_;
 };
 

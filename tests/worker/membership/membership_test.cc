@@ -126,5 +126,66 @@ TEST_F(MembershipTest, AJobRecordThatCannotBeReadIsSaid) {
   EXPECT_FALSE(desired.begin()->second.segment.ok());
 }
 
+// A worker's lease as it stands in the bucket, renewed.
+class RivalTest : public MembershipTest {
+ protected:
+  RivalTest() {
+    rival_.name = "w1";
+    rival_.incarnation = "rival";
+    rival_.pid = 7;
+    rival_.state = "ready";
+    rival_.data_id = "rivals-folder";
+    Renew();
+    Hear();
+  }
+  void Renew() { Put(kWorkersBucket, "w.w1", Encode(rival_)); }
+  std::string HolderIncarnation() {
+    return DecodeWorkerLease(leader_->GetKey(kWorkersBucket, "w.w1")->value)->incarnation;
+  }
+  static Membership::Options WithFolder(const std::string& data_id) {
+    Membership::Options options = Named("w1");
+    options.data_id = data_id;
+    return options;
+  }
+
+  WorkerLease rival_;
+  Membership newcomer_{*bus_, clock_, board_, WithFolder("another-folder")};
+};
+
+TEST_F(RivalTest, ANewcomerGivesUpBesideALivingWorkerOfItsNameAndLeavesItsLeaseAlone) {
+  ASSERT_TRUE(newcomer_.Step().ok());
+  EXPECT_EQ(newcomer_.lease_valid_until(), absl::ZeroDuration());
+  clock_.Advance(absl::Seconds(5));
+  Renew();
+  const absl::Status refused = newcomer_.Step();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  newcomer_.Leave();
+  EXPECT_EQ(HolderIncarnation(), "rival");
+}
+
+TEST_F(RivalTest, ANewcomerWithAnotherFolderWaitsUntilTheOldLeaseHasRunOut) {
+  for (int second = 0; second <= 15; ++second) {
+    ASSERT_TRUE(newcomer_.Step().ok());
+    ASSERT_EQ(newcomer_.lease_valid_until(), absl::ZeroDuration()) << second;
+    clock_.Advance(absl::Seconds(1));
+  }
+  ASSERT_TRUE(newcomer_.Step().ok());
+  EXPECT_EQ(newcomer_.lease_valid_until(), clock_.Monotonic() + absl::Seconds(15));
+  EXPECT_EQ(HolderIncarnation(), newcomer_.incarnation());
+}
+
+TEST_F(RivalTest, AWorkerThatWasStartedAgainOnItsFolderGoesOnAtOnce) {
+  Membership again(*bus_, clock_, board_, WithFolder("rivals-folder"));
+  ASSERT_TRUE(again.Step().ok());
+  EXPECT_EQ(HolderIncarnation(), again.incarnation());
+}
+
+TEST_F(RivalTest, ANameThatWasGivenBackIsFreeAtOnce) {
+  rival_.state = "stopped";
+  Renew();
+  ASSERT_TRUE(newcomer_.Step().ok());
+  EXPECT_EQ(HolderIncarnation(), newcomer_.incarnation());
+}
+
 }  // namespace
 }  // namespace millrace

@@ -38,6 +38,15 @@ TEST_F(DataDirTest, LockIsFreeAgainWhenItsHolderIsGone) {
   EXPECT_TRUE(DataDir::Open(root_ + "/data").ok());
 }
 
+TEST_F(DataDirTest, KeepsItsIdAsLongAsItIsNotEmptied) {
+  const std::string first = (*DataDir::Open(root_ + "/data"))->id();
+  EXPECT_EQ(first.size(), 16u);
+  EXPECT_EQ((*DataDir::Open(root_ + "/data"))->id(), first);
+  EXPECT_NE((*DataDir::Open(root_ + "/other"))->id(), first);
+  std::ofstream(root_ + "/data/ID") << "cut";
+  EXPECT_EQ((*DataDir::Open(root_ + "/data"))->id().size(), 16u);
+}
+
 TEST_F(DataDirTest, FileInPlaceOfTheFolderIsAnErrorThatNamesIt) {
   std::ofstream(root_ + "/file") << "x";
   const auto opened = DataDir::Open(root_ + "/file");
