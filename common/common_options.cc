@@ -1,4 +1,7 @@
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "common/flags.h"
 #include "common/strings.h"
 #include "common/units.h"
@@ -13,6 +16,33 @@ absl::Status NotOneOf(std::string_view flag, std::string_view value,
   for (const std::string& choice : choices) StrAppend(&list, list.empty() ? "" : ", ", choice);
   return absl::InvalidArgumentError(StrCat("--", flag, ": \"", value, "\" is not known — it is one of ", list,
                                            " — try --", flag, " ", near.empty() ? choices.front() : near));
+}
+
+bool IsPort(std::string_view text) {
+  int port = 0;
+  return absl::SimpleAtoi(ToAbsl(text), &port) && port > 0 && port <= 65535;
+}
+
+// nats://host:4222, tls://host, host:4222; with or without a name and a password.
+absl::Status CheckNatsUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "://";
+  const size_t scheme_end = url.find(kScheme);
+  const bool has_scheme = scheme_end != std::string_view::npos;
+  const std::string_view scheme = has_scheme ? url.substr(0, scheme_end) : std::string_view();
+  std::string_view host = has_scheme ? url.substr(scheme_end + kScheme.size()) : url;
+  if (const size_t at = host.rfind('@'); at != std::string_view::npos) host.remove_prefix(at + 1);
+  while (host.ends_with('/')) host.remove_suffix(1);
+  const size_t colon = host.rfind(':');
+  const bool has_port = colon != std::string_view::npos && !host.ends_with(']');
+  const bool known_scheme = scheme == "nats" || scheme == "tls";
+  if ((has_scheme ? known_scheme : has_port) && !host.empty() &&
+      (!has_port || (colon > 0 && IsPort(host.substr(colon + 1))))) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      StrCat("--nats: \"", url,
+             "\" is no address of a NATS server — it is nats://HOST:PORT or tls://HOST:PORT — try "
+             "--nats nats://127.0.0.1:4222"));
 }
 
 }  // namespace
@@ -42,6 +72,10 @@ absl::Status CommonOptions::Apply(std::string_view component) const {
     return NotOneOf("log-level", log_level, levels);
   }
   if (log_format != "text" && log_format != "json") return NotOneOf("log-format", log_format, formats);
+  for (const auto url : absl::StrSplit(nats, ',', absl::SkipWhitespace())) {
+    if (absl::Status status = CheckNatsUrl(ToStd(absl::StripAsciiWhitespace(url))); !status.ok())
+      return status;
+  }
   if (tls_cert.empty() != tls_key.empty()) {
     return absl::InvalidArgumentError(
         "--tls-cert and --tls-key come together — a certificate is of no use without its key — give both");

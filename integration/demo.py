@@ -116,7 +116,7 @@ def show_takeover(before, after, victim):
     raised = [p for p in lost if p in now and now[p]["epoch"] > lost[p]["epoch"]]
     if not raised:
         sys.exit("demo: no partition was taken over: the kill had no effect")
-    print(f"  {len(raised)} of them were taken over: a new owner, the epoch one higher, on from the last commit")
+    print(f"  {len(raised)} of them were taken over, by another worker or by the same one started again: the epoch one higher, on from the last commit")
     for partition in raised[:4]:
         print(f"    partition {partition:>2}: epoch {lost[partition]['epoch']} -> {now[partition]['epoch']}, "
               f"owner {lost[partition]['owner']} -> {now[partition]['owner']}")

@@ -93,6 +93,21 @@ class BadJobFiles(unittest.TestCase):
                     self.assert_refused(USAGE, "submit", self.good_file, "--input", self.input_file, "--name", name)
                     self.assert_refused(NO_SUCH_THING, "status", name)
 
+    def test_names_on_the_command_line_that_are_flags_or_nothing(self):
+        for name in (["--name", ""], ["--name="], ["--name", "--wait"], ["--name", "-x"]):
+            with self.subTest(name=name):
+                self.assert_refused(USAGE, "submit", self.good_file, "--input", self.input_file, *name)
+
+    def test_addresses_that_are_none(self):
+        for address in ("foo", "http://127.0.0.1:1", "nats://", "nats://h:no", ":4222"):
+            with self.subTest(address=address):
+                assert_one_line(self, self.cluster.try_run("jobs", "--nats", address), USAGE)
+
+    def test_lua_that_does_not_parse_is_told_with_its_place(self):
+        bad = self.cluster.write("lua.yaml", GOOD_JOB.replace("aggregate: {n: count()}", "filter: 'r.delay >'"))
+        for command in (["check", bad], ["submit", bad, "--input", self.input_file]):
+            self.assertIn(f"{bad}:6:5: ", self.assert_refused(USAGE, *command))
+
     def test_files_that_are_not_there(self):
         self.assert_refused(USAGE, "submit", "no-such-job.yaml", "--input", self.input_file)
         self.assertIn("no-such-input.jsonl", self.assert_refused(USAGE, "submit", self.good_file, "--input", "no-such-input.jsonl"))
@@ -146,6 +161,14 @@ class BadLines(unittest.TestCase):
         done = self.cluster.try_run("submit", job_file, "--input", input_file, "--name", "cut")
         self.assertNotEqual(done.returncode, DONE)
         self.assertIn("cut.gz", done.stderr)
+        self.assertIn("coordinator delete cut", done.stderr)
+
+    def test_a_result_that_is_too_large_for_a_message(self):
+        job = GOOD_JOB.replace("aggregate: {n: count()}", "keyed: {lua: 'emit({n = r.n, x = (\"x\"):rep(r.n)})'}")
+        counts, errors = self.feed("large", b'{"k":"a","n":2000000}\n{"k":"b","n":1000000}\n{"k":"c","n":1048000}\n{"k":"d","n":1}\n', job)
+        self.assertEqual(counts, {"b": 1000000, "d": 1})
+        self.assertEqual(len(errors), 2, errors)
+        self.assertIn("over the limit", errors[0])
 
     def test_csv(self):
         job = GOOD_JOB.replace("jsonl", "csv")

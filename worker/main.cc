@@ -26,9 +26,12 @@
 namespace millrace {
 namespace {
 
-// How long a worker looks for its broker at the start before it says so and gives up; once joined it looks
-// for ever.
-constexpr absl::Duration kFirstConnectDeadline = absl::Seconds(30);
+// A worker looks for its broker for ever, and says so. Between two looks it waits for a random time in
+// between, so that a cluster that comes up with its broker does not knock all at once.
+constexpr absl::Duration kConnectTry = absl::Seconds(1);
+constexpr absl::Duration kLeastBetweenTries = absl::Milliseconds(200);
+constexpr absl::Duration kMostBetweenTries = absl::Seconds(1);
+constexpr absl::Duration kSignalPoll = absl::Milliseconds(50);
 
 constexpr uint64_t kMinMemoryBytes = 16 << 20;
 
@@ -85,6 +88,27 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
   return options;
 }
 
+// CANCELLED: a stop signal came first.
+absl::StatusOr<std::unique_ptr<WorkerRuntime>> CreateWhenNatsAnswers(const WorkerOptions& options,
+                                                                     const WorkerRuntime::Connect& connect) {
+  std::mt19937_64 random(options.seed);
+  std::string said;
+  while (StopSignals() == 0) {
+    auto runtime = WorkerRuntime::Create(options, connect, SystemClock());
+    if (!absl::IsUnavailable(runtime.status()) && !absl::IsDeadlineExceeded(runtime.status())) return runtime;
+    if (said != runtime.status().message()) {
+      said = std::string(runtime.status().message());
+      LogWarning("waiting for NATS", {{"why", runtime.status()}});
+    }
+    std::uniform_real_distribution<double> share(0, 1);
+    absl::Duration wait = kLeastBetweenTries + share(random) * (kMostBetweenTries - kLeastBetweenTries);
+    for (; wait > absl::ZeroDuration() && StopSignals() == 0; wait -= kSignalPoll) {
+      SystemClock().Sleep(kSignalPoll);
+    }
+  }
+  return absl::CancelledError("stopped");
+}
+
 int Run(WorkerFlags& flags) {
   absl::StatusOr<WorkerOptions> options = MakeOptions(flags);
   if (!options.ok()) return Fail(kExitUsage, options.status());
@@ -95,12 +119,12 @@ int Run(WorkerFlags& flags) {
   }
   const auto connect = [&](const std::string& purpose) {
     NatsOptions nats = NatsOptionsOf(flags.common, StrCat("millrace worker ", options->name, " ", purpose));
-    nats.connect_deadline = kFirstConnectDeadline;
+    nats.connect_deadline = kConnectTry;
     nats.sends_at_once = true;  // results are packed by then; a millisecond less to each
     return ConnectNats(nats, SystemClock());
   };
-  absl::StatusOr<std::unique_ptr<WorkerRuntime>> runtime =
-      WorkerRuntime::Create(*options, connect, SystemClock());
+  absl::StatusOr<std::unique_ptr<WorkerRuntime>> runtime = CreateWhenNatsAnswers(*options, connect);
+  if (absl::IsCancelled(runtime.status())) return kExitDone;
   if (!runtime.ok()) return Fail(ExitCodeOf(runtime.status()), runtime.status());
   http.Serve(runtime->get());
   LogInfo("worker started",

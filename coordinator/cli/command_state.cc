@@ -251,6 +251,13 @@ int RunState(const Arguments& arguments) {
         StrCat("state ", request.verb,
                " — there is `state get` and `state scan` — try `coordinator state --help`")));
   }
+  // An empty key is a key, but one has to say so.
+  const bool names_key = !request.key.empty() || std::count(arguments.begin(), arguments.end(), "") > 0;
+  if (request.verb == "get" && !names_key) {
+    return Fail(absl::InvalidArgumentError(StrCat("state get ", request.job,
+                                                  " — which key? — try `coordinator state get ", request.job,
+                                                  " KEY`, or `coordinator state scan ", request.job, "`")));
+  }
   request.json = command.json();
   if (request.limit < 1 || request.limit > kMaxScanLimit) {
     return Fail(

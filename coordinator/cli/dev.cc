@@ -1,7 +1,9 @@
 // `coordinator dev`: a cluster on this machine until Ctrl-C.
 #include "coordinator/dev/dev.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "common/clock.h"
 #include "common/flags.h"
@@ -13,12 +15,13 @@
 namespace millrace {
 namespace {
 
+constexpr int64_t kDefaultNatsPort = 4222;
 constexpr char kDefaultNats[] = "nats://127.0.0.1:4222";
 
 struct DevFlags {
   DevOptions options;
   CommonOptions common;
-  int64_t nats_port = 4222;
+  std::optional<int64_t> nats_port_given;
   bool json_ready = false;
 
   void AddTo(Flags& flags) {
@@ -26,13 +29,31 @@ struct DevFlags {
     flags.Add("workers", &options.workers, "N", "how many workers");
     flags.Add("lease-ttl", &options.lease_ttl, "how long a worker may be silent before its partitions move");
     flags.Add("data", &options.data, "DIR", "where all state is kept; default: a temporary folder");
-    flags.Add("nats-port", &nats_port, "PORT", "port of the nats-server that is started; 0 takes a free one");
+    flags.Add("nats-port", &nats_port_given, "PORT",
+              "port of the nats-server that is started; 0 takes a free one (default: 4222)");
     flags.Add("http", &options.http, "ADDR", "where the coordinator serves HTTP; port 0 takes a free one");
     flags.AddSwitch("json-ready", &json_ready, "when ready, print one line of JSON on standard output");
     common.AddTo(flags);
   }
 
+  // NATS_URL is for commands in general; a port that is given for a server of one's own goes before it.
+  absl::Status ChooseNats(const Arguments& arguments) {
+    if (!nats_port_given) return absl::OkStatus();
+    const bool typed = std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+      return argument == "--nats" || argument.starts_with("--nats=");
+    });
+    if (typed) {
+      return absl::InvalidArgumentError(
+          "--nats and --nats-port — one is a server that runs, the other one that is to be started — give "
+          "one of "
+          "them");
+    }
+    common.nats.clear();
+    return absl::OkStatus();
+  }
+
   absl::Status Check() {
+    const int64_t nats_port = nats_port_given.value_or(kDefaultNatsPort);
     if (options.workers < 0 || options.workers > kMostDevWorkers) {
       return absl::InvalidArgumentError(StrCat("--workers ", options.workers,
                                                " — too many or too few for one machine — at most ",
@@ -90,6 +111,7 @@ int RunDev(const Arguments& arguments) {
   const auto outcome = flags.Parse(arguments);
   if (!outcome.ok()) return Fail(outcome.status());
   if (!outcome->proceed) return outcome->exit_code;
+  if (const absl::Status status = dev.ChooseNats(arguments); !status.ok()) return Fail(status);
   if (const absl::Status status = dev.Check(); !status.ok()) return Fail(status);
 
   DevCluster cluster(dev.options, SystemClock(),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "common/broker_limits.h"
 #include "common/bus/replicas.h"
 #include "common/clock.h"
 #include "common/names.h"
@@ -37,6 +38,7 @@ struct SubmitFlags {
   std::string file;
   std::vector<std::string> inputs;
   std::string name;
+  bool names = false;  // also where the name is empty
   std::vector<std::string> sets;
   bool wait = false;
   absl::Duration timeout = absl::InfiniteDuration();
@@ -45,8 +47,9 @@ struct SubmitFlags {
 
 absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
   std::vector<std::string> sets = flags.sets;
-  if (!flags.name.empty()) {
-    if (!IsValidName(flags.name)) {
+  if (flags.names) {
+    // `--name --wait` forgot the name; `--name -x` would be a flag to every other command.
+    if (!IsValidName(flags.name) || flags.name.starts_with('-')) {
       return absl::InvalidArgumentError(
           StrCat("--name ", flags.name, " — a job's name is 1 to 64 letters, digits, _ and -"));
     }
@@ -70,7 +73,7 @@ class Bar {
   Bar(const Clock& clock, uint64_t total_bytes)
       : clock_(clock),
         total_bytes_(total_bytes),
-        shown_(isatty(STDERR_FILENO) == 1),
+        shown_(isatty(STDERR_FILENO) == 1 && !IsDumbTerminal()),
         start_(clock.Monotonic()) {}
 
   void Show(const Ingest& ingest) {
@@ -116,6 +119,7 @@ class Submission {
         start_(start) {}
 
   absl::Status Run() {
+    if (const absl::Status fit = CheckServerPayload(bus_); !fit.ok()) return fit;
     JobRequest request;
     request.spec = &spec_;
     request.inputs = input_.Identities();
@@ -137,7 +141,7 @@ class Submission {
     } else if (!absl::IsNotFound(fed.status())) {
       return fed.status();
     } else if (!final_.has_value()) {
-      if (const absl::Status done = Feed(); !done.ok()) return done;
+      if (const absl::Status done = Feed(); !done.ok()) return ExplainStop(done);
     } else if (final_->state == "completed") {
       Say(StrCat("job ", spec_.name, " has completed; nothing to do"));
     }
@@ -160,6 +164,14 @@ class Submission {
   }
 
  private:
+  // Input that is damaged does not get better by the same command, and other input would be another job's.
+  absl::Status ExplainStop(const absl::Status& status) const {
+    if (!absl::IsDataLoss(status)) return status;
+    return absl::DataLossError(StrCat(ToStd(status.message()), " — what came before was fed, and job ",
+                                      spec_.name, " waits for the rest — `coordinator delete ", spec_.name,
+                                      "`, then submit a whole input"));
+  }
+
   absl::Status LookAtEnd() {
     const absl::StatusOr<KeyValue> ended = bus_.GetKey(kAssignmentsBucket, FinalKey(uid_));
     if (!ended.ok()) return absl::IsNotFound(ended.status()) ? absl::OkStatus() : ended.status();
@@ -210,8 +222,8 @@ class Submission {
     const double seconds = absl::ToDoubleSeconds(clock_.Monotonic() - begun);
     std::string line = absl::StrFormat("job %s: %d records fed in %.2f s", spec_.name, records_, seconds);
     if (rejected_ > 0)
-      StrAppend(&line, ", ", rejected_, " lines rejected (see `coordinator dead-letters list ", spec_.name,
-                "`)");
+      StrAppend(&line, ", ", rejected_, rejected_ == 1 ? " line" : " lines",
+                " rejected (see `coordinator dead-letters list ", spec_.name, "`)");
     if (ingest.resumed_from() > 0) StrAppend(&line, ", resumed at byte ", ingest.resumed_from());
     Say(line);
     return absl::OkStatus();
@@ -252,7 +264,8 @@ class Submission {
     }
     if (final_->state == "completed") {
       Say(absl::StrFormat("job %s completed: %d records in, %d results, %d dead letters, %.2f s in all",
-                          spec_.name, final_->records_in, final_->records_out, final_->dead_letters,
+                          spec_.name, final_->records_in, final_->records_out,
+                          final_->dead_letters + rejected_,
                           absl::ToDoubleSeconds(clock_.Monotonic() - start_)));
     }
     return absl::OkStatus();
@@ -293,9 +306,16 @@ int RunSubmit(const Arguments& arguments) {
   command.AddConnection();
   if (const std::optional<int> code = command.Parse(arguments); code.has_value()) return *code;
 
+  flags.names = !flags.name.empty() ||
+                std::any_of(arguments.begin(), arguments.end(),
+                            [](const std::string& a) { return a == "--name" || a == "--name="; });
   if (const absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return Fail(status);
   const absl::StatusOr<JobSpec> spec = ReadJob(flags);
   if (!spec.ok()) return Fail(spec.status());
+  // Expressions that do not compile are told here, before anything is made.
+  const absl::Status compiled = Pipeline::Create(*spec, {}).status();
+  if (!compiled.ok())
+    return Fail(absl::Status(compiled.code(), StrCat(flags.file, ":", ToStd(compiled.message()))));
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());
   if (flags.inputs.empty()) {
