@@ -25,7 +25,7 @@ inline constexpr absl::Duration kPollWait =
 struct StreamRange {
   std::string stream;
   uint64_t first = 1;
-  uint64_t last = 0;        // the last wanted; kNoEnd: for ever
+  uint64_t last = 0;  // the last wanted; kNoEnd: for ever
   bool headers_only = false;
   bool allow_gaps = false;  // messages may have been deleted one by one; `last` itself must be there
 };
