@@ -378,9 +378,14 @@ void NatsBus::TickReaders() {
   {
     absl::MutexLock lock(&incoming_mutex_);
     queued = incoming_.size();
-    lost = std::exchange(lost_messages_, 0);
+    // Asked for again when there is room: before, it would be lost once more.
+    if (queued == 0) lost = std::exchange(lost_messages_, 0);
   }
-  if (lost > 0) LogWarning("more came from NATS than was taken; it is asked for again", {{"messages", lost}});
+  if (lost > 0) {
+    LogWarning("more came from NATS than was taken; it is asked for again", {{"messages", lost}});
+    // Whose they were is not known. A reader that lost the last of its messages would hear nothing that tells it.
+    for (auto& [id, reader] : readers_) reader->OnReconnected(now);
+  }
   for (auto& [id, reader] : readers_) {
     reader->set_may_request(queued < max_queued_events_, now);
     // Silence counts only when nothing that was said is still unheard.

@@ -69,9 +69,7 @@ absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text) {
   if (!ReadMark(TakeWord(&rest), &header.upto)) return malformed("upto");
   if (header.upto < header.prev) return malformed("upto before prev");
   if (!ReadNumber(TakeWord(&rest), &header.records)) return malformed("records");
-  if (const std::string_view letter_id = TakeWord(&rest); letter_id.size() <= kMaxNameBytes) {
-    header.letter = std::string(letter_id);
-  }
+  if (header.writer == kRetryWriter && !ReadName(TakeWord(&rest), &header.letter)) return malformed("letter");
   return header;
 }
 

@@ -38,7 +38,7 @@ struct MessageHeader {
   Mark prev;  // where this writer's message before this one ended
   Mark upto;  // where this one ends
   uint64_t records = 0;
-  std::string letter = {};  // empty: no retry
+  std::string letter = {};  // of the writer kRetryWriter only, and never empty there
 
   bool operator==(const MessageHeader&) const = default;
 };

@@ -345,6 +345,8 @@ TEST_F(IngestTest, RefusesInputThatGrewBehindAnEndMark) {
 
 TEST_F(IngestTest, StopsAtAMessageThatItCannotRead) {
   WriteMixedInput(20);
+  // Only an ingest that is not the first reads what is there.
+  ASSERT_TRUE(admin_->CreateKey(kEpochsBucket, EpochKey(kUid, kIngestWriter, Epoch(1)), "").ok());
   AppendRequest request;
   const std::string subject = InputSubject(kJob, kSegment, PartitionId(1));
   const std::string header = StrCat("2 d ", kUid, " in 1 0.0 1.0 1");

@@ -60,11 +60,13 @@ class ReplayTraceTest : public testing::Test {
 
  private:
   absl::Status Take(FrameKind kind, std::string payload, uint64_t records) {
+    if (kind == FrameKind::kTick) {  // ticks move no mark
+      return TakeMessage(FormatMessageHeader({kind, kTraceUid, kTickWriter, Epoch(1), {}, {}, 0}), payload);
+    }
     const Mark prev = {fed_, 0};
     fed_ += records;
-    const std::string writer = kind == FrameKind::kTick ? kTickWriter : kIngestWriter;
-    return TakeMessage(FormatMessageHeader({kind, kTraceUid, writer, Epoch(1), prev, Mark{fed_, 0}, fed_}),
-                       payload);
+    return TakeMessage(
+        FormatMessageHeader({kind, kTraceUid, kIngestWriter, Epoch(1), prev, Mark{fed_, 0}, fed_}), payload);
   }
   absl::Status TakeMessage(const std::string& header, const std::string& payload) {
     Message message;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "common/log.h"
 #include "common/names.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
@@ -99,8 +100,8 @@ class WorkerRuntimeTest : public testing::Test {
   }
   // Waits until the lane answers no questions any more: user code holds it.
   void AwaitStuckLane() {
-    const std::string question =
-        JsonText(nlohmann::json{{"verb", "get"}, {"uid", key_.uid}, {"partition", 0}, {"key", "a"}});
+    const std::string question = JsonText(
+        nlohmann::json{{"verb", "get"}, {"uid", key_.uid}, {"segment", 0}, {"partition", 0}, {"key", "a"}});
     const absl::Time end = absl::Now() + kLongEnough;
     while (absl::Now() < end) {
       const auto lease = leader_->GetKey(kWorkersBucket, "w.w1");
@@ -155,6 +156,7 @@ TEST_F(WorkerRuntimeTest, RemovesTheStateOfAJobThatIsGone) {
 TEST_F(WorkerRuntimeDeathTest, EndsThoughUserCodeDoesNot) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto stop_while_stuck = [this] {
+    SetUpLogging("worker", LogLevel::kInfo, LogFormat::kText);  // what is said is looked for on stderr
     alarm(static_cast<unsigned>(2 * absl::ToInt64Seconds(kLongEnough)));  // what hangs is a failure, too
     MakeJob("stages:\n  - filter: (function() while true do end end)()\n    timeout: 1h\n");
     Feed(R"({"k":"a"})");
