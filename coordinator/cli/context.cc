@@ -1,5 +1,7 @@
 #include "coordinator/cli/context.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,10 @@
 #include "common/strings.h"
 
 namespace millrace {
+
+namespace {
+constexpr int kSignalLookMs = 100;  // while nobody takes what is printed
+}  // namespace
 
 CommandLine::CommandLine(const std::string& usage, const std::string& what, const std::string& example)
     : flags_(usage, what, example) {}
@@ -114,7 +120,14 @@ bool UseColor() {
 
 absl::Status WriteOut(std::string_view text) {
   while (!text.empty()) {
-    const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
+    // A reader that takes nothing any more must not hold up Ctrl-C: a signal that comes before a write does not
+    // wake it. So much at a time goes into a pipe that has room without waiting.
+    pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+    if (poll(&out, 1, kSignalLookMs) <= 0) {
+      if (const absl::Status status = CheckInterrupted(); !status.ok()) return status;
+      continue;
+    }
+    const ssize_t written = write(STDOUT_FILENO, text.data(), std::min<size_t>(text.size(), PIPE_BUF));
     if (written > 0) {
       text.remove_prefix(static_cast<size_t>(written));
     } else if (written < 0 && errno == EINTR) {

@@ -117,14 +117,14 @@ TEST_F(ReplayTraceTest, ShowsOnlyWhatIsWantedWithTheStateOfAllBefore) {
 
 TEST_F(ReplayTraceTest, ATimerIsAStepOfItsOwn) {
   Start(
-      "stages:\n  - keyed:\n      lua: |\n        state = (state or 0) + 1\n        timer(1)\n"
-      "        function on_timer() emit(state) state = nil end\n");
+      "stages:\n  - keyed:\n      lua: |\n        state.n = (state.n or 0) + 1\n        timer(1)\n"
+      "        function on_timer() emit(state.n) state = nil end\n");
   ASSERT_TRUE(Feed({{"a", 1}}).ok());
   ASSERT_TRUE(Tick().ok());
   ASSERT_EQ(units_.size(), 2u) << "after a record, its timer";
   EXPECT_EQ(units_[1].kind, StepUnit::Kind::kDue);
   EXPECT_EQ(units_[1].key, "a");
-  EXPECT_EQ(units_[1].before, "1");
+  EXPECT_EQ(units_[1].before, R"({"n":1})");
   EXPECT_EQ(units_[1].after, "");
   EXPECT_EQ(units_[1].outputs.size(), 1u);
 }
