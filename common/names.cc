@@ -45,6 +45,7 @@ std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t rec
 std::string EpochKey(std::string_view uid, std::string_view writer, Epoch epoch) {
   return StrCat(uid, ".", writer, ".", epoch.value());
 }
+std::string InputReadKey(std::string_view uid) { return StrCat(uid, ".in.read"); }
 std::string StreamDescription(std::string_view uid) { return StrCat("millrace ", uid); }
 std::string WorkerSubject(std::string_view incarnation) { return StrCat("mr.rpc.", incarnation); }
 

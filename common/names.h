@@ -45,6 +45,7 @@ std::string DeadLetterSubjects(std::string_view job);                           
 std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t record);
 std::string EpochKey(std::string_view uid, std::string_view writer,
                      Epoch epoch);                        // uid.writer.epoch; writer "in" or "s.p"
+std::string InputReadKey(std::string_view uid);           // uid.in.read
 std::string StreamDescription(std::string_view uid);      // "millrace <uid>"
 std::string WorkerSubject(std::string_view incarnation);  // mr.rpc.<incarnation>: state and the like
 

@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint32_t kLettersPartition = 0;  // whose frames wait for the dead letters before them
 constexpr size_t kRecordOverheadBytes = 64;
+constexpr size_t kMaxInputPoints = 8;
+constexpr absl::Duration kNoteInterval = absl::Seconds(1);
 constexpr absl::Duration kKeyRetry = absl::Milliseconds(200);
 
 std::vector<std::string> Subjects(const IngestOptions& options) {
@@ -134,6 +136,10 @@ bool Ingest::Resume() {
     phase_ = Phase::kResume;
     return false;
   }
+  if (!RecallInput()) {
+    if (!done()) phase_ = Phase::kResume;
+    return false;
+  }
   for (uint32_t p = 0; p < options_.partitions; ++p) {
     const ResumeScan::Found& found = scan_->found()[p];
     feeds_[p].mark = found.mark;
@@ -152,6 +158,39 @@ bool Ingest::Resume() {
   resumed_from_ = position_ = *start;
   input_.StartAt(*start);
   return true;
+}
+
+// A pipe cannot be told from another by its first lines alone: it must have the digest that was noted where
+// it was read to before.
+bool Ingest::RecallInput() {
+  if (clock_.Monotonic() < retry_at_) return false;
+  const absl::StatusOr<KeyValue> there = bus_.GetKey(kEpochsBucket, InputReadKey(options_.uid));
+  if (absl::IsNotFound(there.status())) return true;
+  if (MayPass(there.status())) {
+    retry_at_ = clock_.Monotonic() + kKeyRetry;
+    return false;
+  }
+  const absl::StatusOr<InputRead> read = there.ok() ? DecodeInputRead(there->value) : there.status();
+  if (!read.ok()) {
+    Fail(read.status());
+    return false;
+  }
+  read_ = *read;
+  input_.Expect(read_.points);
+  return true;
+}
+
+void Ingest::NoteInput() {
+  const absl::Duration now = clock_.Monotonic();
+  const std::optional<InputPoint> point = input_.point();
+  if (now < note_at_ || !point.has_value() || point->position == 0) return;
+  // An ingest that reads again what was fed before has nothing to add.
+  if (!read_.points.empty() && point->position <= read_.points.back().position) return;
+  note_at_ = now + kNoteInterval;
+  if (read_.points.size() == kMaxInputPoints) read_.points.erase(read_.points.begin() + 1);
+  read_.points.push_back(*point);
+  // Without it the next ingest compares less: no reason to stop.
+  bus_.PutKey(kEpochsBucket, InputReadKey(options_.uid), Encode(read_)).IgnoreError();
 }
 
 bool Ingest::FeedSome() {
@@ -179,7 +218,10 @@ bool Ingest::FeedSome() {
         if (!FeedLine(line)) return false;
         break;
       case InputReader::Event::kNotReady:
-        if (open_bytes_ > 0 && clock_.Monotonic() - open_since_ >= options_.linger) CloseAllFrames();
+        if (open_bytes_ > 0 && clock_.Monotonic() - open_since_ >= options_.linger) {
+          CloseAllFrames();
+          NoteInput();
+        }
         bus_.Flush();
         return false;
       case InputReader::Event::kEnd:
@@ -279,6 +321,7 @@ void Ingest::BringUpToDate() {
   up_to_date_at_ = clock_.Monotonic();
   if (IsSuperseded()) return;
   CloseAllFrames();
+  NoteInput();
   FrameBuilder empty;
   empty.SetWatermark(watermark_ms_);
   const std::string_view frame = empty.Finish();

@@ -84,6 +84,9 @@ class Ingest {
   bool Claim();
   void MarkEpoch();
   bool Resume();
+  // False: ask again later.
+  bool RecallInput();
+  void NoteInput();
   bool FeedSome();
   bool FeedLine(const InputLine& line);
   void Add(uint32_t partition, const RecordView& record);
@@ -113,6 +116,8 @@ class Ingest {
   size_t open_bytes_ = 0;            // about, of the frames being filled
   absl::Duration open_since_;        // when the first of them was begun
   absl::Duration up_to_date_at_;
+  InputRead read_;  // of pipes: what the next ingest compares its input with
+  absl::Duration note_at_;
   absl::Duration claim_started_at_;
   absl::Duration retry_at_;  // of a key that could not be made or read
   int64_t watermark_ms_ = kNoTime;

@@ -1,10 +1,13 @@
 #include "coordinator/ingest/input_reader.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "common/strings.h"
 
 namespace millrace {
 namespace {
@@ -64,6 +67,7 @@ absl::StatusOr<InputReader::Event> InputReader::Next(InputLine* line) {
       }
     }
     const absl::StatusOr<Event> event = NextOfSource(line);
+    if (absl::Status same = CheckExpectations(); !same.ok()) return same;
     if (!event.ok() || *event == Event::kNotReady) return event;
     if (*event == Event::kEnd) {
       NextSource();
@@ -73,7 +77,24 @@ absl::StatusOr<InputReader::Event> InputReader::Next(InputLine* line) {
       return *event == Event::kTooLong ? event : Event::kHeader;
     }
   }
-  return Event::kEnd;
+  if (position_ >= options_.start) return Event::kEnd;
+  return absl::FailedPreconditionError(
+      StrCat("the input has ", position_, " bytes, but ", options_.start,
+             " were fed before — give it whole again, or submit it as a new job with --name"));
+}
+
+std::optional<InputPoint> InputReader::point() const {
+  if (current_ >= sources_.size() || sources_[current_]->SizeIsKnown()) return std::nullopt;
+  if (long_line_.bytes > 0) return std::nullopt;
+  return InputPoint{position_, digest_};
+}
+
+absl::Status InputReader::CheckExpectations() const {
+  if (!differs_) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat("the input differs from what was fed before, somewhere in its first ",
+             expected_[next_expected_ - 1].position,
+             " bytes — give the same input again, or submit this one as a new job with --name"));
 }
 
 absl::StatusOr<InputReader::Filled> InputReader::SkipToStart() {
@@ -86,8 +107,13 @@ absl::StatusOr<InputReader::Filled> InputReader::SkipToStart() {
     return to < options_.start ? Filled::kEnd : Filled::kBytes;
   }
   while (position_ < options_.start) {
-    Consume(std::min<uint64_t>(end_ - begin_, options_.start - position_));
+    const bool compares = next_expected_ < expected_.size();
+    const uint64_t to =
+        compares ? std::min(options_.start, expected_[next_expected_].position) : options_.start;
+    Consume(std::min<uint64_t>(end_ - begin_, to - position_));
+    if (absl::Status same = CheckExpectations(); !same.ok()) return same;
     if (position_ == options_.start) break;
+    if (begin_ < end_) continue;
     const absl::StatusOr<Filled> filled = Fill();
     if (!filled.ok() || *filled != Filled::kBytes) return filled;
   }
@@ -162,6 +188,21 @@ InputReader::Event InputReader::TakeLine(size_t length, size_t line_end_bytes, I
 }
 
 void InputReader::Consume(size_t bytes) {
+  if (!sources_[current_]->SizeIsKnown()) {
+    digest_ = static_cast<uint32_t>(
+        crc32_z(digest_, reinterpret_cast<const Bytef*>(buffer_.data() + begin_), bytes));
+  }
+  const uint64_t behind = position_ + bytes;
+  for (; next_expected_ < expected_.size() && expected_[next_expected_].position <= behind;
+       ++next_expected_) {
+    // A line that goes on beyond a place where one ended is another line.
+    const InputPoint& expected = expected_[next_expected_];
+    if (expected.position < behind || expected.digest != digest_) {
+      differs_ = true;
+      expected_.resize(++next_expected_);
+      break;
+    }
+  }
   begin_ += bytes;
   scanned_ = begin_;
   position_ += bytes;

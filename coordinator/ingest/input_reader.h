@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,12 +55,18 @@ class InputReader {
   std::vector<InputFile> Identities() const;
   // From where Next reads on. REQUIRES: Next was not called yet.
   void StartAt(uint64_t position) { options_.start = position; }
+  // What an earlier reader noted, in order of position. REQUIRES: likewise.
+  void Expect(std::vector<InputPoint> points) { expected_ = std::move(points); }
 
-  // The next line that is not empty. Errors are those of ByteSource::Read.
+  // The next line that is not empty. Errors are those of ByteSource::Read, and FAILED_PRECONDITION: the input
+  // is not what was expected, or ends before the start.
   absl::StatusOr<Event> Next(InputLine* line);
 
   // Behind the last line that was told or passed over.
   uint64_t position() const { return position_; }
+  // Where it stands and what it has read, for a later reader to compare with. nullopt in a plain file, which
+  // Identities() tells from another, and within a line.
+  std::optional<InputPoint> point() const;
   // The sum of the inputs' sizes on the disk, for a progress bar; 0 when one is a pipe or compressed.
   uint64_t total_bytes() const;
 
@@ -76,6 +83,7 @@ class InputReader {
   void DropPartOfLongLine();
   void Consume(size_t bytes);
   void NextSource();
+  absl::Status CheckExpectations() const;
 
   std::vector<std::unique_ptr<ByteSource>> sources_;
   InputOptions options_;
@@ -83,6 +91,10 @@ class InputReader {
   bool header_due_ = false;    // of the current source
   uint64_t source_start_ = 0;  // position of the current source's first byte
   uint64_t position_ = 0;      // of buffer_[begin_]
+  uint32_t digest_ = 0;        // CRC-32 (RFC 1952) of what was consumed of pipes and of compressed files
+  std::vector<InputPoint> expected_;
+  size_t next_expected_ = 0;
+  bool differs_ = false;  // from what was expected
   std::vector<char> buffer_;
   size_t begin_ = 0, scanned_ = 0, end_ = 0;  // begin_ <= scanned_ <= end_: no newline before scanned_
 

@@ -1,6 +1,7 @@
 #include "coordinator/ingest/ingest.h"
 
 #include <unistd.h>
+#include <zlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -74,6 +75,35 @@ class IngestTest : public testing::Test {
   void WriteInput(const std::vector<std::string>& lines) {
     std::ofstream file(folder_ + "/in", std::ios::binary);
     for (const std::string& line : lines) file << line << "\n";
+  }
+
+  // A compressed input stands for a pipe: neither is told from another by its size.
+  void WriteStream(const std::vector<std::string>& lines) {
+    gzFile file = gzopen((folder_ + "/in").c_str(), "wb");
+    for (const std::string& line : lines) gzputs(file, (line + "\n").c_str());
+    gzclose(file);
+  }
+  // Feeds for so long that it notes what it has read, and is killed when all but the last partition ended.
+  void FeedAndDieBeforeTheLastEndMark() {
+    Process first = Start();
+    while (first.ingest->phase() != Ingest::Phase::kEnd) {
+      first.Step();
+      clock_.Advance(absl::Milliseconds(600));
+    }
+    ASSERT_EQ(Finish(first), absl::OkStatus());
+    RollBackToTheEndMark(kPartitions - 1);
+    ASSERT_TRUE(admin_->DeleteKey(kAssignmentsBucket, StrCat("fed.", kUid)).ok());
+  }
+
+  // The mark and whatever was sent again behind it were not written.
+  void RollBackToTheEndMark(uint32_t partition) {
+    const std::string stream = InputStream(kJob, kSegment, PartitionId(partition));
+    for (const Message& message : ReadStream(stream)) {
+      if (ParseMessageHeader(message.header)->kind != FrameKind::kEnd) continue;
+      broker_.RollBack(stream, message.sequence - 1);
+      return;
+    }
+    FAIL() << "partition " << partition << " has no end mark";
   }
 
   // Every seventh line is no record. Gives the keys of the others.
@@ -328,6 +358,44 @@ TEST_F(IngestTest, GivesUpWhenNothingIsAnsweredForLong) {
     clock_.Advance(absl::Seconds(1));
   }
   EXPECT_TRUE(absl::IsUnavailable(process.ingest->status())) << process.ingest->status();
+}
+
+std::vector<std::string> ManyLines(size_t lines) {
+  std::vector<std::string> text;
+  for (size_t i = 0; i < lines; ++i) text.push_back(StrCat("{\"k\":\"key-", i, "\",\"v\":1}"));
+  return text;
+}
+
+TEST_F(IngestTest, GoesOnWithAStreamThatIsTheSameAsBefore) {
+  WriteStream(ManyLines(2000));
+  FeedAndDieBeforeTheLastEndMark();
+  Process second = Start();
+  EXPECT_EQ(Finish(second), absl::OkStatus());
+  EXPECT_GT(second.ingest->resumed_from(), 0u);
+}
+
+TEST_F(IngestTest, RefusesAStreamThatEndsBeforeWhatWasFed) {
+  WriteStream(ManyLines(2000));
+  FeedAndDieBeforeTheLastEndMark();
+  WriteStream(ManyLines(1));
+  Process second = Start();
+  const absl::Status refused = Finish(second);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(ToStd(refused.message()), testing::HasSubstr("were fed before"));
+  EXPECT_FALSE(Take(kPartitions - 1).cursor.ended);
+}
+
+TEST_F(IngestTest, RefusesAStreamWithAnotherLineThanBefore) {
+  std::vector<std::string> lines = ManyLines(2000);
+  WriteStream(lines);
+  FeedAndDieBeforeTheLastEndMark();
+  lines[1].replace(lines[1].find(":1}"), 3, ":2}");
+  WriteStream(lines);
+  Process second = Start();
+  const absl::Status refused = Finish(second);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(ToStd(refused.message()), testing::HasSubstr("differs"));
+  EXPECT_FALSE(Take(kPartitions - 1).cursor.ended);
 }
 
 TEST_F(IngestTest, RefusesInputThatGrewBehindAnEndMark) {
