@@ -39,8 +39,8 @@ BAD_JOBS = [
     ("a tab", GOOD_JOB.replace("  - aggregate", "\t- aggregate"), ":"),
     ("a key twice", GOOD_JOB + "name: other\n", "name"),
     ("an empty file", "", "job"),
-    ("ten megabytes of nothing", b"\0" * (10 << 20), "bytes"),
-    ("ten megabytes of noise", bytes(range(256)) * (10 << 12), "bytes"),
+    ("ten megabytes of nothing", b"\0" * (10 << 20), "1.0 MiB"),
+    ("ten megabytes of noise", bytes(range(256)) * (10 << 12), "1.0 MiB"),
     ("a YAML bomb", GOOD_JOB + BOMB, ":"),
     ("no UTF-8", GOOD_JOB.encode() + b"# \xff\xfe\n", ":"),
 ]
