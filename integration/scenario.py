@@ -47,8 +47,9 @@ class LedgerRun:
         self.feed.write(int(self.records * part))
 
     def wait_running(self):
-        """Every partition is open: what is fed from here on comes as it is fed, not as one backlog."""
-        wait_for(lambda: all(row["state"] == "running" for row in self.cluster.json("partitions", self.name)), "all partitions run")
+        """Every partition is open: what is fed from here on comes as it is fed, not as one backlog. Or all workers died of it."""
+        wait_for(lambda: not any(worker.running() for worker in self.cluster.workers.values()) or
+                 all(row["state"] == "running" for row in self.cluster.json("partitions", self.name)), "all partitions run")
 
     def feed_until_killed(self, name, point):
         """Feeds until the worker dies at the failpoint, at most three quarters of the records."""

@@ -13,9 +13,9 @@ from cluster import Cluster, wait_for
 
 KILLS = int(os.environ.get("MILLRACE_KILLS", "20"))
 
-# Where a worker dies, and at which passing: late enough that records flow.
-RUNNING_POINTS = {"after_step": 20, "after_output_sent": 20, "after_output_ack": 20, "after_freeze": 10, "between_ack_and_commit": 10,
-                  "in_commit": 10, "after_commit": 10}
+# Where a worker dies, and at which passing: late enough that records flow, for each partition commits once when it was opened.
+RUNNING_POINTS = {"after_step": 20, "after_output_sent": 20, "after_output_ack": 20, "after_freeze": 40, "between_ack_and_commit": 40,
+                  "in_commit": 40, "after_commit": 40}
 # Passed once for each partition that is opened: the third of eight, with state from an earlier life.
 OPENING_POINTS = {"before_restore": 3, "in_restore": 3, "after_claim": 3, "after_epoch_mark": 3, "before_pull": 3}
 
