@@ -198,7 +198,7 @@ class Proxy::Loop {
   }
 
   // REQUIRES: pipe.writing, set by the caller.
-  void Send(const Link& link, Pipe& pipe, std::shared_ptr<std::string> bytes) {
+  void Send(const Link& link, Pipe& pipe, const std::shared_ptr<std::string>& bytes) {
     const auto buffer = asio::buffer(*bytes);
     asio::async_write(pipe.to, buffer, [this, link, &pipe, bytes](error_code error, size_t) {
       pipe.writing = false;
@@ -214,10 +214,11 @@ class Proxy::Loop {
       return Write(link, pipe);
     }
     if (pipe.writing || pipe.held.empty()) return;
-    auto part = std::make_shared<std::string>(pipe.held.TakeShare(share, std::chrono::steady_clock::now()));
+    const auto part =
+        std::make_shared<std::string>(pipe.held.TakeShare(share, std::chrono::steady_clock::now()));
     if (part->empty()) return;
     pipe.writing = true;
-    Send(link, pipe, std::move(part));
+    Send(link, pipe, part);
   }
 
   void Close(const Link& link) {
