@@ -14,7 +14,6 @@
 #include <random>
 #include <system_error>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_format.h"
 #include "common/strings.h"
 
@@ -99,7 +98,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
   const std::string path = dir + "/LOCK";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return DiskError(errno, "write", path);
-  absl::Cleanup close = [fd] { ::close(fd); };
+  std::unique_ptr<DataDir> opened(new DataDir(dir, fd));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return DiskError(errno, "lock", path);
     return absl::FailedPreconditionError(StrCat("the data folder ", dir, " is in use by process ",
@@ -109,8 +108,8 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
   if (absl::Status status = WritePid(fd, path); !status.ok()) return status;
   absl::StatusOr<std::string> id = ReadOrMakeId(dir + "/ID");
   if (!id.ok()) return id.status();
-  std::move(close).Cancel();
-  return std::unique_ptr<DataDir>(new DataDir(dir, *std::move(id), fd));
+  opened->id_ = *std::move(id);
+  return opened;
 }
 
 DataDir::~DataDir() { ::close(lock_fd_); }

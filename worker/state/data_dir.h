@@ -45,12 +45,11 @@ class DataDir {
   const std::string& id() const { return id_; }
 
  private:
-  DataDir(std::string dir, std::string id, int lock_fd)
-      : dir_(std::move(dir)), id_(std::move(id)), lock_fd_(lock_fd) {}
+  DataDir(std::string dir, int lock_fd) : dir_(std::move(dir)), lock_fd_(lock_fd) {}
 
   const std::string dir_;
-  const std::string id_;
   const int lock_fd_;
+  std::string id_;
 };
 
 }  // namespace millrace
