@@ -2,13 +2,13 @@
 
 #include <array>
 #include <boost/asio.hpp>
+#include <future>
 #include <map>
 #include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "common/strings.h"
 #include "coordinator/chaos/held_pieces.h"
 
@@ -77,12 +77,7 @@ class Proxy::Loop {
 
   template <typename F>
   void Do(F action) {
-    absl::Notification done;
-    asio::post(*context_, [&] {
-      action();
-      done.Notify();
-    });
-    done.WaitForNotification();
+    asio::post(*context_, std::packaged_task<void()>(std::move(action))).wait();
   }
 
   void Hold(Direction direction) { holding_[Index(direction)] = true; }

@@ -161,10 +161,10 @@ TEST_F(WorkerRuntimeDeathTest, EndsThoughUserCodeDoesNot) {
     MakeJob("stages:\n  - filter: (function() while true do end end)()\n    timeout: 1h\n");
     Feed(R"({"k":"a"})");
     if (!Create(absl::Milliseconds(100)).ok()) _exit(kExitAfterAll);
-    std::thread questions([this] {
+    std::thread([this] {
       AwaitStuckLane();
       stop_ = true;
-    });
+    }).detach();  // the process ends before it could be joined
     static_cast<void>(runtime_->Run([this] { return stop_.load(); }));
     _exit(kExitAfterAll);
   };
