@@ -20,6 +20,8 @@ namespace {
 constexpr uint64_t kMaxRecordBytes = 64 << 20;  // what a NATS server can be configured to take
 constexpr absl::Duration kMinCommitInterval = absl::Milliseconds(10);
 constexpr absl::Duration kMaxCommitInterval = absl::Hours(1);
+constexpr absl::Duration kMinTtl = absl::Seconds(1);
+constexpr absl::Duration kMaxTtl = absl::Hours(24 * 3653);
 
 SourceSpec ParseSource(const YamlNode& value, YamlReader* reader) {
   SourceSpec source;
@@ -115,9 +117,8 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
   }
   reader->CheckKeys(root, "a job",
                     {"name", "source", "key", "time", "partitions", "stages", "sink", "on_error", "retry",
-                     "commit", "retain", "tests"},
-                    {{"ttl", "use `keyed` with timer(delay), and set `state = nil` in on_timer"},
-                     {"standby", "leave it out: a partition moves when its worker is lost"}});
+                     "commit", "retain", "ttl", "tests"},
+                    {{"standby", "leave it out: a partition moves when its worker is lost"}});
   ParseName(root, &spec, reader);
   if (const YamlNode* source = root.Find("source")) spec.source = ParseSource(*source, reader);
   if (const YamlNode* key = root.Find("key")) {
@@ -140,6 +141,9 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
   spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
   if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);
   if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, reader);
+  if (const YamlNode* ttl = root.Find("ttl")) {
+    spec.ttl = reader->Duration(*ttl, "ttl", kMinTtl, kMaxTtl, "ttl: 30d");
+  }
   if (const YamlNode* tests = root.Find("tests")) spec.tests = ParseTests(*tests, spec.source.format, reader);
   return spec;
 }

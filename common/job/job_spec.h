@@ -138,7 +138,7 @@ struct JobSpec {
   SinkSpec sink;
   ErrorPolicy errors;
   absl::Duration commit_interval = absl::Seconds(1);
-  absl::Duration ttl = absl::InfiniteDuration();
+  absl::Duration ttl = absl::InfiniteDuration();  // in log time; StateExpiry
   std::vector<TestSpec> tests;
 
   std::string text;  // the file, as it was read (after --set): what is stored and compared

@@ -14,6 +14,15 @@
 namespace millrace {
 namespace {
 
+constexpr size_t kMembersErasedAtOnce = 1 << 16;
+
+// What the rows of a key's members start with.
+std::string MembersOf(std::string_view key) {
+  std::string prefix;
+  for (int shift = 24; shift >= 0; shift -= 8) prefix.push_back(static_cast<char>(key.size() >> shift));
+  return prefix.append(key);
+}
+
 // The multiple of `every_ms` at or before `time_ms`.
 int64_t BoundaryBefore(int64_t time_ms, int64_t every_ms) {
   const int64_t rest = time_ms % every_ms;
@@ -22,9 +31,10 @@ int64_t BoundaryBefore(int64_t time_ms, int64_t every_ms) {
 
 class AggregateStageImpl final : public Stage {
  public:
-  AggregateStageImpl(const StageSpec& spec, TableId table, const ErrorPolicy& job_errors,
+  AggregateStageImpl(const StageSpec& spec, TableId table, StateExpiry expiry, const ErrorPolicy& job_errors,
                      StepContext* context)
-      : AggregateStageImpl(spec, std::get<AggregateStage>(spec.what), table, job_errors, context) {}
+      : AggregateStageImpl(spec, std::get<AggregateStage>(spec.what), table, std::move(expiry), job_errors,
+                           context) {}
 
   absl::Status Process(const RecordView& record) override;
   Traits traits() const override {
@@ -37,11 +47,14 @@ class AggregateStageImpl final : public Stage {
   absl::Status AppendStateJson(std::string_view value, std::string* out) const override;
 
  private:
-  AggregateStageImpl(const StageSpec& spec, const AggregateStage& what, TableId table,
+  AggregateStageImpl(const StageSpec& spec, const AggregateStage& what, TableId table, StateExpiry expiry,
                      const ErrorPolicy& job_errors, StepContext* context);
 
   absl::Status NoteMembers(std::string_view key);
   absl::Status AddMembers();
+  absl::Status EraseMembers(std::string_view key);
+  absl::Status EmitOne(std::string_view key, int64_t time_ms);
+  absl::Status Drop(std::string_view key, int64_t time_ms, UnitRunner run);
   absl::Status EmitChanged(int64_t time_ms, UnitRunner run);
   absl::Status EmitAll(int64_t time_ms, UnitRunner run);
   RecordView Output(std::string_view key, int64_t time_ms) const {
@@ -63,6 +76,7 @@ class AggregateStageImpl final : public Stage {
   FieldNames fields_;  // views of names_
   std::vector<size_t> distinct_columns_;
   size_t names_bytes_ = 0;
+  StateExpiry expiry_;
 
   // Scratch, reused from record to record.
   AggregateInputs inputs_;
@@ -81,7 +95,8 @@ std::vector<std::string> ColumnNames(const AggregateStage& what) {
 }
 
 AggregateStageImpl::AggregateStageImpl(const StageSpec& spec, const AggregateStage& what, TableId table,
-                                       const ErrorPolicy& job_errors, StepContext* context)
+                                       StateExpiry expiry, const ErrorPolicy& job_errors,
+                                       StepContext* context)
     : Stage(spec, job_errors, context),
       table_(table),
       mode_(what.emit.mode),
@@ -89,6 +104,7 @@ AggregateStageImpl::AggregateStageImpl(const StageSpec& spec, const AggregateSta
       layout_(what.columns),
       names_(ColumnNames(what)),
       fields_(names_.begin(), names_.end()),
+      expiry_(std::move(expiry)),
       inputs_(what.columns),
       is_new_member_(what.columns.size(), 0) {
   for (size_t i = 0; i < what.columns.size(); ++i) {
@@ -130,6 +146,7 @@ absl::Status AggregateStageImpl::Process(const RecordView& record) {
   if (!distinct_columns_.empty()) {
     if (absl::Status status = AddMembers(); !status.ok()) return status;
   }
+  if (absl::Status status = expiry_.Touch(state(), record.key); !status.ok()) return status;
   if (mode_ == EmitSpec::Mode::kEach || mode_ == EmitSpec::Mode::kChanges) {
     row_.clear();
     if (absl::Status status = layout_.AppendRow(next_, &row_); !status.ok()) return status;
@@ -149,9 +166,7 @@ absl::Status AggregateStageImpl::NoteMembers(std::string_view key) {
     is_new_member_[column] = 0;
     const AggregateInput& input = *inputs_.by_column()[column];
     if (!input.present) continue;
-    std::string member;
-    for (int shift = 24; shift >= 0; shift -= 8) member.push_back(static_cast<char>(key.size() >> shift));
-    member.append(key);
+    std::string member = MembersOf(key);
     member.push_back(static_cast<char>(column >> 8));
     member.push_back(static_cast<char>(column));
     member.append(DistinctMember(input, &member_scratch_));
@@ -173,17 +188,60 @@ absl::Status AggregateStageImpl::AddMembers() {
   return absl::OkStatus();
 }
 
+absl::Status AggregateStageImpl::EraseMembers(std::string_view key) {
+  const std::string prefix = MembersOf(key);
+  const TableId table = kSecondTable + table_;
+  std::vector<std::string> members;
+  do {
+    members.clear();
+    const ScanRange range{.prefix = prefix, .after = {}, .most = kMembersErasedAtOnce};
+    absl::Status scanned = state().Scan(table, range, [&](std::string_view member, std::string_view) {
+      members.emplace_back(member);
+      return true;
+    });
+    if (!scanned.ok()) return scanned;
+    for (const std::string& member : members) {
+      const absl::StatusOr<StateSlot*> slot = state().Find(table, member);
+      if (!slot.ok()) return slot.status();
+      (*slot)->Erase();
+    }
+  } while (members.size() == kMembersErasedAtOnce);
+  return absl::OkStatus();
+}
+
 absl::Status AggregateStageImpl::PassLogTime(int64_t before_ms, int64_t now_ms, UnitRunner run) {
-  if (mode_ != EmitSpec::Mode::kEvery || before_ms == kNoTime) return absl::OkStatus();
-  const int64_t boundary = BoundaryBefore(now_ms, every_ms_);
-  if (boundary <= before_ms) return absl::OkStatus();
-  return EmitChanged(boundary, run);
+  if (mode_ == EmitSpec::Mode::kEvery && before_ms != kNoTime) {
+    const int64_t boundary = BoundaryBefore(now_ms, every_ms_);
+    if (boundary > before_ms) {
+      if (absl::Status status = EmitChanged(boundary, run); !status.ok()) return status;
+    }
+  }
+  return expiry_.PassLogTime(state(),
+                             [&](std::string_view key, int64_t due_ms) { return Drop(key, due_ms, run); });
+}
+
+// What waited to be put out is put out before it goes.
+absl::Status AggregateStageImpl::Drop(std::string_view key, int64_t time_ms, UnitRunner run) {
+  OrderedSet& changed = state().Ordered(table_);
+  const bool waits = mode_ == EmitSpec::Mode::kEvery && changed.Contains(key);
+  if (waits) changed.Erase(key);
+  if (waits || mode_ == EmitSpec::Mode::kFinal) {
+    absl::Status status = run(key, time_ms, [&] { return EmitOne(key, time_ms); });
+    if (!status.ok()) return status;
+  }
+  if (!distinct_columns_.empty()) {
+    if (absl::Status status = EraseMembers(key); !status.ok()) return status;
+  }
+  const absl::StatusOr<StateSlot*> slot = state().Find(table_, key);
+  if (slot.ok()) (*slot)->Erase();
+  return slot.status();
 }
 
 int64_t AggregateStageImpl::NextDueMs(State& state) const {
-  if (mode_ != EmitSpec::Mode::kEvery || state.progress().log_time_ms == kNoTime) return kEndOfTime;
-  if (state.Ordered(table_).size() == 0) return kEndOfTime;
-  return BoundaryBefore(state.progress().log_time_ms, every_ms_) + every_ms_;
+  const int64_t expiry_ms = expiry_.NextDueMs(state);
+  if (mode_ != EmitSpec::Mode::kEvery || state.progress().log_time_ms == kNoTime) return expiry_ms;
+  if (state.Ordered(table_).size() == 0) return expiry_ms;
+  return std::min(expiry_ms, BoundaryBefore(state.progress().log_time_ms, every_ms_) + every_ms_);
 }
 
 absl::Status AggregateStageImpl::Finish(int64_t time_ms, UnitRunner run) {
@@ -197,16 +255,18 @@ absl::Status AggregateStageImpl::EmitChanged(int64_t time_ms, UnitRunner run) {
   while (changed.size() > 0) {
     const std::string key(changed.First());
     changed.Erase(key);
-    absl::Status status = run(key, time_ms, [&]() -> absl::Status {
-      const absl::StatusOr<StateSlot*> slot = state().Find(table_, key);
-      if (!slot.ok()) return slot.status();
-      row_.clear();
-      if (absl::Status shown = layout_.AppendRow((*slot)->value(), &row_); !shown.ok()) return shown;
-      return HandOn(Output(key, time_ms));
-    });
+    absl::Status status = run(key, time_ms, [&] { return EmitOne(key, time_ms); });
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+absl::Status AggregateStageImpl::EmitOne(std::string_view key, int64_t time_ms) {
+  const absl::StatusOr<StateSlot*> slot = state().Find(table_, key);
+  if (!slot.ok()) return slot.status();
+  row_.clear();
+  if (absl::Status shown = layout_.AppendRow((*slot)->value(), &row_); !shown.ok()) return shown;
+  return HandOn(Output(key, time_ms));
 }
 
 absl::Status AggregateStageImpl::EmitAll(int64_t time_ms, UnitRunner run) {
@@ -230,9 +290,9 @@ absl::Status AggregateStageImpl::AppendStateJson(std::string_view value, std::st
 
 }  // namespace
 
-std::unique_ptr<Stage> MakeAggregateStage(const StageSpec& spec, TableId table, const ErrorPolicy& job_errors,
-                                          StepContext* context) {
-  return std::make_unique<AggregateStageImpl>(spec, table, job_errors, context);
+std::unique_ptr<Stage> MakeAggregateStage(const StageSpec& spec, TableId table, StateExpiry expiry,
+                                          const ErrorPolicy& job_errors, StepContext* context) {
+  return std::make_unique<AggregateStageImpl>(spec, table, std::move(expiry), job_errors, context);
 }
 
 }  // namespace millrace

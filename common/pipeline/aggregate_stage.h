@@ -4,11 +4,12 @@
 #include <memory>
 
 #include "common/pipeline/stage.h"
+#include "common/pipeline/state_expiry.h"
 
 namespace millrace {
 
 // REQUIRES: spec.what is an AggregateStage.
-std::unique_ptr<Stage> MakeAggregateStage(const StageSpec& spec, TableId table, const ErrorPolicy& job_errors,
-                                          StepContext* context);
+std::unique_ptr<Stage> MakeAggregateStage(const StageSpec& spec, TableId table, StateExpiry expiry,
+                                          const ErrorPolicy& job_errors, StepContext* context);
 
 }  // namespace millrace

@@ -13,7 +13,7 @@
 namespace millrace {
 
 absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const StageSpec& spec,
-                                                                           TableId table,
+                                                                           TableId table, StateExpiry expiry,
                                                                            const ErrorPolicy& job_errors,
                                                                            LuaSandbox* lua,
                                                                            StepContext* context) {
@@ -21,7 +21,7 @@ absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const
       lua->AddKeyed(CodeTitle(spec), std::get<KeyedStage>(spec.what).lua);
   if (!chunk.ok()) return chunk.status();
   return std::unique_ptr<KeyedStageRunner>(
-      new KeyedStageRunner(spec, table, job_errors, lua, *chunk, context));
+      new KeyedStageRunner(spec, table, std::move(expiry), job_errors, lua, *chunk, context));
 }
 
 absl::Status KeyedStageRunner::Process(const RecordView& record) {
@@ -55,13 +55,25 @@ absl::Status KeyedStageRunner::Call(const LuaInput& input, const RecordView* rec
     const ObservedCall observed(context(), timeout(), name());
     if (absl::Status status = lua_->Run(chunk_, input, &call_); !status.ok()) return Fail(status);
   }
-  if (call_.new_state.empty()) {
+  const bool is_kept = !call_.new_state.empty();
+  if (!is_kept) {
     (*slot)->Erase();
   } else if (call_.new_state != call_.state) {
     std::memcpy((*slot)->Mutable(call_.new_state.size()), call_.new_state.data(), call_.new_state.size());
   }
+  absl::Status noted = is_kept ? expiry_.Touch(state(), input.key) : expiry_.Forget(state(), input.key);
+  if (!noted.ok()) return noted;
   if (absl::Status status = SetTimers(input.key); !status.ok()) return status;
   return HandOnEmitted(input, record);
+}
+
+// A key's timers stay: on_timer then finds no state.
+absl::Status KeyedStageRunner::PassLogTime(int64_t, int64_t, UnitRunner) {
+  return expiry_.PassLogTime(state(), [&](std::string_view key, int64_t) {
+    const absl::StatusOr<StateSlot*> slot = state().Find(table_, key);
+    if (slot.ok()) (*slot)->Erase();
+    return slot.status();
+  });
 }
 
 absl::Status KeyedStageRunner::SetTimers(std::string_view key) {

@@ -1,11 +1,14 @@
 // The `keyed` stage: the user's Lua with a `state` for each key, and its timers.
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/stage.h"
+#include "common/pipeline/state_expiry.h"
 #include "common/pipeline/timers.h"
 
 namespace millrace {
@@ -17,13 +20,17 @@ class KeyedStageRunner final : public Stage {
   // REQUIRES: spec.what is a KeyedStage. `lua` and `context` must outlive the stage. INVALID_ARGUMENT when
   // the code does not compile.
   static absl::StatusOr<std::unique_ptr<KeyedStageRunner>> Create(const StageSpec& spec, TableId table,
+                                                                  StateExpiry expiry,
                                                                   const ErrorPolicy& job_errors,
                                                                   LuaSandbox* lua, StepContext* context);
 
   absl::Status Process(const RecordView& record) override;
   Traits traits() const override { return {.fans_out = true, .keeps_state = true}; }
   void Prefetch(absl::Span<const std::string_view> keys) override { state().Prefetch(table_, keys); }
-  int64_t NextDueMs(State& state) const override { return FirstDueMs(state.Ordered(table_)); }
+  absl::Status PassLogTime(int64_t before_ms, int64_t now_ms, UnitRunner run) override;
+  int64_t NextDueMs(State& state) const override {
+    return std::min(FirstDueMs(state.Ordered(table_)), expiry_.NextDueMs(state));
+  }
   absl::Status AppendStateJson(std::string_view value, std::string* out) const override;
 
   // Runs on_timer for `timer`, which the caller has taken out of its set.
@@ -34,9 +41,13 @@ class KeyedStageRunner final : public Stage {
   OrderedSet& event_timers() { return state().Ordered(kSecondTable + table_); }
 
  private:
-  KeyedStageRunner(const StageSpec& spec, TableId table, const ErrorPolicy& job_errors, LuaSandbox* lua,
-                   LuaSandbox::ChunkId chunk, StepContext* context)
-      : Stage(spec, job_errors, context), table_(table), lua_(lua), chunk_(chunk) {}
+  KeyedStageRunner(const StageSpec& spec, TableId table, StateExpiry expiry, const ErrorPolicy& job_errors,
+                   LuaSandbox* lua, LuaSandbox::ChunkId chunk, StepContext* context)
+      : Stage(spec, job_errors, context),
+        table_(table),
+        expiry_(std::move(expiry)),
+        lua_(lua),
+        chunk_(chunk) {}
 
   // Runs the code for `key` and keeps what it did. `record` is null for a timer.
   absl::Status Call(const LuaInput& input, const RecordView* record);
@@ -44,6 +55,7 @@ class KeyedStageRunner final : public Stage {
   absl::Status HandOnEmitted(const LuaInput& input, const RecordView* record);
 
   const TableId table_;
+  StateExpiry expiry_;
   LuaSandbox* const lua_;
   const LuaSandbox::ChunkId chunk_;
   KeyedCall call_;

@@ -39,7 +39,7 @@ class PipelineImpl final : public Pipeline {
   std::vector<std::pair<std::string, uint64_t>> InspectCounts() const override;
 
  private:
-  absl::Status AddStage(const StageSpec& spec, const ErrorPolicy& job_errors);
+  absl::Status AddStage(const StageSpec& spec, const JobSpec& job);
   absl::Status CheckKeepsState() const;
 
   StepContext context_;
@@ -66,7 +66,7 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
   for (const StageSpec& stage : spec.stages) {
-    if (absl::Status status = AddStage(stage, spec.errors); !status.ok()) {
+    if (absl::Status status = AddStage(stage, spec); !status.ok()) {
       return absl::Status(status.code(),
                           StrCat(stage.line, ":", stage.column, ": ", ToStd(status.message())));
     }
@@ -86,13 +86,15 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   return absl::OkStatus();
 }
 
-absl::Status PipelineImpl::AddStage(const StageSpec& spec, const ErrorPolicy& job_errors) {
+absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
   const TableId table = next_table_;
+  const ErrorPolicy& job_errors = job.errors;
+  const StateExpiry expiry(job.ttl, ExpiryTable(table));
   if (std::holds_alternative<AggregateStage>(spec.what)) {
-    stages_.push_back(MakeAggregateStage(spec, table, job_errors, &context_));
+    stages_.push_back(MakeAggregateStage(spec, table, expiry, job_errors, &context_));
   } else if (std::holds_alternative<KeyedStage>(spec.what)) {
     absl::StatusOr<std::unique_ptr<KeyedStageRunner>> keyed =
-        KeyedStageRunner::Create(spec, table, job_errors, lua_.get(), &context_);
+        KeyedStageRunner::Create(spec, table, expiry, job_errors, lua_.get(), &context_);
     if (!keyed.ok()) return keyed.status();
     keyed_.push_back(keyed->get());
     stages_.push_back(*std::move(keyed));
@@ -110,9 +112,9 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const ErrorPolicy& jo
   if (stages_.back()->traits().keeps_state) {
     shown_ = stages_.back().get();
     shown_table_ = table;
-    if (size_t{table} + kTablesPerStage > kMaxStateTables) {
-      return absl::InvalidArgumentError(StrCat("line ", spec.line, ": a job has at most ",
-                                               kMaxStateTables / kTablesPerStage, " stages that keep state"));
+    if (table >= kFirstHelperTable) {
+      return absl::InvalidArgumentError(
+          StrCat("line ", spec.line, ": a job has at most ", kMaxStatefulStages, " stages that keep state"));
     }
     next_table_ = static_cast<TableId>(table + kTablesPerStage);
   }

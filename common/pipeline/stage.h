@@ -27,6 +27,10 @@ namespace millrace {
 // timers.
 inline constexpr TableId kSecondTable = 1;
 inline constexpr TableId kTablesPerStage = 2;
+inline constexpr size_t kMaxStatefulStages = kFirstHelperTable / kTablesPerStage;
+// Where the stage whose first table this is keeps what StateExpiry needs.
+constexpr TableId ExpiryTable(TableId table) { return kFirstHelperTable + table / kTablesPerStage; }
+static_assert(ExpiryTable(kFirstHelperTable - kTablesPerStage) < kMaxStateTables);
 
 class Stage;
 

@@ -20,7 +20,10 @@ namespace millrace {
 // A table of values by key. A stage that keeps state has two of them (stage.h), numbered in the job file's
 // order.
 using TableId = uint8_t;
-inline constexpr size_t kMaxStateTables = 64;
+inline constexpr size_t kMaxStateTables = 60;
+// From here on a table says something about keys whose values lie in others, and its rows are not counted as
+// keys that have state.
+inline constexpr TableId kFirstHelperTable = 40;
 
 // The place of one key's value. Owned by its State, and valid until that State's next Find or Scan, or until a
 // commit of it is taken.

@@ -171,7 +171,7 @@ void StateStore::Erase(StateEntry* entry) {
 }
 
 void StateStore::Count(const StateEntry& entry, int sign) {
-  state_keys_ += sign;
+  if (entry.table < kFirstHelperTable) state_keys_ += sign;
   state_bytes_ += sign * (uint64_t{entry.key_size} + entry.value_size);
 }
 

@@ -56,10 +56,10 @@ constexpr WrongFile kWrongFiles[] = {
      "job.yaml:1:3: a key that is no word — what stands before a `:` is a name — write it in quotes"},
     {"an unknown key", "nmae: a\n",
      "job.yaml:1:1: `nmae`: did you mean `name`? — a job has no such key — use one of name, source, key, "
-     "time, partitions, stages, sink, on_error, retry, commit, retain, tests"},
+     "time, partitions, stages, sink, on_error, retry, commit, retain, ttl, tests"},
     {"an unknown key without a near miss", "name: a\nkey: k\nstages:\n  - map: r\nwibble: 1\n",
      "job.yaml:5:1: `wibble`: unknown — a job has no such key — use one of name, source, key, time, "
-     "partitions, stages, sink, on_error, retry, commit, retain, tests"},
+     "partitions, stages, sink, on_error, retry, commit, retain, ttl, tests"},
     {"no name", "key: k\nstages: [ { map: r } ]\n",
      "job.yaml:1:1: `name` is missing — a job needs it — try `name: delays`"},
     {"a name with a dot-dot", "name: ..\n",
@@ -236,9 +236,8 @@ constexpr WrongFile kWrongFiles[] = {
     {"retain: none", "name: a\nkey: k\nstages:\n  - map: r\nretain: none\n",
      "job.yaml:5:9: `retain: none` cannot be used — this version does not have it — use `retain: all`, and "
      "delete the job when it is done"},
-    {"ttl", "name: a\nkey: k\nstages:\n  - map: r\nttl: 30d\n",
-     "job.yaml:5:1: `ttl` cannot be used — this version does not have it — use `keyed` with timer(delay), "
-     "and set `state = nil` in on_timer"},
+    {"a ttl too short", "name: a\nkey: k\nstages:\n  - map: r\nttl: 10ms\n",
+     "job.yaml:5:6: `ttl` is `10ms` — it takes a duration from 1s to 3653d — try `ttl: 30d`"},
     {"standby", "name: a\nkey: k\nstages:\n  - map: r\nstandby: 1\n",
      "job.yaml:5:1: `standby` cannot be used — this version does not have it — leave it out: a partition "
      "moves when its worker is lost"},

@@ -116,6 +116,7 @@ on_error: retry
 retry: { attempts: 4, backoff: 50ms..2s }
 commit: { interval: 250ms }
 retain: all
+ttl: 30d
 )");
   EXPECT_EQ(spec.name, "delays");
   EXPECT_EQ(spec.source.format, Format::kCsv);
@@ -123,6 +124,7 @@ retain: all
   EXPECT_EQ(spec.source.max_record_bytes, 65536u);
   EXPECT_EQ(spec.key.kind, KeySpec::Kind::kFields);
   EXPECT_THAT(spec.key.paths, ElementsAre("origin", "carrier.code"));
+  EXPECT_EQ(spec.ttl, absl::Hours(24 * 30));
   EXPECT_EQ(spec.time->field, "date");
   EXPECT_EQ(spec.time->format, "%Y/%m/%d %H:%M");
   EXPECT_EQ(spec.partitions, 8u);
@@ -241,7 +243,7 @@ TEST(JobParser, SaysWhichSetCannotBeApplied) {
   EXPECT_EQ(
       ErrorOf(kSmall, {"partitons=4"}),
       "job.yaml:--set: `partitons`: did you mean `partitions`? — a job has no such key — use one of name, "
-      "source, key, time, partitions, stages, sink, on_error, retry, commit, retain, tests");
+      "source, key, time, partitions, stages, sink, on_error, retry, commit, retain, ttl, tests");
 }
 
 TEST(JobParser, KnowsWhichJobsRunUserCode) {
