@@ -38,6 +38,9 @@ struct Lane::Hosted : public PartitionPorts {
   void ReadResultTail(const LogTail& tail) override {
     lane.ports_.ReadResultTail(lane.number_, instance, partition->key(), tail);
   }
+  void LookForLaterOwner(Epoch epoch) override {
+    lane.ports_.LookForLaterOwner(lane.number_, instance, partition->key(), epoch);
+  }
   size_t PartitionsOnLane() const override { return lane.partitions_.size(); }
   bool MayAct() const override { return lane.ports_.MayAct(); }
 
@@ -67,6 +70,8 @@ void Lane::Handle(LaneEvent event) {
     if (Partition* p = find(written->instance)) p->HandleCommitted(written->status, written->took);
   } else if (auto* tail = std::get_if<TailRead>(&event)) {
     if (Partition* p = find(tail->instance)) p->HandleTail(tail->tail);
+  } else if (auto* sought = std::get_if<LaterOwnerSought>(&event)) {
+    if (Partition* p = find(sought->instance)) p->HandleLaterOwner(sought->exists);
   } else if (auto* pause = std::get_if<PausePartition>(&event)) {
     if (Partition* p = find(pause->instance)) p->SetPaused(pause->paused);
   } else if (auto* release = std::get_if<ReleasePartition>(&event)) {

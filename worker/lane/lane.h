@@ -40,6 +40,10 @@ struct TailRead {
   uint64_t instance;
   absl::StatusOr<LogTail> tail;
 };
+struct LaterOwnerSought {
+  uint64_t instance;
+  absl::StatusOr<bool> exists;
+};
 struct PausePartition {
   uint64_t instance;
   bool paused;
@@ -59,8 +63,8 @@ struct SetStateBudget {
   uint64_t bytes;
 };
 struct StopLane {};
-using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, TailRead, PausePartition,
-                               ReleasePartition, StateQuery, SetStateBudget, StopLane>;
+using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, TailRead, LaterOwnerSought,
+                               PausePartition, ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
 // What a lane asks of the rest of the process. No call waits for another thread's work or for an answer of
 // the broker; a reader is opened and closed by a message that is only sent (see bus.h for how long that can
@@ -74,6 +78,8 @@ class LanePorts {
                            std::unique_ptr<FrozenCommit> commit) = 0;
   virtual void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                               const LogTail& tail) = 0;
+  virtual void LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                                 Epoch epoch) = 0;
   virtual bool MayAct() const = 0;
   // The partition is gone from the lane, its database closed. Not OK: it stopped by itself, with this; its
   // last report stays on the board.

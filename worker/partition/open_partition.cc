@@ -168,6 +168,9 @@ class Opening {
   }
 
   absl::Status ClaimEpoch() {
+    if (request_.still_wanted && !request_.still_wanted()) {
+      return absl::CancelledError("the partition was given to another worker meanwhile");
+    }
     Epoch epoch = known_epoch_.Next();
     if (MILLRACE_DEFECT("epoch_not_raised") && epoch.value() > 1) {
       opened_->epoch = Epoch(epoch.value() - 1);

@@ -2,6 +2,7 @@
 // that commit stood on, an epoch claimed, and the streams it writes to read back and marked.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -47,6 +48,8 @@ struct OpenRequest {
   std::shared_ptr<const SegmentSpec> segment;
   std::string claimer;  // unique: the worker's incarnation and an attempt number
   uint64_t state_budget_bytes = 64 << 20;
+  // Asked before the epoch is claimed, which takes the partition from whoever has it; empty: it is.
+  std::function<bool()> still_wanted = {};
 };
 
 inline constexpr int kMaxEpochTries = 10'000;  // keys of earlier owners that are passed over one by one
@@ -56,6 +59,7 @@ inline constexpr int kMaxMarkTries = 100;      // refusals of the epoch mark by 
 //   UNAVAILABLE, DEADLINE_EXCEEDED   the broker or the disk: try again later
 //   FAILED_PRECONDITION              another owner has a later epoch, or another process the state: let go
 //   DATA_LOSS                        what the state stands on is not what the broker holds: stop it, loudly
+//   CANCELLED                        it is not wanted here any more
 //   RESOURCE_EXHAUSTED               the disk is full, or no epoch is free
 // State on disk that is corrupt is thrown away with a warning: the log has everything.
 absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,

@@ -12,6 +12,7 @@
 namespace millrace {
 namespace {
 
+constexpr absl::Duration kAskStandingAgain = absl::Milliseconds(200);  // when the broker did not answer
 constexpr absl::Duration kTickInterval = absl::Milliseconds(200);  // between two ticks for the same due time
 // A lane spends at most one part in so many of its time on commits: their interval is stretched until that
 // holds.
@@ -113,6 +114,17 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
   } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
     Stop(Phase::kStopped, tail.status());
   }  // otherwise the broker is away: asked again from Tick
+}
+
+void Partition::HandleLaterOwner(const absl::StatusOr<bool>& exists) {
+  if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
+  if (exists.ok() && *exists) {
+    LogWarning("a later owner has taken the partition over", {{"partition", key().ToString()}});
+    return Abandon("a later owner has taken the partition over");
+  }
+  standing_ = exists.ok() ? Standing::kOwner : Standing::kUnknown;
+  ask_standing_at_ = clock_.Monotonic() + (exists.ok() ? absl::ZeroDuration() : kAskStandingAgain);
+  Tick();
 }
 
 void Partition::SetPaused(bool paused) { paused_ = paused; }
@@ -244,7 +256,7 @@ void Partition::MaybeFinishInput() {
 }
 
 bool Partition::completed() const {
-  return opened_->store->progress().ended && outputs_->end_acked() && committed_offset_ == offset_;
+  return opened_->store->progress().ended && end_confirmed_ && committed_offset_ == offset_;
 }
 
 CommitRow Partition::MakeCommitRow() const {
@@ -288,8 +300,30 @@ void Partition::MaybeWriteCommit() {
   if (frozen_ == nullptr || phase_ == Phase::kReleased) return;
   const bool acked = outputs_->AckedUpTo(commit_offset_) && dead_letters_.AckedUpTo(commit_offset_);
   if (!acked && !MILLRACE_DEFECT("commit_before_ack")) return;
+  if (!IsOwnerOfAcked()) return;
+  standing_ = Standing::kUnknown;
   MILLRACE_FAILPOINT("between_ack_and_commit");
   ports_.WriteCommit(*opened_->store, std::move(frozen_));
+}
+
+// The result stream's expected sequences refuse whoever was superseded. The streams of the next segment have
+// many writers and refuse nobody: what they acknowledged may be behind a later owner's epoch mark, where no
+// reader takes it. A claim comes before its mark; so as long as there is none, all that is acknowledged counts
+// (R4).
+bool Partition::IsOwnerOfAcked() {
+  if (results_ != nullptr || standing_ == Standing::kOwner || MILLRACE_DEFECT("fencing_off")) return true;
+  if (standing_ == Standing::kUnknown && clock_.Monotonic() >= ask_standing_at_) {
+    standing_ = Standing::kAsked;
+    ports_.LookForLaterOwner(epoch());
+  }
+  return false;
+}
+
+void Partition::MaybeConfirmEnd() {
+  if (end_confirmed_ || commit_in_progress_ || !outputs_->end_acked()) return;
+  if (!opened_->store->progress().ended || committed_offset_ != offset_ || !IsOwnerOfAcked()) return;
+  standing_ = Standing::kUnknown;
+  end_confirmed_ = true;
 }
 
 void Partition::HandleCommitted(const absl::Status& status, absl::Duration took) {
@@ -344,6 +378,7 @@ void Partition::Tick() {
   MaybeFinishInput();
   MaybeCommit();
   MaybeWriteCommit();
+  MaybeConfirmEnd();
   if (phase_ == Phase::kReleasing && !commit_in_progress_ && (offset_ == committed_offset_ || retrying_)) {
     phase_ = Phase::kReleased;
   }

@@ -37,6 +37,8 @@ class PartitionPorts {
   virtual void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) = 0;
   // Reads the result stream on from `tail` on another thread; HandleTail follows.
   virtual void ReadResultTail(const LogTail& tail) = 0;
+  // Looks on another thread whether the epoch behind this partition's is claimed; HandleLaterOwner follows.
+  virtual void LookForLaterOwner(Epoch epoch) = 0;
   // How many partitions share this one's lane: commits of all of them together are to stay a small part of
   // its time.
   virtual size_t PartitionsOnLane() const = 0;
@@ -57,7 +59,8 @@ struct PartitionOptions {
 };
 
 // Invariants (CheckInvariants): offset rises by one message at a time; a commit in progress covers an offset
-// that was applied, and is written only when every output and dead letter up to it was acknowledged.
+// that was applied, and is written only when every output and dead letter up to it was acknowledged
+// while no later owner was there.
 class Partition : private StepSink {
  public:
   static absl::StatusOr<std::unique_ptr<Partition>> Create(std::unique_ptr<OpenedPartition> opened,
@@ -75,6 +78,7 @@ class Partition : private StepSink {
   bool HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence);
   void HandleReconnected();
   void HandleTail(const absl::StatusOr<LogTail>& tail);
+  void HandleLaterOwner(const absl::StatusOr<bool>& exists);
   // `took`: how long the write ran.
   void HandleCommitted(const absl::Status& status, absl::Duration took);
   void SetPaused(bool paused);  // NOLINT: the verb names it
@@ -122,6 +126,10 @@ class Partition : private StepSink {
   void FinishMessage(const Message& message);
   void MaybeCommit();
   void MaybeWriteCommit();
+  void MaybeConfirmEnd();
+  // Whether nobody had claimed a later epoch when all that is acknowledged by now had been; asks, and is false
+  // until that is known.
+  bool IsOwnerOfAcked();
   void MaybeTick();
   void MaybeFinishInput();
   void Stop(Phase phase, const absl::Status& why);
@@ -163,6 +171,11 @@ class Partition : private StepSink {
   // The commit in progress: frozen, waiting for acks, then on another thread.
   std::unique_ptr<FrozenCommit> frozen_;
   bool commit_in_progress_ = false;
+  // What is known of a later owner, since the last acknowledgement that counts.
+  enum class Standing { kUnknown, kAsked, kOwner };
+  Standing standing_ = Standing::kUnknown;
+  absl::Duration ask_standing_at_;
+  bool end_confirmed_ = false;  // readers take the end marks, too
   Offset commit_offset_;
   Offset committed_offset_;
   int64_t committed_at_ms_ = 0;

@@ -148,6 +148,18 @@ void WorkerRuntime::ReadResultTail(uint32_t lane, uint64_t instance, const Parti
   });
 }
 
+void WorkerRuntime::LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                                      Epoch epoch) {
+  const size_t i = instance / kMaxLanes % openers_.size();
+  std::string later = EpochKey(partition.uid, partition.writer(), epoch.Next());
+  openers_[i]->Submit([this, i, lane, instance, key = std::move(later)] {
+    const absl::Status there = opener_buses_[i]->GetKey(kEpochsBucket, key).status();
+    absl::StatusOr<bool> exists = there.ok();
+    if (!there.ok() && !absl::IsNotFound(there)) exists = there;
+    lanes_[lane]->Send(LaterOwnerSought{instance, std::move(exists)});
+  });
+}
+
 void WorkerRuntime::Released(uint64_t instance, const absl::Status& why) {
   inbox_.Send(Gone{instance, why});
   manager_bus_->Wake();
@@ -251,6 +263,7 @@ void WorkerRuntime::Release(Hosted& hosted, bool abandon) {
   switch (hosted.phase) {
     case Hosted::Phase::kOpening:
       hosted.abandon = true;
+      if (hosted.unwanted != nullptr) *hosted.unwanted = true;
       break;
     case Hosted::Phase::kReleasing:
       if (!abandon) break;
@@ -333,6 +346,8 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   request.segment = *wish.segment;
   request.claimer = StrCat(membership_->incarnation(), "/", hosted.instance);
   request.state_budget_bytes = memory_plan_.partition_bytes;
+  hosted.unwanted = std::make_shared<std::atomic<bool>>(false);
+  request.still_wanted = [unwanted = hosted.unwanted] { return !*unwanted; };
   const size_t i = instances_ % openers_.size();
   openers_[i]->Submit([this, i, request, instance = hosted.instance] {
     auto result = OpenPartition(*opener_buses_[i], clock_, *data_dir_, db_resources_, request);

@@ -73,7 +73,8 @@ class WorkerRuntime : private LanePorts {
     uint64_t instance = 0;
     enum class Phase { kOpening, kRunning, kReleasing, kStopped } phase = Phase::kOpening;
     bool paused = false;
-    bool abandon = false;  // the lease went while it was being opened
+    bool abandon = false;  // the lease or the assignment went while it was being opened
+    std::shared_ptr<std::atomic<bool>> unwanted = {};  // the same, for its opener
     int failures = 0;
     absl::Duration opened_at;
     absl::Duration retry_at;  // kStopped: not to be tried again before; InfiniteDuration: not at all
@@ -106,6 +107,8 @@ class WorkerRuntime : private LanePorts {
   void CloseReader(ReaderId reader) override { pull_loop_->CloseReader(reader); }
   void WriteCommit(uint32_t lane, uint64_t instance, StateStore& store,
                    std::unique_ptr<FrozenCommit> commit) override;
+  void LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                         Epoch epoch) override;
   void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                       const LogTail& tail) override;
   bool MayAct() const override;

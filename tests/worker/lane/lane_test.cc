@@ -27,6 +27,7 @@ class LanePeers : public LanePorts {
     commit_wanted = std::move(commit);
   }
   void ReadResultTail(uint32_t, uint64_t, const PartitionKey&, const LogTail&) override {}
+  void LookForLaterOwner(uint32_t, uint64_t, const PartitionKey&, Epoch) override {}
   bool MayAct() const override { return true; }
   void Released(uint64_t instance, const absl::Status& why) override { released.emplace_back(instance, why); }
 

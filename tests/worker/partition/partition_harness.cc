@@ -250,6 +250,17 @@ bool PartitionOwner::ReadTail() {
   return true;
 }
 
+bool PartitionOwner::SeekOwner() {
+  if (!sought_behind_.has_value()) return false;
+  const Epoch later = std::exchange(sought_behind_, std::nullopt)->Next();
+  const absl::Status there =
+      opener_bus_->GetKey(kEpochsBucket, EpochKey(key_.uid, key_.writer(), later)).status();
+  absl::StatusOr<bool> exists = there.ok();
+  if (!there.ok() && !absl::IsNotFound(there)) exists = there;
+  partition_->HandleLaterOwner(exists);
+  return true;
+}
+
 void PartitionOwner::Tick() {
   world_.clock.Advance(absl::Milliseconds(5));
   partition_->Tick();
@@ -270,7 +281,7 @@ void PartitionOwner::Step(std::mt19937_64& random) {
       if (!WriteCommit()) AnswerCommit();
       break;
     case 6:
-      ReadTail();
+      if (!ReadTail()) SeekOwner();
       break;
     case 7:
       Tick();

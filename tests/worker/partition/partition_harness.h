@@ -91,6 +91,7 @@ class PartitionOwner : private PartitionPorts {
   bool WriteCommit();   // the committer does its work
   bool AnswerCommit();  // and the lane hears of it
   bool ReadTail();      // the opener reads the tail that was asked for
+  bool SeekOwner();     // the opener looks for the later owner that was asked for
   void Tick();
 
   // A random one of the events above.
@@ -105,6 +106,7 @@ class PartitionOwner : private PartitionPorts {
   void CloseReader(ReaderId reader) override { bus_->CloseReader(reader); }
   void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override;
   void ReadResultTail(const LogTail& tail) override { tail_wanted_ = tail; }
+  void LookForLaterOwner(Epoch epoch) override { sought_behind_ = epoch; }
   size_t PartitionsOnLane() const override { return 1; }
   bool MayAct() const override { return may_act; }
 
@@ -117,6 +119,7 @@ class PartitionOwner : private PartitionPorts {
   StateStore* store_ = nullptr;
   std::optional<absl::Status> commit_answer_;
   std::optional<LogTail> tail_wanted_;
+  std::optional<Epoch> sought_behind_;
   std::deque<BusEvent> events_;
   std::unique_ptr<Partition> partition_;
 };
