@@ -11,6 +11,7 @@ std::string JobKey(std::string_view job) { return StrCat(kJobPrefix, job); }
 std::string WorkerKey(std::string_view name) { return StrCat(kWorkerPrefix, name); }
 std::string CoordinatorKey(std::string_view id) { return StrCat(kCoordinatorPrefix, id); }
 std::string CommandsPrefix(std::string_view uid) { return StrCat(kCommandPrefix, uid, "."); }
+std::string DrainsPrefix(std::string_view worker) { return StrCat(kDrainPrefix, worker, "."); }
 std::string FinalKey(std::string_view uid) { return StrCat(kFinalPrefix, uid); }
 std::string FedKey(std::string_view uid) { return StrCat(kFedPrefix, uid); }
 std::string BucketStream(std::string_view bucket) { return StrCat("KV_", bucket); }

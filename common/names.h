@@ -21,12 +21,14 @@ inline constexpr char kCoordinatorPrefix[] = "c.";
 inline constexpr char kTermPrefix[] = "term.";
 inline constexpr char kAssignmentPrefix[] = "assign.";
 inline constexpr char kCommandPrefix[] = "cmd.";
+inline constexpr char kDrainPrefix[] = "drain.";
 inline constexpr char kFinalPrefix[] = "final.";
 inline constexpr char kFedPrefix[] = "fed.";
 std::string JobKey(std::string_view job);
 std::string WorkerKey(std::string_view name);
 std::string CoordinatorKey(std::string_view id);
-std::string CommandsPrefix(std::string_view uid);  // cmd.<uid>.: a job's commands, a number behind it
+std::string CommandsPrefix(std::string_view uid);   // cmd.<uid>.: a job's commands, a number behind it
+std::string DrainsPrefix(std::string_view worker);  // drain.<worker>.: likewise, a worker's
 std::string FinalKey(std::string_view uid);
 std::string FedKey(std::string_view uid);
 std::string BucketStream(std::string_view bucket);         // KV_<bucket>: a NATS bucket is a stream (ADR-8)

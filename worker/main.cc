@@ -43,6 +43,7 @@ struct WorkerFlags {
   int64_t lanes = 0;
   int64_t replicas = 1;
   uint64_t memory = uint64_t{1} << 30;
+  absl::Duration drain_timeout = kDefaultDrainTimeout;
 };
 
 int Fail(int code, const absl::Status& status) {
@@ -78,6 +79,11 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
                                              " is too small to work with — it is ",
                                              FormatSize(kMinMemoryBytes), " or more — try 256MiB"));
   }
+  if (flags.drain_timeout <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        "--drain-timeout leaves no time for the last commits — it is more than 0 — try 20s");
+  }
+  options.drain_timeout = flags.drain_timeout;
   options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
   if (absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return status;
   options.replicas = flags.replicas;
@@ -138,10 +144,11 @@ int Run(WorkerFlags& flags) {
 
 int Main(const std::vector<std::string>& arguments) {
   WorkerFlags options;
-  Flags flags("worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--http ADDR]",
-              "Runs partitions: takes its share of every job, keeps the state under --data, and gives all of "
-              "it back on SIGTERM.",
-              "worker --nats nats://127.0.0.1:4222 --name worker-1 --data /var/lib/millrace");
+  Flags flags(
+      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--drain-timeout D] [--http ADDR]",
+      "Runs partitions: takes its share of every job, keeps the state under --data, and gives all of "
+      "it back on SIGTERM.",
+      "worker --nats nats://127.0.0.1:4222 --name worker-1 --data /var/lib/millrace");
   options.common.AddTo(flags);
   flags.Add("name", &options.name, "NAME",
             "what this worker is called; the same after a restart (default: the host's name)");
@@ -152,6 +159,8 @@ int Main(const std::vector<std::string>& arguments) {
                 "for state, of all partitions together; what does not fit stays on disk");
   flags.Add("replicas", &options.replicas, "N",
             "copies of the buckets that hold jobs, leases and epochs, where they are made: 1, 3 or 5");
+  flags.Add("drain-timeout", &options.drain_timeout,
+            "on SIGTERM: how long the last commits may take before the process ends all the same");
   flags.Add("http", &options.http, "ADDR",
             "answer /healthz, /readyz, /metrics and /api/v1/partitions here, as 127.0.0.1:8223");
   absl::StatusOr<Flags::Outcome> outcome = flags.Parse(arguments);

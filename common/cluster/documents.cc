@@ -172,7 +172,7 @@ void Fields(C& c, D& d) {
     c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
     c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);
     c("memory_bytes", d.memory_bytes), c("version", d.version), c("http", d.http);
-    c("partitions", d.partitions), c.Later("data_id", d.data_id);
+    c("partitions", d.partitions), c.Later("data_id", d.data_id), c.Later("process", d.process);
   } else if constexpr (Is<D, CoordinatorLease>) {
     c("id", d.id), c("term", d.term), c("beat", d.beat), c("host", d.host), c("pid", d.pid),
         c("http", d.http);
@@ -182,8 +182,9 @@ void Fields(C& c, D& d) {
     c("job", d.job), c("uid", d.uid), c("paused", d.paused), c("owners", d.owners);
   } else if constexpr (Is<D, Assignment>) {
     c("term", d.term), c("number", d.number), c("jobs", d.jobs);
+    c.Later("draining", d.draining);
   } else if constexpr (Is<D, Command>) {
-    c("verb", d.verb), c("id", d.id);
+    c("verb", d.verb), c("id", d.id), c.Later("process", d.process);
   } else if constexpr (Is<D, FinalStatus>) {
     c("state", d.state), c("reason", d.reason), c("ended_ms", d.ended_ms);
     c("records_in", d.records_in), c("records_out", d.records_out), c("dead_letters", d.dead_letters);

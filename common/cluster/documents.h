@@ -8,6 +8,7 @@
 //                                                             (term, n) is in force
 //                   cmd.<uid>.<n>           Command           made once by the CLI; applied by the leader in
 //                                                             order of revision
+//                   drain.<worker>.<n>      Command           likewise, for a worker: drain, undrain
 //                   final.<uid>             FinalStatus       made once: how the job ended
 //                   fed.<uid>               InputFed          made once by submit, when every end mark was
 //                                                             acknowledged
@@ -95,6 +96,7 @@ struct WorkerLease {
   std::vector<PartitionReport> partitions;
   std::string data_id =
       {};  // of its data folder: tells a worker that was started again from another of its name
+  std::string process = {};  // 16 hex digits, of each process: outlives rejoining, ends with a restart
 };
 
 struct CoordinatorLease {
@@ -124,11 +126,13 @@ struct Assignment {
   uint64_t term = 0;
   uint64_t number = 0;
   std::vector<JobAssignment> jobs;
+  std::vector<std::string> draining = {};  // workers that are to stay empty
 };
 
 struct Command {
-  std::string verb;  // pause | resume | cancel
-  std::string id;    // random: who asked
+  std::string verb;          // pause | resume | cancel; drain | undrain
+  std::string id;            // random: who asked
+  std::string process = {};  // drain, undrain: the worker's process that is meant
 };
 
 struct FinalStatus {

@@ -21,6 +21,7 @@ const std::vector<CommandEntry>& CommandTable() {
       {"resume", "let a paused job go on", RunResume, {}},
       {"cancel", "end a job before its input does", RunCancel, {}},
       {"delete", "delete a job with all that belongs to it", RunDelete, {}},
+      {"drain", "empty a worker, or let it serve again", RunDrain, {}},
       {"state", "the state of keys, asked of the owner", RunState, {"get", "scan"}},
       {"dead-letters",
        "records that could not be handled, and why",

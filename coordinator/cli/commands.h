@@ -28,6 +28,7 @@ int RunPause(const Arguments& arguments);
 int RunResume(const Arguments& arguments);
 int RunCancel(const Arguments& arguments);
 int RunDelete(const Arguments& arguments);
+int RunDrain(const Arguments& arguments);
 
 int RunState(const Arguments& arguments);
 int RunDeadLetters(const Arguments& arguments);

@@ -9,21 +9,15 @@
 #include "common/names.h"
 #include "common/random_id.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_key.h"
 
 namespace millrace {
 namespace {
 
-// Makes the next free `cmd.<uid>.<n>`. Another command line may take the same number first.
-absl::Status MakeCommandKey(Bus& bus, const Cluster& cluster, const JobRecord& job, JobVerb verb) {
-  const std::string document = Encode(Command{VerbName(verb), RandomId()});
+absl::Status MakeJobCommand(Bus& bus, const Cluster& cluster, const JobRecord& job, JobVerb verb) {
   const auto used = cluster.commands.find(job.uid);
-  uint64_t number = used == cluster.commands.end() ? 0 : used->second;
-  for (int i = 0; i < kMaxCommandTries; ++i) {
-    const auto made = bus.CreateKey(kAssignmentsBucket, StrCat(CommandsPrefix(job.uid), ++number), document);
-    if (!absl::IsAlreadyExists(made.status())) return made.status();
-  }
-  return absl::AbortedError(StrCat("cannot ask to ", VerbName(verb), " `", job.name, "` — ", kMaxCommandTries,
-                                   " others ask at the same time — try again"));
+  return MakeCommandKey(bus, CommandsPrefix(job.uid), used == cluster.commands.end() ? 0 : used->second,
+                        Command{VerbName(verb), RandomId()});
 }
 
 absl::Status DeleteStreams(Bus& bus, const JobRecord& job) {
@@ -139,7 +133,7 @@ absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobV
     if (!applied.ok()) return applied.status();
     if (*applied) return absl::OkStatus();
     if (!asked) {
-      if (const absl::Status status = MakeCommandKey(bus, *cluster, *job, verb); !status.ok()) return status;
+      if (const absl::Status status = MakeJobCommand(bus, *cluster, *job, verb); !status.ok()) return status;
       asked = true;
     }
     if (clock.Monotonic() >= deadline) {

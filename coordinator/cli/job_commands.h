@@ -14,7 +14,6 @@
 
 namespace millrace {
 
-inline constexpr int kMaxCommandTries = 100;                        // numbers that others took first
 inline constexpr absl::Duration kRoomPatience = absl::Seconds(10);  // for the room that deleted streams leave
 inline constexpr absl::Duration kClusterPollInterval = absl::Milliseconds(200);
 

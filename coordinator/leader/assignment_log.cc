@@ -41,8 +41,10 @@ void AssignmentLog::Observe(const Entries& assignments) {
   in_force_ = std::move(newest->document);
 }
 
-absl::Status AssignmentLog::Write(uint64_t term, std::vector<JobAssignment> jobs) {
-  Assignment next{term, in_force_.term == term ? in_force_.number + 1 : 1, std::move(jobs)};
+absl::Status AssignmentLog::Write(uint64_t term, std::vector<JobAssignment> jobs,
+                                  std::vector<std::string> draining) {
+  Assignment next{term, in_force_.term == term ? in_force_.number + 1 : 1, std::move(jobs),
+                  std::move(draining)};
   MILLRACE_FAILPOINT("leader_before_assign");
   const auto made = bus_.CreateKey(
       kAssignmentsBucket, absl::StrCat(kAssignmentPrefix, next.term, ".", next.number), Encode(next));

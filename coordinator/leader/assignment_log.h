@@ -24,7 +24,7 @@ class AssignmentLog {
 
   // Makes the next assignment of `term`. ALREADY_EXISTS: an earlier try with a lost answer got through after
   // all; to be observed, and tried again then.
-  absl::Status Write(uint64_t term, std::vector<JobAssignment> jobs);
+  absl::Status Write(uint64_t term, std::vector<JobAssignment> jobs, std::vector<std::string> draining);
   // Deletes what has long been superseded. A reader that lags still finds a greatest one, and a key that a
   // leader of an older term makes again is not the greatest.
   void DropOld(const Entries& assignments);

@@ -9,6 +9,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "coordinator/leader/drain_commands.h"
 
 namespace millrace {
 namespace {
@@ -151,8 +152,20 @@ bool Leader::MayPlan(const std::vector<std::string>& workers) {
   return clock_.Monotonic() >= reign_.plan_not_before;
 }
 
+// In order of name.
+std::vector<std::string> Leader::Draining() const {
+  return DrainedWorkers(view_.assignments().entries(), [this](const std::string& name) -> std::string {
+    const WorkerLease* lease = workers_.Live(name, clock_.Monotonic(), leadership_.lease_ttl());
+    return lease == nullptr ? "" : lease->process;
+  });
+}
+
 void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan) {
-  const std::vector<std::string> workers = workers_.Available(clock_.Monotonic(), leadership_.lease_ttl());
+  const std::vector<std::string> draining = Draining();
+  std::vector<std::string> workers = workers_.Available(clock_.Monotonic(), leadership_.lease_ttl());
+  std::erase_if(workers, [&](const std::string& name) {
+    return std::binary_search(draining.begin(), draining.end(), name);
+  });
   if (!MayPlan(workers)) return;
   const bool waiting = workers.empty() && !running.empty();
   if (waiting && !reign_.said_no_workers) {
@@ -163,10 +176,11 @@ void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_
   RememberOwners(running);
   Owners planned = Plan(workers, std::move(to_plan), last_owners_);
   for (JobAssignment& job : running) job.owners = std::move(planned[job.uid]);
-  if (reign_.wrote_assignment && SameJobs(running, assignments_.in_force().jobs)) return;
+  const Assignment& in_force = assignments_.in_force();
+  if (reign_.wrote_assignment && in_force.draining == draining && SameJobs(running, in_force.jobs)) return;
 
   const size_t moves = CountMoves(last_owners_, OwnersOf(running));
-  const absl::Status written = assignments_.Write(reign_.term, std::move(running));
+  const absl::Status written = assignments_.Write(reign_.term, std::move(running), draining);
   if (!written.ok()) {
     LogWarning("an assignment could not be written; it is tried again",
                {{"error", ToStd(written.message())}});

@@ -65,6 +65,7 @@ class Leader {
   JobFacts FactsOf(const OpenJob& job, const Owners& owners) const;
   bool EndJob(const JobRecord& record, FinalStatus final);
   void RememberOwners(const std::vector<JobAssignment>& running);
+  std::vector<std::string> Draining() const;
   bool MayPlan(const std::vector<std::string>& workers);
   void Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan);
 

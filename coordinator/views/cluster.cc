@@ -107,6 +107,7 @@ Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
   }
   for (const auto& [key, entry] : workers) DecodeLease(entry, &cluster);
   for (const auto& [key, entry] : assignments) DecodeAssignmentKey(entry, &cluster);
+  cluster.drains = DrainCommands(assignments);
   if (auto term = NewestTerm(assignments)) cluster.term = std::move(term->document);
   if (auto in_force = AssignmentInForce(assignments)) cluster.assignment = std::move(in_force->document);
   return cluster;
@@ -122,6 +123,18 @@ absl::StatusOr<Cluster> ReadCluster(Bus& bus) {
   Cluster cluster = DecodeCluster(*jobs, *workers, *assignments);
   cluster.read_at_ms = absl::ToUnixMillis(absl::Now());
   return cluster;
+}
+
+absl::StatusOr<WorkerSeen> RequireWorker(const Cluster& cluster, std::string_view name) {
+  const auto found = cluster.workers.find(std::string(name));
+  if (found != cluster.workers.end()) return found->second;
+  std::vector<std::string> names;
+  for (const auto& [worker_name, worker] : cluster.workers) names.push_back(worker_name);
+  const std::string near = NearMiss(name, names);
+  return absl::NotFoundError(
+      StrCat("no worker `", name, "` — ",
+             near.empty() ? "none of that name has joined" : StrCat("did you mean `", near, "`?"),
+             " — try `coordinator workers`"));
 }
 
 absl::StatusOr<JobRecord> RequireJob(const Cluster& cluster, std::string_view name) {

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/cluster/documents.h"
+#include "coordinator/leader/drain_commands.h"
 
 namespace millrace {
 
@@ -29,6 +30,7 @@ struct Cluster {
   std::map<std::string, FinalStatus> finals;  // by uid
   std::map<std::string, InputFed> fed;        // by uid
   std::map<std::string, uint64_t> commands;   // by uid: the greatest number used
+  std::map<std::string, DrainAsked> drains;   // by worker
   // Broker time of the newest lease (a worker's or a coordinator's): the cluster's "now" where leases are
   // judged, so that a skewed clock on the reader's machine loses no worker. When nobody renews any more it
   // stands still, and the last ones alive do not turn into lost ones.
@@ -57,6 +59,7 @@ Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
 absl::StatusOr<Cluster> ReadCluster(Bus& bus);
 
 // NOT_FOUND with the near miss and the command that lists them.
+absl::StatusOr<WorkerSeen> RequireWorker(const Cluster& cluster, std::string_view name);
 absl::StatusOr<JobRecord> RequireJob(const Cluster& cluster, std::string_view name);
 
 }  // namespace millrace

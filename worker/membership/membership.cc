@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kRenewalsALease = 3;
 constexpr absl::Duration kNameLookInterval = absl::Milliseconds(500);  // while another may hold the name
+constexpr char kReady[] = "ready";
+constexpr char kDraining[] = "draining";
 constexpr char kStopped[] = "stopped";
 // Changes of partitions are told at once, but not more often than this.
 constexpr absl::Duration kMinRenewalInterval = absl::Milliseconds(50);
@@ -37,8 +39,9 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
   lease_.version = options.version;
   lease_.http = options.http;
   lease_.data_id = options.data_id;
-  lease_.state = "ready";
+  lease_.state = kReady;
   BecomeNewIncarnation();
+  lease_.process = lease_.incarnation;
 }
 
 std::string Membership::NewIncarnation() {
@@ -68,7 +71,30 @@ absl::Duration Membership::lease_ttl() const {
              : options_.default_lease_ttl;
 }
 
+// What the leader has made of the commands to this worker stands in the assignment in force.
+void Membership::LookForDrain() {
+  if (leaving_ || assignments_.revision() == drain_looked_for_ || !KnowsDesired()) return;
+  drain_looked_for_ = assignments_.revision();
+  const auto in_force = AssignmentInForce(assignments_.entries());
+  if (!in_force.has_value() || !in_force->trouble.ok()) return;
+  const std::vector<std::string>& draining = in_force->document.draining;
+  const bool drains = std::count(draining.begin(), draining.end(), options_.name) > 0;
+  const char* const state = drains ? kDraining : kReady;
+  if (lease_.state == state) return;
+  LogInfo(drains ? "told to drain: this worker stays empty until it is undone" : "told to serve again",
+          {{"worker", options_.name}});
+  lease_.state = state;
+  renew_at_ = clock_.Monotonic();
+}
+
+void Membership::BeginLeaving() {
+  leaving_ = true;
+  lease_.state = kDraining;
+  renew_at_ = clock_.Monotonic();
+}
+
 absl::Status Membership::Step() {
+  LookForDrain();
   const uint64_t changes = board_.changes();
   const absl::Duration now = clock_.Monotonic();
   const bool news = changes != reported_changes_ && now >= renewed_at_ + kMinRenewalInterval;

@@ -52,6 +52,9 @@ class Membership {
   // good: it waits until that has not been renewed for a lease's time. FAILED_PRECONDITION: another process
   // works under this worker's name; give up.
   absl::Status Step();
+  // The process is about to end: the lease says `draining` from the next Step on, and partitions go
+  // elsewhere.
+  void BeginLeaving();
   // Gives the lease back, if there is one: others need not wait for its end.
   void Leave();
 
@@ -87,6 +90,7 @@ class Membership {
   };
 
   absl::Duration lease_ttl() const;
+  void LookForDrain();
   // nullopt: no record of this uid is there yet.
   std::optional<Runnable> RunnableOf(const std::string& job, const std::string& uid);
   absl::Status Renew();
@@ -113,6 +117,8 @@ class Membership {
   absl::Duration renew_at_;
   absl::Duration renewed_at_;
   uint64_t reported_changes_ = 0;
+  bool leaving_ = false;
+  uint64_t drain_looked_for_ = 0;  // in this revision of the assignments
   double cpu_seconds_ = 0;
   absl::Duration cpu_at_;
   std::map<std::string, Runnable> runnable_;  // by uid; of the jobs that the assignment in force names

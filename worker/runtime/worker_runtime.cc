@@ -426,8 +426,9 @@ void WorkerRuntime::RemoveStrayState(const Strays& there) {
 void WorkerRuntime::ShutDown() {
   shutting_down_ = true;
   if (pull_loop_ == nullptr) return;
+  membership_->BeginLeaving();
   for (auto& [key, hosted] : hosted_) Release(hosted, /*abandon=*/false);
-  const absl::Duration deadline = clock_.Monotonic() + options_.release_grace;
+  const absl::Duration deadline = clock_.Monotonic() + options_.drain_timeout;
   const auto all_gone = [this] {
     return std::all_of(hosted_.begin(), hosted_.end(),
                        [](const auto& entry) { return entry.second.phase == Hosted::Phase::kStopped; });
@@ -441,7 +442,7 @@ void WorkerRuntime::ShutDown() {
   if (!all_gone()) {
     // User code or the broker may hold a lane or an opener up for longer than anybody wants to wait.
     LogWarning("not every partition was released in time: ending as a crash would, which loses nothing",
-               {{"after", absl::FormatDuration(options_.release_grace)}});
+               {{"after", absl::FormatDuration(options_.drain_timeout)}});
     _exit(kExitDone);
   }
   static_cast<void>(StopServing());  // waits for a question that is just coming in

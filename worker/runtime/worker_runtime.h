@@ -5,10 +5,11 @@
 // openers, the watchdog, and the NATS client's own. Connections: one for the lanes' data, one for the
 // manager, one for each opener, one for the watchdog, so that nothing that blocks on one holds up another.
 //
-// Shutdown, each step waiting for the one before: lanes release every partition (a last commit each) -> the
-// lease is given back -> no more questions are taken -> pull loop ends -> lanes end -> committer and openers
-// end -> the watchdog ends -> connections close. What is not released within the grace is left as a crash
-// would leave it: the process ends without waiting for it.
+// Shutdown, each step waiting for the one before: the lease says `draining`, and partitions are given to
+// others -> lanes release every partition (a last commit each) -> the lease is given back -> no more
+// questions are taken -> pull loop ends -> lanes end -> committer and openers end -> the watchdog ends ->
+// connections close. What is not released within the drain timeout is left as a crash would leave it: the
+// process ends without waiting for it.
 #pragma once
 
 #include <atomic>
@@ -35,6 +36,8 @@
 
 namespace millrace {
 
+inline constexpr absl::Duration kDefaultDrainTimeout = absl::Seconds(20);
+
 struct WorkerOptions {
   std::string name;
   std::string data_dir;
@@ -44,7 +47,8 @@ struct WorkerOptions {
   std::string version;
   int64_t replicas = 1;  // of the buckets, where they are made; 1, 3 or 5
   uint64_t seed = 0;
-  absl::Duration release_grace = absl::Seconds(20);  // for the last commits when the process is told to stop
+  absl::Duration drain_timeout =
+      kDefaultDrainTimeout;  // for the last commits when the process is told to stop
 };
 
 inline constexpr int kOpeners = 2;

@@ -35,10 +35,11 @@ TEST(DocumentsTest, EveryDocumentComesBackWhole) {
   EXPECT_EQ(Encode(*DecodeCoordinatorLease(Encode(coordinator))), Encode(coordinator));
   Term term{4, "c", 15000};
   EXPECT_EQ(Encode(*DecodeTerm(Encode(term))), Encode(term));
-  Assignment assignment{4, 5, {{"j", "u", true, {"w1", "", "w2"}}}};
+  Assignment assignment{4, 5, {{"j", "u", true, {"w1", "", "w2"}}}, {"w3"}};
+  EXPECT_EQ(DecodeAssignment(Encode(assignment))->draining, assignment.draining);
   EXPECT_EQ(DecodeAssignment(Encode(assignment))->jobs[0].owners, assignment.jobs[0].owners);
   EXPECT_TRUE(DecodeAssignment(Encode(assignment))->jobs[0].paused);
-  Command command{"pause", "x"};
+  Command command{"drain", "x", "p"};
   EXPECT_EQ(Encode(*DecodeCommand(Encode(command))), Encode(command));
   FinalStatus final{"failed", "why", 1, 2, 3, 4, 5};
   EXPECT_EQ(Encode(*DecodeFinalStatus(Encode(final))), Encode(final));
@@ -48,6 +49,12 @@ TEST(DocumentsTest, EveryDocumentComesBackWhole) {
 
 TEST(DocumentsTest, UnknownFieldsAreIgnored) {
   EXPECT_TRUE(DecodeCommand(R"({"verb":"pause","id":"x","new":{"a":[1]}})").ok());
+}
+
+TEST(DocumentsTest, DocumentsOfEarlierVersionsLackWhatCameLater) {
+  EXPECT_EQ(DecodeCommand(R"({"verb":"pause","id":"x"})")->process, "");
+  EXPECT_TRUE(DecodeAssignment(R"({"term":1,"number":2,"jobs":[]})")->draining.empty());
+  EXPECT_FALSE(DecodeCommand(R"({"verb":"drain","id":"x","process":7})").ok());
 }
 
 TEST(DocumentsTest, AnythingElseIsInvalid) {

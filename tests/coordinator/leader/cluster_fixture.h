@@ -60,6 +60,7 @@ class ClusterTest : public testing::Test {
     WorkerLease& worker = workers_[name];
     worker.name = name;
     worker.incarnation = name + "-first";
+    worker.process = name + "-process";
     worker.state = "ready";
     return worker;
   }
@@ -87,6 +88,11 @@ class ClusterTest : public testing::Test {
     EXPECT_TRUE(
         bus_.CreateKey(kAssignmentsBucket, StrCat("cmd.", uid, ".", number), Encode(Command{verb, "me"}))
             .ok());
+  }
+  void Drain(const std::string& worker, int number, const std::string& verb = "drain") {
+    const Command command{verb, "me", workers_[worker].process};
+    EXPECT_TRUE(
+        bus_.CreateKey(kAssignmentsBucket, StrCat("drain.", worker, ".", number), Encode(command)).ok());
   }
   // From now on the owners say this of the job's partitions.
   void Report(const std::string& name, const std::string& uid, const std::string& state,

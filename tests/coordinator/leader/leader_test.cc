@@ -85,6 +85,42 @@ TEST_F(LeaderTest, ADrainingWorkerIsEmptiedAtOnce) {
   EXPECT_THAT(OwnersInForce("u1"), Each("w2"));
 }
 
+TEST_F(LeaderTest, AWorkerToldToDrainIsEmptiedAndStaysEmptyUntilThatIsUndone) {
+  AddCoordinator("a");
+  AddWorker("w1");
+  AddWorker("w2");
+  Submit("job", "u1", 4);
+  RunUntilPlanned();
+  Drain("w1", 1);
+  Run(kTestTtl / 5);
+  EXPECT_THAT(OwnersInForce("u1"), Each("w2"));
+  EXPECT_THAT(InForce().draining, ElementsAre("w1"));
+  // It rejoins, another coordinator leads: the command stands.
+  workers_["w1"].incarnation = "w1-second";
+  Kill("a");
+  AddCoordinator("b");
+  Run(4 * kTestTtl);
+  EXPECT_THAT(OwnersInForce("u1"), Each("w2"));
+  Drain("w1", 2, "undrain");
+  Run(kTestTtl / 5);
+  EXPECT_THAT(OwnersInForce("u1"), Contains("w1"));
+  EXPECT_THAT(InForce().draining, IsEmpty());
+}
+
+TEST_F(LeaderTest, ADrainedWorkerThatIsStartedAgainServes) {
+  AddCoordinator("a");
+  AddWorker("w1");
+  AddWorker("w2");
+  Submit("job", "u1", 4);
+  RunUntilPlanned();
+  Drain("w1", 1);
+  Run(kTestTtl / 5);
+  EXPECT_THAT(OwnersInForce("u1"), Each("w2"));
+  workers_["w1"].process = "w1-started-again";
+  Run(kTestTtl / 5);
+  EXPECT_THAT(OwnersInForce("u1"), Contains("w1"));
+}
+
 TEST_F(LeaderTest, AnOutageOfTheBrokerMovesNothing) {
   AddCoordinator("a");
   AddWorker("w1");

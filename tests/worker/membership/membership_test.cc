@@ -92,6 +92,37 @@ TEST_F(MembershipTest, ItsLeaseEndsByItsOwnClock) {
   EXPECT_EQ(membership_.lease_valid_until(), clock_.Monotonic() + absl::Seconds(5));
 }
 
+TEST_F(MembershipTest, SaysThatItDrainsWhenTheAssignmentSaysSoAndAfterRejoiningToo) {
+  const auto said = [this] { return DecodeWorkerLease(leader_->GetKey(kWorkersBucket, "w.w1")->value); };
+  Hear();
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(said()->state, "ready");
+  const std::string process = said()->process;
+  Put(kAssignmentsBucket, "assign.1.2", Encode(Assignment{1, 2, {}, {"w0", "w1"}}));
+  Hear();
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(said()->state, "draining") << "at once";
+  membership_.BecomeNewIncarnation();
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(said()->state, "draining");
+  EXPECT_EQ(said()->process, process);
+  EXPECT_NE(said()->incarnation, process);
+  Put(kAssignmentsBucket, "assign.1.3", Encode(Assignment{1, 3, {}, {}}));
+  Hear();
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(said()->state, "ready");
+}
+
+TEST_F(MembershipTest, AProcessThatIsAboutToEndDrainsUntilItIsGone) {
+  const auto said = [this] { return DecodeWorkerLease(leader_->GetKey(kWorkersBucket, "w.w1")->value); };
+  Hear();
+  membership_.BeginLeaving();
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(said()->state, "draining");
+  membership_.Leave();
+  EXPECT_EQ(said()->state, "stopped");
+}
+
 TEST_F(MembershipTest, GivesUpWhenAnotherProcessHasItsName) {
   ASSERT_TRUE(membership_.Step().ok());
   WorkerLease other;

@@ -70,11 +70,11 @@ class WorkerRuntimeTest : public testing::Test {
     EXPECT_TRUE(leader_->AppendAndWait(request).ok());
   }
 
-  absl::Status Create(absl::Duration release_grace) {
+  absl::Status Create(absl::Duration drain_timeout) {
     WorkerOptions options;
     options.name = "w1";
     options.data_dir = folder_ + "/data";
-    options.release_grace = release_grace;
+    options.drain_timeout = drain_timeout;
     auto created = WorkerRuntime::Create(
         options,
         [this](const std::string&) -> absl::StatusOr<std::unique_ptr<Bus>> { return broker_.Connect(); },
