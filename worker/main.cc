@@ -40,6 +40,7 @@ struct WorkerFlags {
   std::string name;
   std::string data = "millrace-data";
   std::string http;
+  std::string zone;
   int64_t lanes = 0;
   int64_t replicas = 1;
   uint64_t memory = uint64_t{1} << 30;
@@ -83,6 +84,12 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
     return absl::InvalidArgumentError(
         "--drain-timeout leaves no time for the last commits — it is more than 0 — try 20s");
   }
+  if (!flags.zone.empty() && !IsValidName(flags.zone)) {
+    return absl::InvalidArgumentError(
+        StrCat("--zone \"", flags.zone,
+               "\" cannot be used — a zone has 1 to 64 of A-Z a-z 0-9 _ - — try eu-west-1a"));
+  }
+  options.zone = flags.zone;
   options.drain_timeout = flags.drain_timeout;
   options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
   if (absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return status;
@@ -145,7 +152,8 @@ int Run(WorkerFlags& flags) {
 int Main(const std::vector<std::string>& arguments) {
   WorkerFlags options;
   Flags flags(
-      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--drain-timeout D] [--http ADDR]",
+      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--zone Z] [--drain-timeout D] [--http "
+      "ADDR]",
       "Runs partitions: takes its share of every job, keeps the state under --data, and gives all of "
       "it back on SIGTERM.",
       "worker --nats nats://127.0.0.1:4222 --name worker-1 --data /var/lib/millrace");
@@ -159,6 +167,8 @@ int Main(const std::vector<std::string>& arguments) {
                 "for state, of all partitions together; what does not fit stays on disk");
   flags.Add("replicas", &options.replicas, "N",
             "copies of the buckets that hold jobs, leases and epochs, where they are made: 1, 3 or 5");
+  flags.Add("zone", &options.zone, "Z",
+            "where this worker runs: each job's partitions are spread over the zones");
   flags.Add("drain-timeout", &options.drain_timeout,
             "on SIGTERM: how long the last commits may take before the process ends all the same");
   flags.Add("http", &options.http, "ADDR",

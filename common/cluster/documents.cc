@@ -172,7 +172,8 @@ void Fields(C& c, D& d) {
     c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
     c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);
     c("memory_bytes", d.memory_bytes), c("version", d.version), c("http", d.http);
-    c("partitions", d.partitions), c.Later("data_id", d.data_id), c.Later("process", d.process);
+    c("partitions", d.partitions), c.Later("data_id", d.data_id), c.Later("zone", d.zone);
+    c.Later("process", d.process);
   } else if constexpr (Is<D, CoordinatorLease>) {
     c("id", d.id), c("term", d.term), c("beat", d.beat), c("host", d.host), c("pid", d.pid),
         c("http", d.http);

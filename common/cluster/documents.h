@@ -96,6 +96,7 @@ struct WorkerLease {
   std::vector<PartitionReport> partitions;
   std::string data_id =
       {};  // of its data folder: tells a worker that was started again from another of its name
+  std::string zone = {};     // where it runs, as it was told: a plan spreads jobs over zones
   std::string process = {};  // 16 hex digits, of each process: outlives rejoining, ends with a restart
 };
 

@@ -176,6 +176,7 @@ int RunWorkers(const Arguments& arguments) {
                  {{"name", "NAME"},
                   {"state", "STATE"},
                   {"partitions", "PARTITIONS"},
+                  {"zone", "ZONE"},
                   {"lanes", "LANES"},
                   {"cpu", "CPU"},
                   {"memory_bytes", "MEMORY BYTES"},

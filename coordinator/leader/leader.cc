@@ -56,7 +56,9 @@ void Leader::Step() {
   std::vector<JobAssignment> running;
   std::vector<PlanJob> to_plan;
   for (const OpenJob& job : jobs_.Open(view_.assignments().entries())) {
-    JobDecision decision = Next(FactsOf(job, owners));
+    const JobFacts facts = FactsOf(job, owners);
+    Measure(job.record->uid, facts);
+    JobDecision decision = Next(facts);
     if (decision.final.has_value() && EndJob(*job.record, *std::move(decision.final))) continue;
     running.push_back({job.record->name, job.record->uid, decision.paused,
                        std::vector<std::string>(job.record->all_partitions())});
@@ -112,6 +114,15 @@ JobFacts Leader::FactsOf(const OpenJob& job, const Owners& owners) const {
   return facts;
 }
 
+void Leader::Measure(const std::string& uid, const JobFacts& facts) {
+  const absl::Duration now = clock_.Monotonic();
+  for (size_t p = 0; p < facts.reports.size(); ++p) {
+    if (facts.reports[p] == nullptr) continue;
+    loads_.Observe(uid, p, facts.reports[p]->records_in, now);
+    moves_.Observe(uid, p, *facts.reports[p]);
+  }
+}
+
 // True when the job has ended, this way or another.
 bool Leader::EndJob(const JobRecord& record, FinalStatus final) {
   final.term = reign_.term;
@@ -144,11 +155,11 @@ void Leader::RememberOwners(const std::vector<JobAssignment>& running) {
   last_owners_ = std::move(last);
 }
 
-bool Leader::MayPlan(const std::vector<std::string>& workers) {
-  if (!workers.empty() && !reign_.had_workers) {
+bool Leader::MayPlan(bool workers_ready) {
+  if (workers_ready && !reign_.had_workers) {
     reign_.plan_not_before = std::max(reign_.plan_not_before, clock_.Monotonic() + collect_for_);
   }
-  reign_.had_workers = !workers.empty();
+  reign_.had_workers = workers_ready;
   return clock_.Monotonic() >= reign_.plan_not_before;
 }
 
@@ -160,26 +171,42 @@ std::vector<std::string> Leader::Draining() const {
   });
 }
 
+void Leader::AddLoads(std::vector<PlanJob>* jobs, const std::vector<JobAssignment>& running) {
+  std::vector<std::string> uids;
+  for (size_t j = 0; j < running.size(); ++j) {
+    (*jobs)[j].loads = loads_.Of(running[j].uid, running[j].owners.size());
+    uids.push_back(running[j].uid);
+  }
+  loads_.Keep(uids);
+}
+
+// `to_plan` speaks of the same jobs as `running`, in the same order.
 void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan) {
+  const absl::Duration now = clock_.Monotonic();
   const std::vector<std::string> draining = Draining();
-  std::vector<std::string> workers = workers_.Available(clock_.Monotonic(), leadership_.lease_ttl());
-  std::erase_if(workers, [&](const std::string& name) {
-    return std::binary_search(draining.begin(), draining.end(), name);
-  });
-  if (!MayPlan(workers)) return;
-  const bool waiting = workers.empty() && !running.empty();
+  std::vector<PlanWorker> workers = workers_.Alive(now, leadership_.lease_ttl());
+  size_t ready = 0;
+  for (PlanWorker& worker : workers) {
+    worker.drains |= std::binary_search(draining.begin(), draining.end(), worker.name);
+    ready += worker.drains ? 0 : 1;
+  }
+  if (!MayPlan(ready > 0)) return;
+  const bool waiting = ready == 0 && !running.empty();
   if (waiting && !reign_.said_no_workers) {
     LogWarning("no worker is ready; the jobs wait for one", {{"jobs", running.size()}});
   }
   reign_.said_no_workers = waiting;
 
   RememberOwners(running);
-  Owners planned = Plan(workers, std::move(to_plan), last_owners_);
+  moves_.GiveUpOld(now);
+  AddLoads(&to_plan, running);
+  Owners planned = Plan(std::move(workers), std::move(to_plan), last_owners_, moves_.room());
   for (JobAssignment& job : running) job.owners = std::move(planned[job.uid]);
   const Assignment& in_force = assignments_.in_force();
   if (reign_.wrote_assignment && in_force.draining == draining && SameJobs(running, in_force.jobs)) return;
 
-  const size_t moves = CountMoves(last_owners_, OwnersOf(running));
+  const Owners next = OwnersOf(running);
+  const size_t moves = CountMoves(last_owners_, next);
   const absl::Status written = assignments_.Write(reign_.term, std::move(running), draining);
   if (!written.ok()) {
     LogWarning("an assignment could not be written; it is tried again",
@@ -189,9 +216,10 @@ void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_
   reign_.wrote_assignment = true;
   ++totals_.assignments;
   totals_.moves += moves;
+  moves_.Order(last_owners_, next, now);
   LogInfo("assignment written", {{"term", reign_.term},
                                  {"number", assignments_.in_force().number},
-                                 {"workers", workers.size()},
+                                 {"workers", ready},
                                  {"moves", moves}});
   assignments_.DropOld(view_.assignments().entries());
 }

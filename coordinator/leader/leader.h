@@ -21,6 +21,8 @@
 #include "coordinator/leader/job_lifecycle.h"
 #include "coordinator/leader/job_table.h"
 #include "coordinator/leader/leadership.h"
+#include "coordinator/leader/load_table.h"
+#include "coordinator/leader/moves_under_way.h"
 #include "coordinator/leader/plan.h"
 #include "coordinator/leader/worker_table.h"
 
@@ -66,7 +68,9 @@ class Leader {
   bool EndJob(const JobRecord& record, FinalStatus final);
   void RememberOwners(const std::vector<JobAssignment>& running);
   std::vector<std::string> Draining() const;
-  bool MayPlan(const std::vector<std::string>& workers);
+  bool MayPlan(bool workers_ready);  // NOLINT: the name of the flag is its meaning
+  void Measure(const std::string& uid, const JobFacts& facts);
+  void AddLoads(std::vector<PlanJob>* jobs, const std::vector<JobAssignment>& running);
   void Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan);
 
   Bus& bus_;
@@ -77,6 +81,8 @@ class Leader {
   WorkerTable workers_;
   JobTable jobs_;
   AssignmentLog assignments_;
+  LoadTable loads_;
+  MovesUnderWay moves_;
   bool connected_ = true;
   std::optional<absl::Duration> stepped_at_;
   Reign reign_;

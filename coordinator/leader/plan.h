@@ -1,9 +1,11 @@
 // Who owns which partition: a pure decision of the leader.
 //
-// The answer is even (over all jobs together, no worker has more than one partition more than another), moves
-// as few partitions away from workers that could keep them as evenness allows, and is the same for the same
-// arguments in whatever order they come. Within that it spreads each job, so that one busy job does not sit
-// on one worker, and likewise each segment of a job.
+// The answer is even by weight: a partition weighs as much as one that is idle, and as much again as it has
+// of the mean load. Without loads, that is: over all jobs together, no worker has more than one partition
+// more than another. It moves as few partitions as that takes, at most `max_moves` from one living worker to
+// another at a time, and is the same for the same arguments in whatever order they come. Within that it
+// spreads each segment of a job over zones, then over workers, so that neither the loss of a zone nor one
+// busy job falls on a few.
 #pragma once
 
 #include <cstddef>
@@ -14,18 +16,33 @@
 
 namespace millrace {
 
+// A moved partition stands still until its state is there again: so many at a time.
+inline constexpr size_t kMaxMovesAtOnce = 16;
+// Where loads are known, a difference of this part of the mean worker's weight moves nothing: loads are never
+// still.
+inline constexpr double kLoadSlack = 0.2;
+
 // By a job's uid: for each partition, segment after segment, the name of a worker, or empty for nobody.
 using Owners = std::map<std::string, std::vector<std::string>>;
+
+struct PlanWorker {
+  std::string name;
+  std::string zone = {};  // empty: all of these are one zone
+  bool drains = false;    // is given nothing, and loses what it has
+};
 
 struct PlanJob {
   std::string uid;
   uint32_t partitions = 0;                      // of the first segment
   std::vector<uint32_t> later_partitions = {};  // of the segments behind it
+  // By partition, segment after segment, in any unit that all jobs share; negative or missing: unknown.
+  std::vector<double> loads = {};
 };
 
-// `workers`: names of those that may own, each once. `previous` may speak of workers and jobs that are gone.
-// Without workers every partition belongs to nobody.
-Owners Plan(std::vector<std::string> workers, std::vector<PlanJob> jobs, const Owners& previous);
+// `workers`: those that are alive, each once. `previous` may speak of workers and jobs that are gone.
+// Partitions that nobody has are always placed. Without a worker that may take them, all belong to nobody.
+Owners Plan(std::vector<PlanWorker> workers, std::vector<PlanJob> jobs, const Owners& previous,
+            size_t max_moves = kMaxMovesAtOnce);
 
 // How many partitions changed from one worker to another; from or to nobody is no move.
 size_t CountMoves(const Owners& from, const Owners& to);

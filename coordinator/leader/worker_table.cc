@@ -37,12 +37,12 @@ bool WorkerTable::IsLive(const Row& row, absl::Duration now, absl::Duration leas
   return row.lease.state != "stopped" && now - row.seen_at < lease_ttl;
 }
 
-std::vector<std::string> WorkerTable::Available(absl::Duration now, absl::Duration lease_ttl) const {
-  std::vector<std::string> names;
+std::vector<PlanWorker> WorkerTable::Alive(absl::Duration now, absl::Duration lease_ttl) const {
+  std::vector<PlanWorker> workers;
   for (const auto& [name, row] : rows_) {
-    if (IsLive(row, now, lease_ttl) && row.lease.state == "ready") names.push_back(name);
+    if (IsLive(row, now, lease_ttl)) workers.push_back({name, row.lease.zone, row.lease.state != "ready"});
   }
-  return names;
+  return workers;
 }
 
 const WorkerLease* WorkerTable::Live(const std::string& name, absl::Duration now,

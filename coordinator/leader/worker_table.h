@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/cluster/documents.h"
 #include "coordinator/leader/cluster_view.h"
+#include "coordinator/leader/plan.h"
 
 namespace millrace {
 
@@ -24,8 +25,8 @@ class WorkerTable {
   void Observe(const Entries& workers, absl::Duration now);
   void ExcuseAll(absl::Duration now);
 
-  // Alive and ready to own, in order of name; a worker that drains or has stopped is not.
-  std::vector<std::string> Available(absl::Duration now, absl::Duration lease_ttl) const;
+  // All that are alive, in order of name, with whether they drain by themselves; one that has stopped is not.
+  std::vector<PlanWorker> Alive(absl::Duration now, absl::Duration lease_ttl) const;
   // The lease of a worker that is alive (it may drain), else null. Valid until the next Observe.
   const WorkerLease* Live(const std::string& name, absl::Duration now, absl::Duration lease_ttl) const;
 

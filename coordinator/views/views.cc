@@ -263,6 +263,7 @@ ViewJson WorkersView(const Cluster& cluster) {
     row["lease_ms_left"] = cluster.LeaseMsLeft(worker);
     row["version"] = lease.version;
     row["http"] = lease.http;
+    row["zone"] = lease.zone;
     rows.push_back(std::move(row));
   }
   return rows;

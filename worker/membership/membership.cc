@@ -39,6 +39,7 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
   lease_.version = options.version;
   lease_.http = options.http;
   lease_.data_id = options.data_id;
+  lease_.zone = options.zone;
   lease_.state = kReady;
   BecomeNewIncarnation();
   lease_.process = lease_.incarnation;

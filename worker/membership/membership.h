@@ -40,6 +40,7 @@ class Membership {
     int64_t pid = 0;
     uint32_t lanes = 1;
     std::string version;
+    std::string zone;
     std::string http;
     std::string data_id;                                   // DataDir::id()
     absl::Duration default_lease_ttl = absl::Seconds(15);  // until a leader has said

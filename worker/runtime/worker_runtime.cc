@@ -81,6 +81,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   membership.version = options_.version;
   membership.http = options_.http;
   membership.data_id = data_dir_->id();
+  membership.zone = options_.zone;
   membership.seed = options_.seed;
   membership_ = std::make_unique<Membership>(*manager_bus_, clock_, board_, membership);
 

@@ -45,6 +45,7 @@ struct WorkerOptions {
   uint64_t memory_bytes = uint64_t{1} << 30;  // for state, of all partitions together
   std::string http;                           // where HTTP answers; only told to others
   std::string version;
+  std::string zone;      // only told to others
   int64_t replicas = 1;  // of the buckets, where they are made; 1, 3 or 5
   uint64_t seed = 0;
   absl::Duration drain_timeout =

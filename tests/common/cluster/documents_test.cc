@@ -10,6 +10,7 @@ TEST(DocumentsTest, WorkerLeaseComesBackWhole) {
   lease.name = "w1";
   lease.incarnation = "00ff00ff00ff00ff";
   lease.pid = 4242;
+  lease.zone = "east";
   lease.cpu = 1.5;
   lease.beat = UINT64_MAX;
   PartitionReport report;

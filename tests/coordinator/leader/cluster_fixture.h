@@ -1,6 +1,7 @@
 // Coordinators and the traces of workers on one in-memory broker, on a clock that the test moves.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -133,6 +134,10 @@ class ClusterTest : public testing::Test {
     const Owners owners = OwnersOf(InForce().jobs);
     const auto found = owners.find(uid);
     return found == owners.end() ? std::vector<std::string>{} : found->second;
+  }
+  size_t Owned(const std::string& uid, const std::string& worker) {
+    const std::vector<std::string> owners = OwnersInForce(uid);
+    return static_cast<size_t>(std::count(owners.begin(), owners.end(), worker));
   }
   std::optional<FinalStatus> Final(const std::string& uid) {
     const auto entry = bus_.GetKey(kAssignmentsBucket, "final." + uid);

@@ -121,6 +121,57 @@ TEST_F(LeaderTest, ADrainedWorkerThatIsStartedAgainServes) {
   EXPECT_THAT(OwnersInForce("u1"), Contains("w1"));
 }
 
+TEST_F(LeaderTest, MovesOnlySoManyPartitionsUntilTheirNewOwnersRun) {
+  const uint32_t partitions = 4 * kMaxMovesAtOnce;
+  AddCoordinator("a");
+  AddWorker("w1");
+  Submit("job", "u1", partitions);
+  RunUntilPlanned();
+  AddWorker("w2");
+  Run(kTestTtl);
+  const auto of_w2 = [this] { return Owned("u1", "w2"); };
+  EXPECT_EQ(of_w2(), kMaxMovesAtOnce);
+  Report("job", "u1", "restoring");
+  Run(kTestTtl);
+  EXPECT_EQ(of_w2(), kMaxMovesAtOnce);
+  Report("job", "u1", "running");
+  Run(kTestTtl / 5);
+  EXPECT_EQ(of_w2(), 2 * kMaxMovesAtOnce);
+  Report("job", "u1", "running");
+  Run(kTestTtl);
+  EXPECT_EQ(of_w2(), 2 * kMaxMovesAtOnce) << "even";
+}
+
+TEST_F(LeaderTest, ABusyPartitionGetsAWorkerMoreToItself) {
+  AddCoordinator("a");
+  AddWorker("w1");
+  AddWorker("w2");
+  Submit("job", "u1", 8);
+  RunUntilPlanned();
+  const std::string busy = OwnersInForce("u1")[0];
+  EXPECT_EQ(Owned("u1", busy), 4u);
+  for (uint64_t beats = 1; beats <= 4; ++beats) {
+    Report("job", "u1", "running");
+    for (auto& [name, worker] : workers_) {
+      for (PartitionReport& report : worker.partitions) {
+        report.records_in = beats * (report.partition == 0 ? 70'000 : 10'000);
+      }
+    }
+    Run(kLoadInterval);
+  }
+  EXPECT_EQ(OwnersInForce("u1")[0], busy);
+  EXPECT_LE(Owned("u1", busy), 3u);
+}
+
+TEST_F(LeaderTest, AJobIsSpreadOverZones) {
+  AddCoordinator("a");
+  for (const char* name : {"w1", "w2", "w3"})
+    AddWorker(name).zone = name == std::string("w3") ? "west" : "east";
+  Submit("job", "u1", 2);
+  RunUntilPlanned();
+  EXPECT_THAT(OwnersInForce("u1"), ElementsAre("w1", "w3"));
+}
+
 TEST_F(LeaderTest, AnOutageOfTheBrokerMovesNothing) {
   AddCoordinator("a");
   AddWorker("w1");

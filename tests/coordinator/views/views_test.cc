@@ -48,6 +48,7 @@ Cluster MakeViewCluster() {
   a.memory_bytes = 4096;
   a.version = "0.1.0";
   a.http = "127.0.0.1:1";
+  a.zone = "east";
   a.partitions = {report};
   WorkerLease b = a;
   b.name = "b";
@@ -132,10 +133,10 @@ TEST(ViewsTest, WorkersShowEveryFieldAndWhoIsLost) {
   EXPECT_EQ(WorkersView(MakeViewCluster()).dump(),
             R"([{"name":"a","incarnation":"00000000000000a1","pid":11,"host":"h","lanes":2,"partitions":1,)"
             R"("state":"ready","cpu":0.5,"memory_bytes":4096,"lease_ms_left":2000,"version":"0.1.0",)"
-            R"("http":"127.0.0.1:1"},)"
+            R"("http":"127.0.0.1:1","zone":"east"},)"
             R"({"name":"b","incarnation":"00000000000000b1","pid":11,"host":"h","lanes":2,"partitions":1,)"
             R"("state":"lost","cpu":0.5,"memory_bytes":4096,"lease_ms_left":0,"version":"0.1.0",)"
-            R"("http":"127.0.0.1:1"}])");
+            R"("http":"127.0.0.1:1","zone":"east"}])");
 }
 
 TEST(ViewsTest, AWorkerThatStoppedInOrderIsNotLost) {
