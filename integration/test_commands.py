@@ -169,6 +169,11 @@ class CommandTest(CommandCase):
 
     # --- files, without a cluster
 
+    def test_plan_needs_no_cluster(self):
+        planned = coordinator("plan", "--rate", "700000", "--time", "10us", "--lanes", "4", "-o", "json")
+        self.assertEqual(json.loads(planned.stdout), {"busy_lanes": 7.0, "lanes": 10, "workers": 3, "concurrency": 10, "partitions": 12})
+        self.assertEqual(coordinator("plan", "--rate", "700000").returncode, USAGE)
+
     def test_check_try_and_test_need_no_cluster(self):
         nowhere = {"NATS_URL": f"nats://127.0.0.1:{free_port()}"}
         self.assertEqual(coordinator("check", self.job_file, environment=nowhere).returncode, DONE)

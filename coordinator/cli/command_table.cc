@@ -32,6 +32,7 @@ const std::vector<CommandEntry>& CommandTable() {
       {"chaos", "break a cluster on purpose, then a verdict", RunChaos, {}},
       {"doctor", "is this NATS, disk, clock, process fit for it?", RunDoctor, {}},
       {"bench", "measure the running cluster with a temporary job", RunBench, {}},
+      {"plan", "workers and concurrency from a rate and times", RunPlan, {}},
       {"completion", "completion for bash, zsh or fish", RunCompletion, {"bash", "zsh", "fish"}},
   };
   return table;

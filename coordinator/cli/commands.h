@@ -37,6 +37,7 @@ int RunReplay(const Arguments& arguments);
 int RunDoctor(const Arguments& arguments);
 int RunBench(const Arguments& arguments);
 int RunChaos(const Arguments& arguments);
+int RunPlan(const Arguments& arguments);
 int RunCompletion(const Arguments& arguments);
 
 }  // namespace millrace
