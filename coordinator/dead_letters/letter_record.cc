@@ -50,7 +50,7 @@ absl::StatusOr<std::string> FrameOfStranger(const Message& message, const JobSpe
 
 }  // namespace
 
-absl::StatusOr<std::string> FrameOfLetter(Bus& bus, const JobRecord& job, const JobSpec& spec,
+absl::StatusOr<std::string> FrameOfLetter(Bus& bus, const JobRecord& job, const SegmentSpec& segment,
                                           const LetterPlace& place) {
   const auto message =
       bus.GetMessage(InputStream(job.name, place.segment, place.partition), place.offset.value());
@@ -58,8 +58,10 @@ absl::StatusOr<std::string> FrameOfLetter(Bus& bus, const JobRecord& job, const 
     return absl::NotFoundError(StrCat("message ", place.offset.value(), " is not in its log any more"));
   }
   if (!message.ok()) return message.status();
-  const bool ours = !message->header.empty() && ParseMessageHeader(message->header).ok();
-  return ours ? FrameOfFramed(*message, place.record) : FrameOfStranger(*message, spec, place.partition);
+  const auto header = ReadMessageHeader(message->header);
+  if (!header.ok()) return header.status();
+  return header->has_value() ? FrameOfFramed(*message, place.record)
+                             : FrameOfStranger(*message, segment.job, place.partition);
 }
 
 }  // namespace millrace

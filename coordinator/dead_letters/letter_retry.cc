@@ -18,6 +18,13 @@ bool IsRefusal(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsFailedPrecondition(status);
 }
 
+// Anybody may write to the stream of dead letters, and name in it what is not there.
+bool HasPartition(const JobSpec& spec, const LetterPlace& place) {
+  const std::vector<uint32_t> partitions = PartitionsBySegment(spec);
+  const uint32_t segment = place.segment.value();
+  return segment < partitions.size() && place.partition.value() < partitions[segment];
+}
+
 }  // namespace
 
 absl::StatusOr<RetryReport> LetterRetry::Run(const std::vector<std::string>& ids) {
@@ -58,12 +65,13 @@ absl::Status LetterRetry::Retry(const LetterJson& letter, RetryReport* report) {
 
 // False when the log had it already.
 absl::StatusOr<bool> LetterRetry::BringBack(const std::string& id, const LetterPlace& place) {
+  if (!HasPartition(spec_, place)) return absl::InvalidArgumentError("the job has no such partition");
   const auto log = LogOf(place);
   if (!log.ok()) return log.status();
   auto offset = (*log)->Find(id);
   const bool is_new = !offset;
   if (is_new) {
-    const auto frame = FrameOfLetter(bus_, job_, spec_, place);
+    const auto frame = FrameOfLetter(bus_, job_, SegmentOf(spec_, place.segment), place);
     if (!frame.ok()) return frame.status();
     const auto appended = (*log)->Append(id, *frame);
     if (!appended.ok()) return appended.status();
@@ -76,7 +84,8 @@ absl::StatusOr<bool> LetterRetry::BringBack(const std::string& id, const LetterP
 absl::StatusOr<RetryLog*> LetterRetry::LogOf(const LetterPlace& place) {
   std::unique_ptr<RetryLog>& log = logs_[{place.segment, place.partition}];
   if (log == nullptr) {
-    auto opened = std::make_unique<RetryLog>(bus_, clock_, job_, place.segment, place.partition);
+    auto opened =
+        std::make_unique<RetryLog>(bus_, clock_, job_, SegmentOf(spec_, place.segment), place.partition);
     if (const absl::Status status = opened->CatchUp(); !status.ok()) return status;
     log = std::move(opened);
   }

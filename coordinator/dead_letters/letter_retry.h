@@ -13,7 +13,7 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/cluster/documents.h"
-#include "common/job/job_spec.h"
+#include "common/job/segments.h"
 #include "coordinator/dead_letters/letter_marks.h"
 #include "coordinator/dead_letters/retry_log.h"
 

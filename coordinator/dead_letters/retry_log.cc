@@ -13,16 +13,6 @@ namespace {
 
 constexpr Epoch kRetryEpoch(1);  // never raised: the marks alone decide
 
-// Who feeds the partition: when all of them have ended, nothing runs any more.
-std::vector<std::string> Feeders(const JobRecord& job, SegmentId segment) {
-  if (segment == kFirstSegment) return {kIngestWriter};
-  const SegmentId before(segment.value() - 1);
-  std::vector<std::string> writers;
-  for (uint32_t p = 0; p < job.partitions_of(before); ++p)
-    writers.push_back(OwnerWriter(before, PartitionId(p)));
-  return writers;
-}
-
 // The outcome will be seen in the log.
 bool IsDecidedByTheLog(const absl::Status& status) {
   return absl::IsFailedPrecondition(status) || absl::IsUnavailable(status) ||
@@ -31,12 +21,13 @@ bool IsDecidedByTheLog(const absl::Status& status) {
 
 }  // namespace
 
-RetryLog::RetryLog(Bus& bus, Clock& clock, const JobRecord& job, SegmentId segment, PartitionId partition)
+RetryLog::RetryLog(Bus& bus, Clock& clock, const JobRecord& job, const SegmentSpec& segment,
+                   PartitionId partition)
     : bus_(bus),
       clock_(clock),
-      stream_(InputStream(job.name, segment, partition)),
-      subject_(InputSubject(job.name, segment, partition)),
-      feeders_(Feeders(job, segment)),
+      stream_(InputStream(job.name, segment.id, partition)),
+      subject_(InputSubject(job.name, segment.id, partition)),
+      feeders_(segment.InputWriters()),
       cursors_(job.uid) {}
 
 absl::Status RetryLog::CatchUp() {
@@ -54,10 +45,10 @@ absl::Status RetryLog::CatchUp() {
     const auto message = streams.Next(log);
     if (!message.ok()) return message.status();
     if (!message->has_value()) return absl::OkStatus();
+    const auto header = ReadMessageHeader((*message)->header);
+    if (!header.ok()) return header.status();
     read_until_ = (*message)->sequence;
-    if (const auto header = ParseMessageHeader((*message)->header); header.ok()) {
-      Take(*header, Offset(read_until_));
-    }
+    if (header->has_value()) Take(**header, Offset(read_until_));
   }
 }
 

@@ -5,12 +5,9 @@
 // read from the log itself under R3. Whoever appends decides on the whole log before:
 //
 //   killed before or after an append, run again   the log says whether it is there
-//   an answer lost, or two at once                the same mark again, of which R3 takes one: if it was
-//   another
-//                                                 letter's, the log shows that this one was not taken, and it
-//                                                 goes on
-//   a stopped process that wakes up               its message has a mark that is taken, and counts for
-//   nothing
+//   an answer lost, or two at once                the same mark again, of which R3 takes one: if that was
+//                                                 another letter's, the log shows it, and this one goes on
+//   a stopped process that wakes up               the mark of its message is taken: it counts for nothing
 //
 // So nothing needs to be claimed (R4). The append also carries the expected last sequence: not as a fence,
 // but because behind the input's end nothing more is run, and the end mark must not slip in between.
@@ -31,6 +28,7 @@
 #include "common/cluster/documents.h"
 #include "common/frame/writer_cursors.h"
 #include "common/ids.h"
+#include "common/job/segments.h"
 
 namespace millrace {
 
@@ -40,10 +38,10 @@ inline constexpr absl::Duration kRetryAmbiguousWait = absl::Milliseconds(100);
 // Uses the bus's Poll. Not thread-safe.
 class RetryLog {
  public:
-  RetryLog(Bus& bus, Clock& clock, const JobRecord& job, SegmentId segment, PartitionId partition);
+  RetryLog(Bus& bus, Clock& clock, const JobRecord& job, const SegmentSpec& segment, PartitionId partition);
 
   // Reads on to the log's present end. FAILED_PRECONDITION: its beginning was purged, so that nobody can say
-  // what was retried.
+  // what was retried. DATA_LOSS: a later version wrote to it.
   absl::Status CatchUp();
   // Where the letter's record came back; nullopt: not yet. As of the last CatchUp.
   std::optional<Offset> Find(const std::string& id) const;
@@ -60,7 +58,7 @@ class RetryLog {
   Clock& clock_;
   const std::string stream_;
   const std::string subject_;
-  const std::vector<std::string> feeders_;
+  const std::vector<std::string> feeders_;  // whose end marks, together, end the input
   WriterCursors cursors_;
   uint64_t read_until_ = 0;
   absl::flat_hash_map<std::string, Offset> retried_;

@@ -16,10 +16,10 @@ class LetterRetryTest : public LettersFixture {
     return LetterRetry(*bus_, clock_, job_, spec_).Run(ids);
   }
   std::string FrameFor(const std::string& id) {
-    return *FrameOfLetter(*bus_, job_, spec_, *ParseLetterId(id));
+    return *FrameOfLetter(*bus_, job_, SegmentOf(spec_, kFirstSegment), *ParseLetterId(id));
   }
   std::unique_ptr<RetryLog> OpenLog() {
-    auto log = std::make_unique<RetryLog>(*bus_, clock_, job_, kFirstSegment, kPartition);
+    auto log = std::make_unique<RetryLog>(*bus_, clock_, job_, SegmentOf(spec_, kFirstSegment), kPartition);
     EXPECT_TRUE(log->CatchUp().ok());
     return log;
   }
@@ -139,6 +139,42 @@ TEST_F(LetterRetryTest, SaysWhatCannotBeRetriedAndGoesOn) {
                                            HasSubstr("0.0.2.0: it is no record"), HasSubstr("0.0.9.0")));
   EXPECT_EQ(report->retried, 1u);
   EXPECT_THAT(Taken().back(), HasSubstr("s="));
+}
+
+TEST_F(LetterRetryTest, ALetterOfAPartitionThatTheJobDoesNotHaveIsRefused) {
+  AddLetter("1.0.1.0");
+  AddLetter("0.1.1.0");
+  AddLetter("4294967295.0.1.0");
+  const auto report = Retry();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->refused, ElementsAre(HasSubstr("1.0.1.0: the job has no such partition"),
+                                           HasSubstr("0.1.1.0: "), HasSubstr("4294967295.0.1.0: ")));
+}
+
+TEST_F(LetterRetryTest, AStrangersRecordBehindTheFirstSegmentHasThatSegmentsFormatAndKey) {
+  const JobSpec job = *ParseJob("job.yaml",
+                                "name: j\nkey: k\npartitions: 1\nsource: {format: csv}\nstages:\n"
+                                "  - key_by: town\n    partitions: 1\n  - filter: \"true\"\n");
+  const SegmentId behind(1);
+  const std::string subject = InputSubject("j", behind, kPartition);
+  MakeStream(InputStream("j", behind, kPartition), subject);
+  Append(subject, "", R"({"town":"Bern"})");
+  const auto frame = FrameOfLetter(*bus_, job_, SegmentOf(job, behind), {behind, kPartition, Offset(1), 0});
+  ASSERT_TRUE(frame.ok()) << frame.status();
+  const auto view = FrameView::Parse(*frame);
+  ASSERT_TRUE(view.ok()) << view.status();
+  auto records = view->records();
+  RecordView record;
+  ASSERT_TRUE(records.Next(&record));
+  EXPECT_EQ(record.key, "Bern");
+}
+
+TEST_F(LetterRetryTest, AMessageOfALaterVersionStopsTheRetry) {
+  Feed({{"a", 1}});
+  AppendInput("9 ? of a later version", "what");
+  AddLetter("0.0.1.0");
+  EXPECT_TRUE(absl::IsDataLoss(Retry().status())) << "it may be a retry of this very letter";
+  EXPECT_EQ(LogMessages(), 2u);
 }
 
 TEST_F(LetterRetryTest, AnUnknownIdIsSaidBeforeAnythingIsRetried) {

@@ -103,13 +103,6 @@ class LettersFixture : public testing::Test {
     return sink.taken;
   }
 
-  ManualClock clock_;
-  MemoryBroker broker_{clock_};
-  std::unique_ptr<MemoryBus> bus_ = broker_.Connect();
-  const JobSpec spec_;
-  JobRecord job_;
-
- private:
   void MakeStream(const std::string& name, const std::string& subject) {
     StreamConfig config;
     config.name = name;
@@ -117,6 +110,14 @@ class LettersFixture : public testing::Test {
     config.description = StreamDescription(kUid);
     EXPECT_TRUE(bus_->CreateStream(config).ok());
   }
+
+  ManualClock clock_;
+  MemoryBroker broker_{clock_};
+  std::unique_ptr<MemoryBus> bus_ = broker_.Connect();
+  const JobSpec spec_;
+  JobRecord job_;
+
+ private:
   std::string IngestHeader(FrameKind kind, uint64_t records) const {
     return FormatMessageHeader(
         {kind, kUid, kIngestWriter, Epoch(1), Mark{fed_ - records, 0}, Mark{fed_, 0}, fed_});
