@@ -53,6 +53,16 @@ absl::Status AssignmentLog::Write(uint64_t term, std::vector<JobAssignment> jobs
   return absl::OkStatus();
 }
 
+std::vector<Assignment> AssignmentLog::Kept(const Entries& assignments) {
+  std::vector<Assignment> kept;
+  for (const auto& [key, entry] : AssignmentsIn(assignments)) {
+    if (auto assignment = DecodeAssignment(entry->value); assignment.ok()) {
+      kept.push_back(*std::move(assignment));
+    }
+  }
+  return kept;
+}
+
 void AssignmentLog::DropOld(const Entries& assignments) {
   const std::vector<KeyedEntry> found = AssignmentsIn(assignments);
   const size_t too_many = found.size() > kKeptAssignments ? found.size() - kKeptAssignments : 0;

@@ -22,6 +22,9 @@ class AssignmentLog {
   // The greatest that was seen or written.
   const Assignment& in_force() const { return in_force_; }
 
+  // Those of the last few that can be read, in the order in which they were made.
+  static std::vector<Assignment> Kept(const Entries& assignments);
+
   // Makes the next assignment of `term`. ALREADY_EXISTS: an earlier try with a lost answer got through after
   // all; to be observed, and tried again then.
   absl::Status Write(uint64_t term, std::vector<JobAssignment> jobs, std::vector<std::string> draining);

@@ -140,19 +140,17 @@ bool Leader::EndJob(const JobRecord& record, FinalStatus final) {
   return false;
 }
 
+// A new leader learns from the assignments that are kept who had what.
 void Leader::RememberOwners(const std::vector<JobAssignment>& running) {
-  Owners last;
-  const Owners owners = OwnersOf(assignments_.in_force().jobs);
-  for (const JobAssignment& job : running) {
-    std::vector<std::string>& names = last[job.uid];
-    if (const auto known = last_owners_.find(job.uid); known != last_owners_.end()) names = known->second;
-    names.resize(job.owners.size());
-    const auto now = owners.find(job.uid);
-    for (size_t p = 0; now != owners.end() && p < std::min(names.size(), now->second.size()); ++p) {
-      if (!now->second[p].empty()) names[p] = now->second[p];
+  if (!reign_.knows_owners) {
+    owners_ = OwnerHistory();
+    for (const Assignment& kept : AssignmentLog::Kept(view_.assignments().entries())) {
+      owners_.Observe(kept.jobs);
     }
+    reign_.knows_owners = true;
   }
-  last_owners_ = std::move(last);
+  owners_.Observe(assignments_.in_force().jobs);
+  owners_.Keep(running);
 }
 
 bool Leader::MayPlan(bool workers_ready) {
@@ -200,13 +198,14 @@ void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_
   RememberOwners(running);
   moves_.GiveUpOld(now);
   AddLoads(&to_plan, running);
-  Owners planned = Plan(std::move(workers), std::move(to_plan), last_owners_, moves_.room());
+  Owners planned =
+      Plan(std::move(workers), std::move(to_plan), owners_.last(), moves_.room(), owners_.before());
   for (JobAssignment& job : running) job.owners = std::move(planned[job.uid]);
   const Assignment& in_force = assignments_.in_force();
   if (reign_.wrote_assignment && in_force.draining == draining && SameJobs(running, in_force.jobs)) return;
 
   const Owners next = OwnersOf(running);
-  const size_t moves = CountMoves(last_owners_, next);
+  const size_t moves = CountMoves(owners_.last(), next);
   const absl::Status written = assignments_.Write(reign_.term, std::move(running), draining);
   if (!written.ok()) {
     LogWarning("an assignment could not be written; it is tried again",
@@ -216,7 +215,7 @@ void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_
   reign_.wrote_assignment = true;
   ++totals_.assignments;
   totals_.moves += moves;
-  moves_.Order(last_owners_, next, now);
+  moves_.Order(owners_.last(), next, now);
   LogInfo("assignment written", {{"term", reign_.term},
                                  {"number", assignments_.in_force().number},
                                  {"workers", ready},

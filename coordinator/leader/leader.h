@@ -23,6 +23,7 @@
 #include "coordinator/leader/leadership.h"
 #include "coordinator/leader/load_table.h"
 #include "coordinator/leader/moves_under_way.h"
+#include "coordinator/leader/owner_history.h"
 #include "coordinator/leader/plan.h"
 #include "coordinator/leader/worker_table.h"
 
@@ -60,6 +61,7 @@ class Leader {
     bool had_workers = false;
     bool said_no_workers = false;
     bool wrote_assignment = false;
+    bool knows_owners = false;
   };
   void Observe();
   void BeginReign();
@@ -86,8 +88,7 @@ class Leader {
   bool connected_ = true;
   std::optional<absl::Duration> stepped_at_;
   Reign reign_;
-  // The last owner of each partition that had one, even while nobody has it: its state is there.
-  Owners last_owners_;
+  OwnerHistory owners_;
   Totals totals_;
 };
 

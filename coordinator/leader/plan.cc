@@ -5,7 +5,7 @@
 #include <optional>
 #include <tuple>
 
-#include "absl/strings/str_cat.h"
+#include "coordinator/leader/plan_segments.h"
 #include "coordinator/leader/plan_weights.h"
 
 namespace millrace {
@@ -21,7 +21,7 @@ struct PartitionAt {
 class Planning {
  public:
   Planning(const std::vector<PlanWorker>& workers, const std::vector<PlanJob>& jobs, const Owners& previous,
-           size_t max_moves)
+           const Owners& before, size_t max_moves)
       : workers_(workers), jobs_(jobs), weights_(WeighPartitions(jobs)), moves_left_(max_moves) {
     NumberZones();
     held_.assign(workers.size(), {});
@@ -30,6 +30,7 @@ class Planning {
     for (size_t j = 0; j < jobs.size(); ++j) {
       owner_.emplace_back(jobs[j].partitions, kNobody);
       moved_.emplace_back(jobs[j].partitions, false);
+      before_.push_back(NumbersOf(j, before));
       KeepPrevious(j, previous);
     }
   }
@@ -53,17 +54,26 @@ class Planning {
     zone_of_job_.assign(zone_numbers_.size(), std::vector<uint32_t>(jobs_.size(), 0));
   }
 
-  void KeepPrevious(size_t j, const Owners& previous) {
-    const auto found = previous.find(jobs_[j].uid);
-    if (found == previous.end()) return;
-    const size_t known = std::min(found->second.size(), owner_[j].size());
-    for (size_t p = 0; p < known; ++p) {
+  // Of the job's partitions: the number of the worker that is named there; kNobody where none is that lives.
+  std::vector<size_t> NumbersOf(size_t j, const Owners& owners) const {
+    std::vector<size_t> numbers(jobs_[j].partitions, kNobody);
+    const auto found = owners.find(jobs_[j].uid);
+    if (found == owners.end()) return numbers;
+    for (size_t p = 0; p < std::min(found->second.size(), numbers.size()); ++p) {
       const auto at = std::lower_bound(
           workers_.begin(), workers_.end(), found->second[p],
           [](const PlanWorker& worker, const std::string& name) { return worker.name < name; });
       if (at != workers_.end() && at->name == found->second[p]) {
-        Give({j, p}, static_cast<size_t>(at - workers_.begin()));
+        numbers[p] = static_cast<size_t>(at - workers_.begin());
       }
+    }
+    return numbers;
+  }
+
+  void KeepPrevious(size_t j, const Owners& previous) {
+    const std::vector<size_t> numbers = NumbersOf(j, previous);
+    for (size_t p = 0; p < numbers.size(); ++p) {
+      if (numbers[p] != kNobody) Give({j, p}, numbers[p]);
     }
   }
 
@@ -146,11 +156,12 @@ class Planning {
                      [&](size_t a, size_t b) { return weight_[a] > weight_[b]; });
     const size_t to = *std::min_element(targets_.begin(), targets_.end(),
                                         [&](size_t a, size_t b) { return weight_[a] < weight_[b]; });
+    const int64_t slack = Slack();
     for (const size_t from : by_weight) {
       const int64_t difference = weight_[from] - weight_[to];
-      if (difference <= Slack()) return false;
+      if (difference <= slack) return false;
       // What one worker holds may be too heavy to help; then another's may do.
-      const auto place = BestToMove(from, to, difference);
+      const auto place = BestToMove(from, to, slack);
       if (!place) continue;
       Take(*place);
       Give(*place, to);
@@ -168,12 +179,16 @@ class Planning {
     return static_cast<int64_t>(kLoadSlack * static_cast<double>(sum) / static_cast<double>(targets_.size()));
   }
 
-  // Nearest to half the difference; of several the last of the job of which `from` has most beyond `to`.
-  std::optional<PartitionAt> BestToMove(size_t from, size_t to, int64_t difference) const {
+  // What `to` had before, unless that turns the scales; then what is nearest to half the difference, and of
+  // several the last of the job of which `from` has most beyond `to`.
+  std::optional<PartitionAt> BestToMove(size_t from, size_t to, int64_t slack) const {
+    const int64_t difference = weight_[from] - weight_[to];
     std::optional<PartitionAt> best;
     const auto rank = [&](const PartitionAt& place) {
+      const int64_t left = difference - 2 * WeightOf(place);
+      const bool returns = before_[place.job][place.partition] == to && left >= -slack;
       const int64_t beyond = int64_t{held_of_job_[from][place.job]} - int64_t{held_of_job_[to][place.job]};
-      return std::make_tuple(std::abs(difference - 2 * WeightOf(place)), -beyond, place.job,
+      return std::make_tuple(!returns, std::abs(left), -beyond, place.job,
                              -static_cast<int64_t>(place.partition));
     };
     for (const PartitionAt& place : held_[from]) {
@@ -201,6 +216,7 @@ class Planning {
   std::vector<uint32_t> zone_workers_;  // by zone: those that do not drain
   std::vector<size_t> targets_;         // workers that do not drain
   std::vector<std::vector<size_t>> owner_;
+  std::vector<std::vector<size_t>> before_;         // who had it before its last owner, by job and partition
   std::vector<std::vector<bool>> moved_;            // in this planning, by job and partition
   std::vector<std::vector<PartitionAt>> held_;      // by worker
   std::vector<int64_t> weight_;                     // by worker
@@ -208,62 +224,22 @@ class Planning {
   std::vector<std::vector<uint32_t>> zone_of_job_;  // by zone and job
 };
 
-// Jobs cut into their segments, each of which is planned as a job of its own.
-struct Split {
-  Split(const std::vector<PlanJob>& jobs, const Owners& before) {
-    for (const PlanJob& job : jobs) {
-      std::vector<uint32_t> segments = {job.partitions};
-      segments.insert(segments.end(), job.later_partitions.begin(), job.later_partitions.end());
-      size_t first = 0;
-      for (const uint32_t partitions : segments) {
-        PlanJob& part = parts.emplace_back();
-        part.uid = absl::StrCat(job.uid, ".", job_of.size());
-        part.partitions = partitions;
-        part.loads = SliceOf(job.loads, first, partitions);
-        if (const auto known = before.find(job.uid); known != before.end()) {
-          previous[part.uid] = SliceOf(known->second, first, partitions);
-        }
-        job_of.push_back(job.uid);
-        first += partitions;
-      }
-    }
-  }
-
-  Owners Join(const Owners& owners) const {
-    Owners joined;
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const std::vector<std::string>& names = owners.at(parts[i].uid);
-      std::vector<std::string>& of_job = joined[job_of[i]];
-      of_job.insert(of_job.end(), names.begin(), names.end());
-    }
-    return joined;
-  }
-
-  template <typename T>
-  static std::vector<T> SliceOf(const std::vector<T>& all, size_t first, size_t count) {
-    const size_t begin = std::min(first, all.size());
-    const size_t end = std::min(first + count, all.size());
-    return {all.begin() + static_cast<ptrdiff_t>(begin), all.begin() + static_cast<ptrdiff_t>(end)};
-  }
-
-  std::vector<PlanJob> parts;
-  std::vector<std::string> job_of;  // by part: the job's uid
-  Owners previous;
-};
-
 }  // namespace
 
 Owners Plan(std::vector<PlanWorker> workers, std::vector<PlanJob> jobs, const Owners& previous,
-            size_t max_moves) {
+            size_t max_moves, const Owners& before) {
   std::sort(workers.begin(), workers.end(),
             [](const PlanWorker& a, const PlanWorker& b) { return a.name < b.name; });
   std::sort(jobs.begin(), jobs.end(), [](const PlanJob& a, const PlanJob& b) { return a.uid < b.uid; });
   const bool any = std::any_of(workers.begin(), workers.end(), [](const PlanWorker& w) { return !w.drains; });
-  Split split(jobs, previous);
-  if (any) return split.Join(Planning(workers, split.parts, split.previous, max_moves).Run());
+  const PlanSegments segments(jobs);
+  if (any) {
+    return segments.Join(
+        Planning(workers, segments.parts(), segments.Cut(previous), segments.Cut(before), max_moves).Run());
+  }
   Owners nobody;
-  for (const PlanJob& part : split.parts) nobody[part.uid].assign(part.partitions, "");
-  return split.Join(nobody);
+  for (const PlanJob& part : segments.parts()) nobody[part.uid].assign(part.partitions, "");
+  return segments.Join(nobody);
 }
 
 size_t CountMoves(const Owners& from, const Owners& to) {

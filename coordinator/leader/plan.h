@@ -5,7 +5,8 @@
 // more than another. It moves as few partitions as that takes, at most `max_moves` from one living worker to
 // another at a time, and is the same for the same arguments in whatever order they come. Within that it
 // spreads each segment of a job over zones, then over workers, so that neither the loss of a zone nor one
-// busy job falls on a few.
+// busy job falls on a few; and what it moves to a worker is first what that had before, and may have the
+// state of.
 #pragma once
 
 #include <cstddef>
@@ -39,10 +40,10 @@ struct PlanJob {
   std::vector<double> loads = {};
 };
 
-// `workers`: those that are alive, each once. `previous` may speak of workers and jobs that are gone.
-// Partitions that nobody has are always placed. Without a worker that may take them, all belong to nobody.
+// `workers`: those that are alive, each once. `previous` (who has each partition, or had it last) and `before`
+// (who had it before that) may speak of workers and jobs that are gone. Partitions that nobody has are always placed. Without a worker that may take them, all belong to nobody.
 Owners Plan(std::vector<PlanWorker> workers, std::vector<PlanJob> jobs, const Owners& previous,
-            size_t max_moves = kMaxMovesAtOnce);
+            size_t max_moves = kMaxMovesAtOnce, const Owners& before = {});
 
 // How many partitions changed from one worker to another; from or to nobody is no move.
 size_t CountMoves(const Owners& from, const Owners& to);

@@ -12,6 +12,7 @@ using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class LeaderTest : public ClusterTest {};
 
@@ -71,6 +72,24 @@ TEST_F(LeaderTest, WhenAllWorkersComeBackEachGetsWhatItHad) {
   EXPECT_THAT(OwnersInForce("u1"), Each(""));
   for (const char* name : {"w3", "w2", "w1"}) AddWorker(name);
   RunUntilPlanned();
+  EXPECT_EQ(OwnersInForce("u1"), before);
+}
+
+TEST_F(LeaderTest, AWorkerThatComesBackAfterAllGetsWhatItHad) {
+  AddCoordinator("a");
+  for (const char* name : {"w1", "w2", "w3"}) AddWorker(name);
+  Submit("job", "u1", 9);
+  RunUntilPlanned();
+  const auto before = OwnersInForce("u1");
+  LoseWorker("w2");
+  Run(2 * kTestTtl);
+  EXPECT_THAT(OwnersInForce("u1"), Not(Contains("w2")));
+  // Whoever leads then.
+  Kill("a");
+  AddCoordinator("b");
+  Run(4 * kTestTtl);
+  AddWorker("w2");
+  Run(kTestTtl / 5);
   EXPECT_EQ(OwnersInForce("u1"), before);
 }
 

@@ -16,6 +16,7 @@ struct Change {
   std::vector<PlanWorker> workers;
   std::vector<PlanJob> jobs;
   Owners previous;
+  Owners before;
 };
 
 std::string WorkerName(int n) { return "w" + std::to_string(n); }
@@ -42,9 +43,11 @@ Change AnyChange(WithLoads with_loads) {
     const auto partitions = static_cast<uint32_t>(*rc::gen::inRange(1, 30));
     change.jobs.push_back({"job" + std::to_string(j), partitions, {}});
     if (with_loads == WithLoads::kYes) change.jobs.back().loads = *Loads(partitions);
-    const auto known = static_cast<size_t>(*rc::gen::inRange(0, 35));
-    for (const int n : *rc::gen::container<std::vector<int>>(known, rc::gen::inRange(-1, 16))) {
-      change.previous[change.jobs.back().uid].push_back(n < 0 ? "" : WorkerName(n));
+    for (Owners* owners : {&change.previous, &change.before}) {
+      const auto known = static_cast<size_t>(*rc::gen::inRange(0, 35));
+      for (const int n : *rc::gen::container<std::vector<int>>(known, rc::gen::inRange(-1, 16))) {
+        (*owners)[change.jobs.back().uid].push_back(n < 0 ? "" : WorkerName(n));
+      }
     }
   }
   return change;
@@ -99,7 +102,7 @@ size_t FewestMoves(const Change& change) {
 RC_GTEST_PROP(PlanProperties, EveryPartitionHasALivingOwner, ()) {
   const Change change = AnyChange(WithLoads::kYes);
   const auto max_moves = static_cast<size_t>(*rc::gen::inRange(0, 40));
-  const Owners owners = Plan(change.workers, change.jobs, change.previous, max_moves);
+  const Owners owners = Plan(change.workers, change.jobs, change.previous, max_moves, change.before);
   RC_ASSERT(owners.size() == change.jobs.size());
   for (const PlanJob& job : change.jobs) RC_ASSERT(owners.at(job.uid).size() == job.partitions);
   RC_ASSERT(CountsOf(change, owners).size() == change.workers.size());  // nobody else owns any
@@ -107,7 +110,7 @@ RC_GTEST_PROP(PlanProperties, EveryPartitionHasALivingOwner, ()) {
 
 RC_GTEST_PROP(PlanProperties, WithoutLoadsItIsEvenWithTheFewestMoves, ()) {
   const Change change = AnyChange(WithLoads::kNo);
-  const Owners owners = Plan(change.workers, change.jobs, change.previous, SIZE_MAX);
+  const Owners owners = Plan(change.workers, change.jobs, change.previous, SIZE_MAX, change.before);
   size_t least = SIZE_MAX, most = 0;
   for (const auto& [name, count] : CountsOf(change, owners)) {
     least = std::min(least, count);
@@ -119,10 +122,10 @@ RC_GTEST_PROP(PlanProperties, WithoutLoadsItIsEvenWithTheFewestMoves, ()) {
 
 RC_GTEST_PROP(PlanProperties, TheOrderOfTheArgumentsDoesNotMatter, ()) {
   Change change = AnyChange(WithLoads::kYes);
-  const Owners owners = Plan(change.workers, change.jobs, change.previous, 5);
+  const Owners owners = Plan(change.workers, change.jobs, change.previous, 5, change.before);
   std::reverse(change.workers.begin(), change.workers.end());
   std::reverse(change.jobs.begin(), change.jobs.end());
-  RC_ASSERT(Plan(change.workers, change.jobs, change.previous, 5) == owners);
+  RC_ASSERT(Plan(change.workers, change.jobs, change.previous, 5, change.before) == owners);
 }
 
 RC_GTEST_PROP(PlanProperties, NoMoreMovesThanTheBoundAndInTheEndItRests, ()) {
@@ -130,7 +133,7 @@ RC_GTEST_PROP(PlanProperties, NoMoreMovesThanTheBoundAndInTheEndItRests, ()) {
   Owners now = LivingOwners(change);
   size_t rounds = 0;
   for (;; ++rounds) {
-    const Owners next = Plan(change.workers, change.jobs, now, 3);
+    const Owners next = Plan(change.workers, change.jobs, now, 3, change.before);
     RC_ASSERT(CountMoves(now, next) <= 3u);
     if (next == now) break;
     now = next;
@@ -142,7 +145,7 @@ RC_GTEST_PROP(PlanProperties, ADrainingWorkerEndsUpEmpty, ()) {
   Change change = AnyChange(WithLoads::kYes);
   RC_PRE(change.workers.size() > 1);
   change.workers.front().drains = true;
-  const Owners owners = Plan(change.workers, change.jobs, change.previous, SIZE_MAX);
+  const Owners owners = Plan(change.workers, change.jobs, change.previous, SIZE_MAX, change.before);
   RC_ASSERT(CountsOf(change, owners)[change.workers.front().name] == 0u);
 }
 

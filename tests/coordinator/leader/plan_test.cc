@@ -61,6 +61,22 @@ TEST(Plan, EverySegmentOfAJobIsSpread) {
   EXPECT_EQ(PlanAll({}, {{"a", 4, {2, 2}}}, owners).at("a"), std::vector<std::string>(8));
 }
 
+TEST(Plan, AWorkerThatComesBackGetsWhatItHadBefore) {
+  const Owners had = {{"a", {"w1", "w2", "w1", "w2"}}, {"b", {"w2", "w1"}}};
+  const Owners now = {{"a", {"w2", "w2", "w2", "w2"}}, {"b", {"w2", "w2"}}};
+  const Owners before = {{"a", {"w1", "", "w1", ""}}, {"b", {"", "w1"}}};
+  const std::vector<PlanWorker> workers = {{"w1"}, {"w2"}};
+  EXPECT_EQ(Plan(workers, {{"a", 4}, {"b", 2}}, now, SIZE_MAX, before), had);
+  // Likewise where loads differ by less than what moves anything.
+  EXPECT_EQ(Plan(workers, {{"a", 4, {}, {100, 110, 95, 90}}, {"b", 2, {}, {95, 105}}}, now, SIZE_MAX, before),
+            had);
+}
+
+TEST(Plan, WhatAWorkerHadBeforeMovesNothingThatStandsEvenly) {
+  const Owners now = {{"a", {"w1", "w2"}}};
+  EXPECT_EQ(Plan({{"w1"}, {"w2"}}, {{"a", 2}}, now, SIZE_MAX, {{"a", {"w2", "w1"}}}), now);
+}
+
 TEST(Plan, NothingMovesWhenAnEvenPlanStands) {
   const Owners before = {{"a", {"w2", "w1", "w1"}}, {"b", {"w2"}}};
   EXPECT_EQ(PlanAll({"w1", "w2"}, {{"a", 3}, {"b", 1}}, before), before);
