@@ -59,18 +59,26 @@ class NatsClient:
             raise LookupError(f"{subject}: {answer['error']['description']}")
         return answer["seq"]
 
-    def message(self, stream, sequence):
-        """(headers, payload) of a stored message; None where there is none any more."""
+    def stored(self, stream, sequence):
+        """A stored message as the server tells it; None where there is none any more."""
         try:
-            stored = self.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})["message"]
+            return self.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})["message"]
         except LookupError:
             return None
+
+    @staticmethod
+    def headers_of(stored):
         headers = {}
         for line in base64.b64decode(stored.get("hdrs", "")).decode().split("\r\n")[1:]:
             name, colon, value = line.partition(":")
             if colon:
                 headers[name] = value.strip()
-        return headers, base64.b64decode(stored.get("data", ""))
+        return headers
+
+    def message(self, stream, sequence):
+        """(headers, payload) of a stored message; None where there is none any more."""
+        stored = self.stored(stream, sequence)
+        return stored and (self.headers_of(stored), base64.b64decode(stored.get("data", "")))
 
     def last_sequence(self, stream):
         return self.api(f"STREAM.INFO.{stream}")["state"]["last_seq"]
