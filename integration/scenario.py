@@ -18,6 +18,7 @@ KEYS = int(os.environ.get("MILLRACE_LEDGER_KEYS", "500"))
 SEED = int(os.environ.get("MILLRACE_SEED") or random.SystemRandom().randrange(1 << 32))
 PARTITIONS = 8
 FLOW_RECORDS = 40  # of a steady flow, each of the feed's pauses
+FLOW_PAUSE_SECONDS = 0.05
 
 
 def announce(name):
@@ -55,7 +56,7 @@ class LedgerRun:
         over = threading.Event()
 
         def flow():
-            while not over.is_set():
+            while not over.wait(FLOW_PAUSE_SECONDS):
                 self.feed.write(FLOW_RECORDS)
 
         thread = threading.Thread(target=flow)
