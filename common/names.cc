@@ -14,6 +14,7 @@ std::string CommandsPrefix(std::string_view uid) { return StrCat(kCommandPrefix,
 std::string DrainsPrefix(std::string_view worker) { return StrCat(kDrainPrefix, worker, "."); }
 std::string FinalKey(std::string_view uid) { return StrCat(kFinalPrefix, uid); }
 std::string FedKey(std::string_view uid) { return StrCat(kFedPrefix, uid); }
+std::string SourceKey(std::string_view uid) { return StrCat(kSourcePrefix, uid); }
 std::string BucketStream(std::string_view bucket) { return StrCat("KV_", bucket); }
 std::string BucketSubjectPrefix(std::string_view bucket) { return StrCat("$KV.", bucket, "."); }
 
@@ -23,6 +24,7 @@ std::string InputStream(std::string_view job, SegmentId s, PartitionId p) {
 std::string InputSubject(std::string_view job, SegmentId s, PartitionId p) {
   return StrCat("mr.", job, ".", s.value(), ".", p.value());
 }
+std::string SourceStream(std::string_view job) { return StrCat("mr-", job, "-source"); }
 std::string ResultStream(std::string_view job, PartitionId p) {
   return StrCat("mr-", job, "-out-", p.value());
 }

@@ -24,6 +24,7 @@ inline constexpr char kCommandPrefix[] = "cmd.";
 inline constexpr char kDrainPrefix[] = "drain.";
 inline constexpr char kFinalPrefix[] = "final.";
 inline constexpr char kFedPrefix[] = "fed.";
+inline constexpr char kSourcePrefix[] = "source.";
 std::string JobKey(std::string_view job);
 std::string WorkerKey(std::string_view name);
 std::string CoordinatorKey(std::string_view id);
@@ -31,11 +32,13 @@ std::string CommandsPrefix(std::string_view uid);   // cmd.<uid>.: a job's comma
 std::string DrainsPrefix(std::string_view worker);  // drain.<worker>.: likewise, a worker's
 std::string FinalKey(std::string_view uid);
 std::string FedKey(std::string_view uid);
+std::string SourceKey(std::string_view uid);
 std::string BucketStream(std::string_view bucket);         // KV_<bucket>: a NATS bucket is a stream (ADR-8)
 std::string BucketSubjectPrefix(std::string_view bucket);  // $KV.<bucket>.: a key behind it
 
-std::string InputStream(std::string_view job, SegmentId s, PartitionId p);        // mr-j-s-p
-std::string InputSubject(std::string_view job, SegmentId s, PartitionId p);       // mr.j.s.p
+std::string InputStream(std::string_view job, SegmentId s, PartitionId p);   // mr-j-s-p
+std::string InputSubject(std::string_view job, SegmentId s, PartitionId p);  // mr.j.s.p
+std::string SourceStream(std::string_view job);  // mr-j-source: of a subject that no stream held
 std::string ResultStream(std::string_view job, PartitionId p);                    // mr-j-out-p
 std::string ResultSubject(std::string_view job, PartitionId p);                   // mr.j.out.p
 std::string VerdictStream(std::string_view job, SegmentId s, PartitionId p);      // mr-j-s-p-v

@@ -74,6 +74,7 @@ struct ReaderOptions {
   std::string stream;
   uint64_t start_sequence = 1;
   bool headers_only = false;  // payloads stay empty
+  std::string filter_subject = {};  // only messages of these subjects, with allow_gaps; empty: all
   bool allow_gaps = false;    // for buckets, where superseded revisions are gone
   bool await_stream = false;  // a stream that is not there is waited for instead of NOT_FOUND
   std::string name_hint;      // goes into the consumer's name, with an attempt number; never reused

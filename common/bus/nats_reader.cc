@@ -114,7 +114,7 @@ void NatsReader::CreateConsumer(absl::Duration now) {
   last_consumer_sequence_ = 0;
   requests_.clear();
   requested_messages_ = 0;
-  const json request = {{"stream_name", options_.stream},
+  json request = {{"stream_name", options_.stream},
                         {"config",
                          {{"name", consumer_},
                           {"deliver_policy", "by_start_sequence"},
@@ -125,6 +125,7 @@ void NatsReader::CreateConsumer(absl::Duration now) {
                           {"inactive_threshold", absl::ToInt64Nanoseconds(kInactiveThreshold)},
                           {"num_replicas", 1},
                           {"mem_storage", true}}}};
+  if (!options_.filter_subject.empty()) request["config"]["filter_subject"] = options_.filter_subject;
   environment_.port->Send(StrCat("$JS.API.CONSUMER.CREATE.", options_.stream, ".", consumer_), ControlInbox(),
                           request.dump());
 }

@@ -194,6 +194,9 @@ void Fields(C& c, D& d) {
     c("position", d.position), c("digest", d.digest);
   } else if constexpr (Is<D, InputRead>) {
     c("points", d.points);
+  } else if constexpr (Is<D, SourceFed>) {
+    c("stream", d.stream), c("position", d.position), c("records", d.records), c("rejected", d.rejected);
+    c("lost", d.lost), c("epoch", d.epoch), c("trouble", d.trouble);
   } else {
     static_assert(Is<D, InputFed>);
     c("records", d.records), c("rejected", d.rejected), c("epoch", d.epoch);
@@ -232,6 +235,7 @@ std::string Encode(const Assignment& document) { return EncodeDocument(document)
 std::string Encode(const Command& document) { return EncodeDocument(document); }
 std::string Encode(const FinalStatus& document) { return EncodeDocument(document); }
 std::string Encode(const InputRead& document) { return EncodeDocument(document); }
+std::string Encode(const SourceFed& document) { return EncodeDocument(document); }
 std::string Encode(const InputFed& document) { return EncodeDocument(document); }
 
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view text) {
@@ -255,6 +259,9 @@ absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view text) {
 }
 absl::StatusOr<InputRead> DecodeInputRead(std::string_view text) {
   return DecodeDocument<InputRead>(text, "record of input read");
+}
+absl::StatusOr<SourceFed> DecodeSourceFed(std::string_view text) {
+  return DecodeDocument<SourceFed>(text, "record of a source");
 }
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view text) {
   return DecodeDocument<InputFed>(text, "record of input fed");

@@ -12,6 +12,8 @@
 //                   final.<uid>             FinalStatus       made once: how the job ended
 //                   fed.<uid>               InputFed          made once by submit, when every end mark was
 //                                                             acknowledged
+//                   source.<uid>            SourceFed         put by whoever reads the job's source for ever,
+//                                                             each second while it moves
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
 //                   <uid>.in.read           InputRead         put by the ingest of a pipe, from time to time
 //
@@ -155,6 +157,18 @@ struct InputRead {
   std::vector<InputPoint> points;  // in order of position; the first, and the last few
 };
 
+// How far a source that never ends was read.
+struct SourceFed {
+  std::string stream;
+  uint64_t position = 0;  // the sequence of the last message that was taken
+  uint64_t records = 0;
+  uint64_t rejected = 0;  // messages that were no record; they are dead letters
+  uint64_t lost = 0;      // deleted from the stream before they were read
+  uint64_t epoch = 0;
+  std::string trouble;  // why it does not go on
+  bool operator==(const SourceFed&) const = default;
+};
+
 struct InputFed {
   uint64_t records = 0;
   uint64_t rejected = 0;  // lines that were no record; they are dead letters
@@ -172,6 +186,7 @@ std::string Encode(const Assignment&);
 std::string Encode(const Command&);
 std::string Encode(const FinalStatus&);
 std::string Encode(const InputRead&);
+std::string Encode(const SourceFed&);
 std::string Encode(const InputFed&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
 absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view json);
@@ -181,6 +196,7 @@ absl::StatusOr<Assignment> DecodeAssignment(std::string_view json);
 absl::StatusOr<Command> DecodeCommand(std::string_view json);
 absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view json);
 absl::StatusOr<InputRead> DecodeInputRead(std::string_view json);
+absl::StatusOr<SourceFed> DecodeSourceFed(std::string_view json);
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
 
 }  // namespace millrace

@@ -115,6 +115,8 @@ Fields FieldsOf(const JobSpec& spec) {
                    {"partitions", StrCat(spec.partitions)},
                    {"key", KeyText(spec.key)},
                    {"source.format", FormatName(spec.source.format)},
+                   {"source.subject", spec.source.subject},
+                   {"source.stream", spec.source.stream},
                    {"source.types", StrCat("{", absl::StrJoin(types, ", "), "}")},
                    {"source.max_record", StrCat(spec.source.max_record_bytes)},
                    {"time.field", spec.time ? spec.time->field : "none"},
@@ -131,6 +133,8 @@ Fields FieldsOf(const JobSpec& spec) {
   fields.emplace_back("sink", spec.sink.kind == SinkSpec::Kind::kNone ? "none" : "results");
   fields.emplace_back("on_error", ErrorsText(spec.errors));
   fields.emplace_back("commit.interval", millrace::FormatDuration(spec.commit_interval));
+  fields.emplace_back("ttl",
+                      spec.ttl == absl::InfiniteDuration() ? "never" : millrace::FormatDuration(spec.ttl));
   return fields;
 }
 

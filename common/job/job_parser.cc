@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "common/bus/subjects.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
@@ -23,13 +24,31 @@ constexpr absl::Duration kMaxCommitInterval = absl::Hours(1);
 constexpr absl::Duration kMinTtl = absl::Seconds(1);
 constexpr absl::Duration kMaxTtl = absl::Hours(24 * 3653);
 
+// A source that never ends.
+void ParseMessages(const YamlNode& value, SourceSpec* source, YamlReader* reader) {
+  if (const YamlNode* subject = value.Find("subject")) {
+    source->subject = subject->text;
+    if (!subject->IsScalar() || !IsSourceSubject(source->subject)) {
+      reader->FailValue(*subject, "subject", "a NATS subject of your own, which may hold * and end with >",
+                        "subject: flights.>");
+    }
+  }
+  if (const YamlNode* stream = value.Find("stream")) {
+    source->stream = stream->text;
+    if (!stream->IsScalar() || !IsSourceStream(source->stream)) {
+      reader->FailValue(*stream, "stream", "the name of a JetStream stream of your own", "stream: FLIGHTS");
+    }
+  }
+  if (source->unbounded() && source->format == Format::kCsv) {
+    reader->Fail(value, "csv messages", "a message has no header row that names its columns",
+                 "use `format: jsonl`, or `raw`");
+  }
+}
+
 SourceSpec ParseSource(const YamlNode& value, YamlReader* reader) {
   SourceSpec source;
   if (!reader->Mapping(value, "source", "source: { format: jsonl }")) return source;
-  reader->CheckKeys(
-      value, "`source`", {"format", "types", "max_record"},
-      {{"subject", "feed a file or a pipe: `nats sub --raw SUBJECT | coordinator submit JOB.yaml --input -`"},
-       {"stream", "feed a file or a pipe: `coordinator submit JOB.yaml --input -`"}});
+  reader->CheckKeys(value, "`source`", {"format", "types", "max_record", "subject", "stream"});
   if (const YamlNode* format = value.Find("format")) {
     source.format = reader->Choice<Format>(
         *format, "format", {{"jsonl", Format::kJsonLines}, {"csv", Format::kCsv}, {"raw", Format::kRaw}});
@@ -37,6 +56,7 @@ SourceSpec ParseSource(const YamlNode& value, YamlReader* reader) {
   if (const YamlNode* max_record = value.Find("max_record")) {
     source.max_record_bytes = reader->Size(*max_record, "max_record", 1, kMaxRecordBytes, "max_record: 1MiB");
   }
+  ParseMessages(value, &source, reader);
   const YamlNode* types = value.Find("types");
   if (types == nullptr || !reader->Mapping(*types, "types", "types: { zip: string }")) return source;
   if (source.format != Format::kCsv) {

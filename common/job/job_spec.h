@@ -19,9 +19,15 @@ namespace millrace {
 enum class Format { kJsonLines, kCsv, kRaw };
 
 struct SourceSpec {
+  // Where messages come from for ever; both empty: from what `submit` is given. Without `stream`, the stream
+  // that holds `subject`, or one made for it; without `subject`, all of `stream`.
+  std::string subject;
+  std::string stream;
   Format format = Format::kJsonLines;
   std::map<std::string, std::string> types;  // csv: column -> "string" | "number"; the others are guessed
   uint64_t max_record_bytes = 1 << 20;       // `max_record`: a longer line is a dead letter
+
+  bool unbounded() const { return !subject.empty() || !stream.empty(); }
 };
 
 // How the key of a record is found.

@@ -51,7 +51,7 @@ absl::Status DeleteKeys(Bus& bus, const std::string& bucket, const std::vector<s
   return absl::OkStatus();
 }
 
-// How jobs ended that have no record any more. The ends are read first: a job of these that has no record
+// How jobs ended, and how far their sources were read, that have no record any more. The ends are read first: a job of these that has no record
 // afterwards has lost it.
 absl::Status DeleteEndsWithoutJob(Bus& bus) {
   const auto keys = ReadBucket(bus, kAssignmentsBucket);
@@ -66,8 +66,8 @@ absl::Status DeleteEndsWithoutJob(Bus& bus) {
     uids.insert(job->uid);
   }
   for (const auto& [key, entry] : *keys) {
-    if (entry.deleted || !key.starts_with(kFinalPrefix)) continue;
-    if (uids.contains(key.substr(std::string_view(kFinalPrefix).size()))) continue;
+    if (entry.deleted || (!key.starts_with(kFinalPrefix) && !key.starts_with(kSourcePrefix))) continue;
+    if (uids.contains(key.substr(key.find('.') + 1))) continue;
     if (const absl::Status status = bus.DeleteKey(kAssignmentsBucket, key); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -181,7 +181,7 @@ absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   if (const absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
   absl::Status status = DeleteKeys(bus, kEpochsBucket, {job.uid + "."});
   if (!status.ok()) return status;
-  status = DeleteKeys(bus, kAssignmentsBucket, {CommandsPrefix(job.uid), FedKey(job.uid)});
+  status = DeleteKeys(bus, kAssignmentsBucket, {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid)});
   if (!status.ok()) return status;
   // How it ended outlives the record by a moment: a record without it would be a job that runs.
   status = bus.DeleteKey(kJobsBucket, JobKey(job.name));

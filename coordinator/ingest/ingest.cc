@@ -44,7 +44,7 @@ bool MayPass(const absl::Status& status) {
 
 }  // namespace
 
-Ingest::Ingest(IngestOptions options, Bus& bus, Clock& clock, InputReader& input, KeyExtractor& extractor)
+Ingest::Ingest(IngestOptions options, Bus& bus, Clock& clock, RecordInput& input, KeyExtractor& extractor)
     : options_(std::move(options)),
       bus_(bus),
       clock_(clock),
@@ -199,32 +199,32 @@ bool Ingest::FeedSome() {
   for (int i = 0; i < kLinesPerPump; ++i) {
     if (done() || crowded_.has_value() || !appender_.HasRoom()) return false;
     InputLine line;
-    const absl::StatusOr<InputReader::Event> event = input_.Next(&line);
+    const absl::StatusOr<RecordInput::Event> event = input_.Next(&line);
     if (!event.ok()) {
       Fail(event.status());
       return false;
     }
     switch (*event) {
-      case InputReader::Event::kHeader:
+      case RecordInput::Event::kHeader:
         if (const absl::Status set = extractor_.SetCsvHeader(line.text); !set.ok()) {
           Fail(set);
           return false;
         }
         continue;
-      case InputReader::Event::kTooLong:
+      case RecordInput::Event::kTooLong:
         Reject(line, StrCat("line of ", line.text_bytes, " bytes is over max_record"));
         break;
-      case InputReader::Event::kLine:
+      case RecordInput::Event::kLine:
         if (!FeedLine(line)) return false;
         break;
-      case InputReader::Event::kNotReady:
+      case RecordInput::Event::kNotReady:
         if (open_bytes_ > 0 && clock_.Monotonic() - open_since_ >= options_.linger) {
           CloseAllFrames();
           NoteInput();
         }
         bus_.Flush();
         return false;
-      case InputReader::Event::kEnd:
+      case RecordInput::Event::kEnd:
         EndInput();
         return true;
     }
@@ -239,7 +239,8 @@ bool Ingest::FeedLine(const InputLine& line) {
     Reject(line, ToStd(decoded.status().message()));
     return true;
   }
-  const RecordView& record = decoded->record;
+  RecordView record = decoded->record;
+  if (record.time_ms == kNoTime) record.time_ms = line.time_ms;
   if (FrameBytesOf(record) > options_.max_message_bytes) {
     Reject(line, StrCat("record of ", line.text_bytes,
                         " bytes is over what the NATS server takes in a message — "

@@ -21,7 +21,7 @@
 #include "common/frame/frame.h"
 #include "common/frame/message_header.h"
 #include "common/pipeline/pipeline.h"
-#include "coordinator/ingest/input_reader.h"
+#include "coordinator/ingest/record_input.h"
 #include "coordinator/ingest/resume_scan.h"
 
 namespace millrace {
@@ -50,7 +50,7 @@ class Ingest {
   enum class Phase { kClaim, kMark, kResume, kFeed, kEnd, kDone, kFailed };
 
   // `input` and `extractor` are read by this ingest alone. All must outlive it.
-  Ingest(IngestOptions options, Bus& bus, Clock& clock, InputReader& input, KeyExtractor& extractor);
+  Ingest(IngestOptions options, Bus& bus, Clock& clock, RecordInput& input, KeyExtractor& extractor);
 
   // Every event that the bus's Poll gave.
   void Handle(const BusEvent& event);
@@ -103,7 +103,7 @@ class Ingest {
   const IngestOptions options_;
   Bus& bus_;
   Clock& clock_;
-  InputReader& input_;
+  RecordInput& input_;
   KeyExtractor& extractor_;
   Appender appender_;
   std::optional<ResumeScan> scan_;

@@ -16,10 +16,9 @@
 #include "absl/status/statusor.h"
 #include "common/cluster/documents.h"
 #include "coordinator/ingest/byte_source.h"
+#include "coordinator/ingest/record_input.h"
 
 namespace millrace {
-
-inline constexpr size_t kLongLineHeadBytes = 4 << 10;  // kept of a line that is too long
 
 struct InputOptions {
   uint64_t max_line_bytes = 1 << 20;  // without its end; a longer line comes as Event::kTooLong
@@ -28,45 +27,23 @@ struct InputOptions {
   std::function<absl::Status()> keep_waiting;  // see SourceOptions
 };
 
-struct InputLine {
-  std::string_view
-      text;  // without its line end (LF or CRLF); valid until the next call. kTooLong: its beginning
-  uint64_t begin = 0;       // position of its first byte
-  uint64_t end = 0;         // position behind its line end
-  uint64_t text_bytes = 0;  // of the whole line, also when it was too long
-};
-
 // Not thread-safe. Memory: max_line_bytes and a read buffer.
-class InputReader {
+class InputReader final : public RecordInput {
  public:
-  enum class Event {
-    kLine,
-    kTooLong,
-    kHeader,
-    kNotReady,  // a pipe has nothing for now: ask again
-    kEnd,
-  };
-
   // Opens every input, so that what cannot be read is known before anything is sent.
   static absl::StatusOr<std::unique_ptr<InputReader>> Open(const std::vector<std::string>& names,
                                                            const InputOptions& options);
 
   // What the inputs are, for the job's record.
   std::vector<InputFile> Identities() const;
-  // From where Next reads on. REQUIRES: Next was not called yet.
-  void StartAt(uint64_t position) { options_.start = position; }
-  // What an earlier reader noted, in order of position. REQUIRES: likewise.
-  void Expect(std::vector<InputPoint> points) { expected_ = std::move(points); }
-
+  void StartAt(uint64_t position) override { options_.start = position; }
+  void Expect(std::vector<InputPoint> points) override { expected_ = std::move(points); }
   // The next line that is not empty. Errors are those of ByteSource::Read, and FAILED_PRECONDITION: the input
   // is not what was expected, or ends before the start.
-  absl::StatusOr<Event> Next(InputLine* line);
-
-  // Behind the last line that was told or passed over.
-  uint64_t position() const { return position_; }
-  // Where it stands and what it has read, for a later reader to compare with. nullopt in a plain file, which
-  // Identities() tells from another, and within a line.
-  std::optional<InputPoint> point() const;
+  absl::StatusOr<Event> Next(InputLine* line) override;
+  uint64_t position() const override { return position_; }
+  // nullopt in a plain file, which Identities() tells from another, and within a line.
+  std::optional<InputPoint> point() const override;
   // The sum of the inputs' sizes on the disk, for a progress bar; 0 when one is a pipe or compressed.
   uint64_t total_bytes() const;
 

@@ -17,7 +17,8 @@ namespace {
 
 constexpr size_t kMaxCreators = 8;  // threads; each stream costs the server some files
 constexpr absl::Duration kDeadLetterWindow = absl::Minutes(2);
-constexpr int kMaxCreationTries = 5;  // while others make and delete a job of that name
+constexpr absl::Duration kSourceWindow = absl::Minutes(2);  // for publishers who send Nats-Msg-Id
+constexpr int kMaxCreationTries = 5;                        // while others make and delete a job of that name
 
 std::string Describe(const InputFile& input) {
   return StrCat(input.name, " (", input.bytes, " bytes, digest ", input.digest, ")");
@@ -150,6 +151,9 @@ std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, i
     return streams.emplace_back(std::move(config));
   };
   add(DeadLetterStream(job.name), DeadLetterSubjects(job.name)).duplicate_window = kDeadLetterWindow;
+  if (spec.source.unbounded() && !job.inputs.empty() && job.inputs.front().name == SourceStream(job.name)) {
+    add(SourceStream(job.name), spec.source.subject).duplicate_window = kSourceWindow;
+  }
   for (const SegmentSpec& segment : SegmentsOf(spec)) {
     for (uint32_t i = 0; i < job.partitions_of(segment.id); ++i) {
       const PartitionId p(i);

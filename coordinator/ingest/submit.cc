@@ -21,7 +21,9 @@
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/ingest.h"
+#include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
+#include "coordinator/sources/source_stream.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {
@@ -108,7 +110,8 @@ class Bar {
 // One submission, from the connection on.
 class Submission {
  public:
-  Submission(const SubmitFlags& flags, const JobSpec& spec, InputReader& input, KeyExtractor& extractor,
+  // `input` is null for a job whose source never ends: the leading coordinator reads that.
+  Submission(const SubmitFlags& flags, const JobSpec& spec, InputReader* input, KeyExtractor& extractor,
              Bus& bus, absl::Duration start)
       : flags_(flags),
         spec_(spec),
@@ -122,7 +125,9 @@ class Submission {
     if (const absl::Status fit = CheckServerPayload(bus_); !fit.ok()) return fit;
     JobRequest request;
     request.spec = &spec_;
-    request.inputs = input_.Identities();
+    const absl::StatusOr<std::vector<InputFile>> inputs = Inputs();
+    if (!inputs.ok()) return inputs.status();
+    request.inputs = *inputs;
     request.new_uid = RandomId();
     request.now_ms = absl::ToUnixMillis(clock_.Now());
     request.replicas = static_cast<int>(flags_.replicas);
@@ -131,6 +136,14 @@ class Submission {
     uid_ = job->uid;
 
     if (const absl::Status looked = LookAtEnd(); !looked.ok()) return looked;
+    if (spec_.source.unbounded()) {
+      if (!final_.has_value()) {
+        Say(StrCat("job ", spec_.name, " reads stream ", job->inputs.front().name,
+                   spec_.source.subject.empty() ? "" : StrCat(", subject ", spec_.source.subject),
+                   ", for ever — `coordinator status ", spec_.name, "` tells how far"));
+      }
+      return flags_.wait ? WaitForEnd() : absl::OkStatus();
+    }
     const absl::StatusOr<KeyValue> fed = bus_.GetKey(kAssignmentsBucket, FedKey(uid_));
     if (fed.ok()) {
       const absl::StatusOr<InputFed> counts = DecodeInputFed(fed->value);
@@ -164,6 +177,13 @@ class Submission {
   }
 
  private:
+  absl::StatusOr<std::vector<InputFile>> Inputs() {
+    if (input_ != nullptr) return input_->Identities();
+    const absl::StatusOr<InputFile> source = FindSource(bus_, spec_);
+    if (!source.ok()) return source.status();
+    return std::vector<InputFile>{*source};
+  }
+
   // Input that is damaged does not get better by the same command, and other input would be another job's.
   absl::Status ExplainStop(const absl::Status& status) const {
     if (!absl::IsDataLoss(status)) return status;
@@ -211,8 +231,8 @@ class Submission {
   absl::Status Feed() {
     absl::StatusOr<IngestOptions> options = Options();
     if (!options.ok()) return options.status();
-    Ingest ingest(*std::move(options), bus_, clock_, input_, extractor_);
-    Bar bar(clock_, input_.total_bytes());
+    Ingest ingest(*std::move(options), bus_, clock_, *input_, extractor_);
+    Bar bar(clock_, input_->total_bytes());
     const absl::Duration begun = clock_.Monotonic();
     const absl::Status fed = Drive(ingest, bar);
     bar.Clear();
@@ -273,7 +293,7 @@ class Submission {
 
   const SubmitFlags& flags_;
   const JobSpec& spec_;
-  InputReader& input_;
+  InputReader* const input_;
   KeyExtractor& extractor_;
   Bus& bus_;
   Clock& clock_;
@@ -318,7 +338,13 @@ int RunSubmit(const Arguments& arguments) {
     return Fail(absl::Status(compiled.code(), StrCat(flags.file, ":", ToStd(compiled.message()))));
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());
-  if (flags.inputs.empty()) {
+  if (spec->source.unbounded() && !flags.inputs.empty()) {
+    return Fail(absl::InvalidArgumentError(
+        StrCat("--input with job ", spec->name, ", which reads messages — publish to its ",
+               spec->source.subject.empty() ? "stream" : "subject",
+               ", or leave `source` without `subject` and `stream` to feed files")));
+  }
+  if (!spec->source.unbounded() && flags.inputs.empty()) {
     return Fail(absl::InvalidArgumentError(StrCat("no input — say what to feed to job ", spec->name,
                                                   ": --input FILE, or --input - for standard input")));
   }
@@ -327,12 +353,16 @@ int RunSubmit(const Arguments& arguments) {
   input_options.has_header = spec->source.format == Format::kCsv;
   const absl::Duration start = SystemClock().Monotonic();
   input_options.keep_waiting = [&] { return CheckPatience(flags, start); };
-  const absl::StatusOr<std::unique_ptr<InputReader>> input = InputReader::Open(flags.inputs, input_options);
-  if (!input.ok()) return Fail(input.status());
+  std::unique_ptr<InputReader> input;
+  if (!spec->source.unbounded()) {
+    absl::StatusOr<std::unique_ptr<InputReader>> opened = InputReader::Open(flags.inputs, input_options);
+    if (!opened.ok()) return Fail(opened.status());
+    input = *std::move(opened);
+  }
 
   const absl::StatusOr<std::unique_ptr<Bus>> bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
-  Submission submission(flags, *spec, **input, **extractor, **bus, start);
+  Submission submission(flags, *spec, input.get(), **extractor, **bus, start);
   if (const absl::Status done = submission.Run(); !done.ok()) return Fail(done);
   if (command.json()) {
     if (const absl::Status written = WriteOut(submission.Json()); !written.ok()) return Fail(written);

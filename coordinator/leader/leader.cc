@@ -44,6 +44,11 @@ WorkerTable::Counts Leader::CountWorkers() const {
   return workers_.Count(clock_.Monotonic(), leadership_.lease_ttl());
 }
 
+std::vector<OpenJob> Leader::JobsInCharge() const {
+  if (!leadership_.Leads() || reign_.term != leadership_.term() || !reign_.wrote_assignment) return {};
+  return jobs_.Open(view_.assignments().entries());
+}
+
 void Leader::Step() {
   if (!connected_) return;  // whatever is asked of the bus now would only block
   Observe();

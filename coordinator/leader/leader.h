@@ -51,6 +51,8 @@ class Leader {
   };
   const Totals& totals() const { return totals_; }
   WorkerTable::Counts CountWorkers() const;
+  // The jobs that are not over, while this coordinator leads and has read everything there is to know.
+  std::vector<OpenJob> JobsInCharge() const;
 
  private:
   // What a leader must know of its own term before it decides.

@@ -17,12 +17,14 @@
 #include "coordinator/service/api.h"
 #include "coordinator/service/board.h"
 #include "coordinator/service/service.h"
+#include "coordinator/sources/source_feeders.h"
 
 namespace millrace {
 namespace {
 
 constexpr absl::Duration kConnectTry = absl::Seconds(2);
 constexpr absl::Duration kBetweenTries = absl::Milliseconds(500);
+constexpr absl::Duration kBetweenLooksAtSources = absl::Milliseconds(200);
 
 CoordinatorLease Self(uint64_t random_id, const std::string& http) {
   CoordinatorLease self;
@@ -79,7 +81,15 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
   std::random_device entropy;
   const uint64_t random_id = (uint64_t{entropy()} << 32) | entropy();
   Service service({Self(random_id, url), options.lease_ttl, random_id}, *bus, clock, board, metrics);
-  while (StopSignals() == 0) service.Turn();
+  SourceFeeders feeders(
+      [&] { return ConnectNats(NatsOptionsOf(options.connection, "millrace-source"), clock); }, clock);
+  absl::Duration look_at = clock.Monotonic();
+  while (StopSignals() == 0) {
+    service.Turn();
+    if (clock.Monotonic() < look_at) continue;
+    look_at = clock.Monotonic() + kBetweenLooksAtSources;
+    feeders.Update(service.JobsInCharge());
+  }
   LogInfo("stopping", {});
   service.Resign();
   return absl::OkStatus();

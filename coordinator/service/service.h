@@ -22,6 +22,7 @@ class Service {
   // Waits for events for a moment, handles all there are, steps.
   void Turn();
   void Resign() { leader_.Resign(); }
+  std::vector<OpenJob> JobsInCharge() const { return leader_.JobsInCharge(); }
 
  private:
   void Show();

@@ -41,6 +41,10 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
     }
   } else if (parts[0] == "fed") {
     if (auto fed = DecodeInputFed(entry.value); fed.ok()) cluster->fed[parts[1]] = *std::move(fed);
+  } else if (parts[0] == "source") {
+    if (auto source = DecodeSourceFed(entry.value); source.ok()) {
+      cluster->sources[parts[1]] = *std::move(source);
+    }
   } else if (parts[0] == "cmd" && parts.size() == 3) {
     uint64_t number = 0;
     if (absl::SimpleAtoi(parts[2], &number)) {

@@ -29,6 +29,7 @@ struct Cluster {
   std::optional<Assignment> assignment;       // the one in force: the greatest (term, number)
   std::map<std::string, FinalStatus> finals;  // by uid
   std::map<std::string, InputFed> fed;        // by uid
+  std::map<std::string, SourceFed> sources;   // by uid
   std::map<std::string, uint64_t> commands;   // by uid: the greatest number used
   std::map<std::string, DrainAsked> drains;   // by worker
   // Broker time of the newest lease (a worker's or a coordinator's): the cluster's "now" where leases are

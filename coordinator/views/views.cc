@@ -141,6 +141,21 @@ ViewJson SegmentJson(SegmentId id, const ViewJson& partitions) {
   return segment;
 }
 
+// Null for a job whose input ends.
+ViewJson SourceJson(const Cluster& cluster, const JobRecord& job) {
+  const auto found = cluster.sources.find(job.uid);
+  if (found == cluster.sources.end()) return nullptr;
+  const SourceFed& source = found->second;
+  ViewJson json;
+  json["stream"] = source.stream;
+  json["position"] = source.position;
+  json["records"] = source.records;
+  json["rejected"] = source.rejected;
+  json["lost"] = source.lost;
+  json["trouble"] = source.trouble;
+  return json;
+}
+
 }  // namespace
 
 JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
@@ -172,6 +187,10 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   if (assigned == nullptr) return {"running", "waiting for a coordinator to assign it"};
   const auto unowned = std::count(assigned->owners.begin(), assigned->owners.end(), "");
   if (unowned > 0) return {"running", StrCat(unowned, " partitions wait for a worker")};
+  const auto source = cluster.sources.find(job.uid);
+  if (source != cluster.sources.end() && !source->second.trouble.empty()) {
+    return {"running", StrCat("its source ", source->second.stream, ": ", source->second.trouble)};
+  }
   return {"running", ""};
 }
 
@@ -228,6 +247,7 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   const auto fed = cluster.fed.find(job.uid);
   view["input_records"] = fed != cluster.fed.end() ? ViewJson(fed->second.records) : ViewJson(nullptr);
   view["input_rejected"] = fed != cluster.fed.end() ? ViewJson(fed->second.rejected) : ViewJson(nullptr);
+  view["source"] = SourceJson(cluster, job);
   view["segments"] = std::move(segments);
   return view;
 }

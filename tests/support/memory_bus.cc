@@ -209,6 +209,10 @@ bool MemoryBus::Read(ReaderId id, Reader* reader, size_t max_events, std::vector
     }
     const auto it = stream->messages.lower_bound(reader->next_sequence);
     if (it == stream->messages.end()) return true;
+    if (!options.filter_subject.empty() && !SubjectMatches(options.filter_subject, it->second.subject)) {
+      reader->next_sequence = it->first + 1;
+      continue;
+    }
     const uint64_t bytes = options.headers_only ? 0 : it->second.payload.size();
     const bool fits = reader->undealt_messages < options.window_messages &&
                       reader->undealt_bytes + bytes <= options.window_bytes;

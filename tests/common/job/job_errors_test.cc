@@ -100,12 +100,15 @@ constexpr WrongFile kWrongFiles[] = {
      "job.yaml:2:18: `types` without csv — only csv values have no type of their own — leave it out"},
     {"a record size out of range", "name: a\nsource: { max_record: 1TiB }\nkey: k\n",
      "job.yaml:2:23: `max_record` is `1TiB` — it takes a size from 1 B to 64.0 MiB — try `max_record: 1MiB`"},
-    {"a subject as the source", "name: a\nsource: { subject: flights.> }\n",
-     "job.yaml:2:11: `subject` cannot be used — this version does not have it — feed a file or a pipe: `nats "
-     "sub --raw SUBJECT | coordinator submit JOB.yaml --input -`"},
-    {"a stream as the source", "name: a\nsource: { stream: F }\n",
-     "job.yaml:2:11: `stream` cannot be used — this version does not have it — feed a file or a pipe: "
-     "`coordinator submit JOB.yaml --input -`"},
+    {"a subject that is ours", "name: a\nsource: { subject: mr.j.0.1 }\n",
+     "job.yaml:2:20: `subject` is `mr.j.0.1` — it takes a NATS subject of your own, which may hold * and end "
+     "with > — try `subject: flights.>`"},
+    {"a bucket as the source", "name: a\nsource: { stream: KV_x }\n",
+     "job.yaml:2:19: `stream` is `KV_x` — it takes the name of a JetStream stream of your own — try `stream: "
+     "FLIGHTS`"},
+    {"csv messages", "name: a\nsource: { subject: a.b, format: csv }\n",
+     "job.yaml:2:9: csv messages — a message has no header row that names its columns — use `format: jsonl`, "
+     "or `raw`"},
     {"a time without a field", "name: a\nkey: k\ntime: { format: '%Y' }\n",
      "job.yaml:3:7: `field` is missing — `time` needs it — try `time: { field: date, format: '%Y/%m/%d "
      "%H:%M' }`"},

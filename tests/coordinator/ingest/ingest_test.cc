@@ -13,6 +13,7 @@
 #include "common/names.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
+#include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/rejected_line.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -97,7 +97,7 @@ TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
       R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
       R"("records_out":180,"dead_letters":4,"skipped":6,"inspected":{"big":12},"lag_records":40,"oldest_ms":2500,)"
       R"("started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
-      R"("input_rejected":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
+      R"("input_rejected":null,"source":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
       R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
 }
 

@@ -1,0 +1,96 @@
+"""Jobs that read a subject or a stream for ever: nothing lost, nothing doubled, whoever dies; and nothing left behind."""
+
+import collections
+import json
+import unittest
+
+import scenario
+from cluster import Cluster, wait_for
+from command_case import DONE, NO_SUCH_THING, USAGE, assert_one_line
+from nats_client import NatsClient
+
+JOB = """name: totals
+source: {{ {source} }}
+key: user
+partitions: 4
+stages:
+  - aggregate: {{ n: count(), total: sum(x) }}
+"""
+RECORDS = 3000
+USERS = 37
+
+
+def setUpModule():
+    scenario.announce("sources")
+
+
+class Sources(unittest.TestCase):
+    def publish(self, client, subject, first, last):
+        for i in range(first, last):
+            client.publish(subject, json.dumps({"user": f"u{i % USERS}", "x": i}).encode())
+
+    def expect(self, cluster, job, records):
+        wait_for(lambda: cluster.status(job)["records_out"] >= records, f"{records} results are out")
+        count, total = collections.Counter(), collections.Counter()
+        for i in range(records):
+            count[f"u{i % USERS}"] += 1
+            total[f"u{i % USERS}"] += i
+        results = cluster.results(job)
+        self.assertEqual(len(results), records)
+        latest = {row["key"]: row["value"] for row in results}
+        self.assertEqual(latest, {user: {"n": count[user], "total": total[user]} for user in count})
+
+    def test_a_subject_while_everybody_is_killed(self):
+        with Cluster(workers=["w1", "w2"]) as cluster:
+            job = cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'"))
+            self.assertIn("mr-totals-source", cluster.run("submit", job).stderr)
+            with NatsClient(cluster.nats.url) as client:
+                for part, kill in enumerate([cluster.restart_coordinator, lambda: cluster.restart_worker("w1"),
+                                             cluster.restart_coordinator, lambda: None]):
+                    self.publish(client, "clicks.page", part * RECORDS // 4, (part + 1) * RECORDS // 4)
+                    kill()
+                self.expect(cluster, "totals", RECORDS)
+                source = wait_for(lambda: (s := cluster.status("totals")["source"])["records"] == RECORDS and s, "status says how far")
+                self.assertEqual((source["stream"], source["rejected"], source["lost"], source["trouble"]), ("mr-totals-source", 0, 0, ""))
+                client.publish("clicks.page", b"no JSON")
+                wait_for(lambda: len(cluster.json("dead-letters", "list", "totals")) == 1, "the dead letter is there")
+            self.assertIn("totals", cluster.run("submit", job).stderr, "submitting it again changes nothing")
+            cluster.run("verify", "totals")
+            cluster.run("delete", "totals", "--yes")
+            with NatsClient(cluster.nats.url) as client:
+                names = client.api("STREAM.NAMES")["streams"] or []
+            self.assertEqual([name for name in names if name.startswith("mr-")], [])
+
+    def test_a_stream_of_somebody_elses_that_is_made_anew(self):
+        with Cluster(workers=["w1"]) as cluster, NatsClient(cluster.nats.url) as client:
+            stream = {"name": "CLICKS", "subjects": ["clicks.*"], "storage": "file"}
+            client.api("STREAM.CREATE.CLICKS", stream)
+            self.publish(client, "clicks.page", 0, 100)
+            job = cluster.write("job.yaml", JOB.format(source="stream: CLICKS, subject: clicks.page"))
+            cluster.run("submit", job)
+            self.publish(client, "clicks.page", 100, 200)
+            self.publish(client, "clicks.other", 0, 10)
+            self.expect(cluster, "totals", 200)
+            client.api("STREAM.DELETE.CLICKS")
+            wait_for(lambda: "CLICKS" in cluster.status("totals")["reason"], "status says that the stream is gone")
+            client.api("STREAM.CREATE.CLICKS", stream)
+            wait_for(lambda: "made anew" in cluster.status("totals")["reason"], "status says that it was made anew")
+            cluster.run("delete", "totals", "--yes")
+            self.assertEqual(client.api("STREAM.INFO.CLICKS")["state"]["messages"], 0, "what is not the job's stays")
+
+    def test_what_cannot_be_read_is_refused(self):
+        with Cluster() as cluster:
+            missing = cluster.try_run("submit", cluster.write("job.yaml", JOB.format(source="stream: NOWHERE")))
+            assert_one_line(self, missing, NO_SUCH_THING)
+            self.assertIn("NOWHERE", missing.stderr)
+            job = cluster.write("job.yaml", JOB.format(source="subject: clicks"))
+            fed = cluster.try_run("submit", job, "--input", cluster.write("in.jsonl", "{}\n"))
+            assert_one_line(self, fed, USAGE)
+            self.assertEqual(cluster.run("jobs").returncode, DONE)
+            for bad in ("subject: '>'", "subject: mr.x", "subject: a b", "stream: mr-x-0-0", "subject: a, format: csv"):
+                refused = cluster.try_run("check", cluster.write("bad.yaml", JOB.format(source=bad)))
+                assert_one_line(self, refused, USAGE)
+
+
+if __name__ == "__main__":
+    unittest.main()
