@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace millrace {
 namespace {
@@ -31,9 +32,17 @@ Armed& TheArmed() {
   return armed;
 }
 
+std::function<void(const char*)>& TheHandler() {
+  static std::function<void(const char*)> handler;
+  return handler;
+}
+
 }  // namespace
 
+void SetFailpointHandler(std::function<void(const char*)> handler) { TheHandler() = std::move(handler); }
+
 void PassFailpoint(const char* name) {
+  if (TheHandler()) TheHandler()(name);
   Armed& armed = TheArmed();
   if (armed.name == name && armed.left.fetch_sub(1) == 1) std::raise(SIGKILL);
 }

@@ -8,7 +8,11 @@
 #include "common/build_config.h"
 
 #if MILLRACE_TEST_HOOKS
+#include <functional>
 namespace millrace {
+// Called with the name of each failpoint that is passed, for a simulation to kill what passes it. Set it while
+// nothing runs.
+void SetFailpointHandler(std::function<void(const char* name)> handler);
 void PassFailpoint(const char* name);
 bool HasDefect(const char* name);
 }  // namespace millrace

@@ -1,32 +1,19 @@
-// What crosses from one thread to another: a queue of owned items over a ZeroMQ inproc pipe.
+// What crosses from one thread to another: a queue of owned items over a pipe; between real threads, a ZeroMQ
+// inproc pipe.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/threads.h"
 
 namespace millrace {
 
-// A PUSH/PULL pair that carries one pointer a message. The only class that knows zmq.hpp. Send is for any
-// thread, Receive for one.
-class PointerPipe {
- public:
-  PointerPipe();
-  ~PointerPipe();
-  PointerPipe(const PointerPipe&) = delete;
-  PointerPipe& operator=(const PointerPipe&) = delete;
-
-  // Never blocks.
-  void Send(void* pointer);
-  // Waits up to `wait` for one; nullptr when none came.
-  void* Receive(absl::Duration wait);
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
+// A PUSH/PULL pair that carries one pointer a message. mailbox.cc alone knows zmq.hpp.
+std::unique_ptr<PointerPipe> NewZmqPipe();
 
 // Items of type T, moved in by any thread and taken out by its one owner. What is left in it at the end is
 // destroyed.
@@ -37,20 +24,20 @@ class PointerPipe {
 template <typename T>
 class Mailbox {
  public:
-  Mailbox() = default;
+  explicit Mailbox(Threads& threads = SystemThreads()) : pipe_(threads.NewPipe()) {}
   ~Mailbox() {
     while (Receive(absl::ZeroDuration()) != nullptr) {
     }
   }
 
-  void Send(T item) { pipe_.Send(new T(std::move(item))); }
+  void Send(T item) { pipe_->Send(new T(std::move(item))); }
   // nullptr: nothing came within `wait`.
   std::unique_ptr<T> Receive(absl::Duration wait) {
-    return std::unique_ptr<T>(static_cast<T*>(pipe_.Receive(wait)));
+    return std::unique_ptr<T>(static_cast<T*>(pipe_->Receive(wait)));
   }
 
  private:
-  PointerPipe pipe_;
+  const std::unique_ptr<PointerPipe> pipe_;
 };
 
 }  // namespace millrace

@@ -15,7 +15,6 @@
 namespace millrace {
 namespace {
 
-constexpr size_t kMaxCreators = 8;  // threads; each stream costs the server some files
 constexpr absl::Duration kDeadLetterWindow = absl::Minutes(2);
 constexpr absl::Duration kSourceWindow = absl::Minutes(2);  // for publishers who send Nats-Msg-Id
 constexpr int kMaxCreationTries = 5;                        // while others make and delete a job of that name
@@ -49,8 +48,8 @@ absl::Status EnsureStream(Bus& bus, const StreamConfig& config) {
   return SomebodyElses(config, *stream);
 }
 
-absl::Status EnsureStreams(Bus& bus, const std::vector<StreamConfig>& streams) {
-  return ParallelFor(streams.size(), kMaxCreators, [&](size_t i) { return EnsureStream(bus, streams[i]); });
+absl::Status EnsureStreams(Bus& bus, const std::vector<StreamConfig>& streams, size_t threads) {
+  return ParallelFor(streams.size(), threads, [&](size_t i) { return EnsureStream(bus, streams[i]); });
 }
 
 // Takes back a job that was made here just now and cannot have its streams. What cannot be taken back now is
@@ -113,7 +112,7 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
   const absl::Status made = bus.CreateKey(kJobsBucket, key, Encode(record)).status();
   if (absl::IsAlreadyExists(made)) return std::nullopt;
   if (!made.ok()) return made;
-  const absl::Status ensured = EnsureStreams(bus, streams);
+  const absl::Status ensured = EnsureStreams(bus, streams, request.stream_creators);
   if (ensured.ok()) return record;
   // Refused: too many copies, say, or a stream of another name covers a subject, which the server tells only
   // now. After no answer the streams may be there: the same command goes on with this record.
@@ -175,7 +174,8 @@ absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request) {
     absl::StatusOr<std::optional<JobRecord>> record = FindRecord(bus, request);
     if (!record.ok()) return record.status();
     if (record->has_value()) {
-      const absl::Status streams = EnsureStreams(bus, StreamsOf(**record, *request.spec, request.replicas));
+      const absl::Status streams =
+          EnsureStreams(bus, StreamsOf(**record, *request.spec, request.replicas), request.stream_creators);
       if (!streams.ok()) return streams;
       return **std::move(record);
     }

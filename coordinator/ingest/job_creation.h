@@ -11,12 +11,15 @@
 
 namespace millrace {
 
+inline constexpr size_t kMaxStreamCreators = 8;  // each stream costs the server some files
+
 struct JobRequest {
   const JobSpec* spec = nullptr;
   std::vector<InputFile> inputs;
   std::string new_uid;  // 16 hex digits: the uid if the job is new
   int64_t now_ms = 0;
-  int replicas = 1;  // of streams and buckets that are new
+  int replicas = 1;                             // of streams and buckets that are new
+  size_t stream_creators = kMaxStreamCreators;  // threads that make streams, the caller's included
 };
 
 // The job's record, as it stands in the bucket: a new one, or that of the same job submitted before. Its

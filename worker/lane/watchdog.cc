@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "common/frame/verdict.h"
 #include "common/log.h"
@@ -47,30 +48,21 @@ void Watchdog::Slot::Leave() {
   while (true) watchdog_.clock_.Sleep(absl::Seconds(1));
 }
 
-Watchdog::Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process)
-    : bus_(bus), clock_(clock), end_process_(std::move(end_process)) {}
+Watchdog::Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process, Threads& threads)
+    : bus_(bus), clock_(clock), end_process_(std::move(end_process)), threads_(threads), stop_(threads) {}
 
 Watchdog::~Watchdog() { Stop(); }
 
 void Watchdog::Start() {
-  thread_ = std::thread([this] {
-    const auto stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; };
-    while (true) {
-      {
-        absl::MutexLock lock(&mutex_);
-        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping), kWatchdogInterval)) return;
-      }
-      Check();
-    }
+  thread_ = threads_.Start([this] {
+    while (stop_.Receive(kWatchdogInterval) == nullptr) Check();
   });
 }
 
 void Watchdog::Stop() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
-  if (thread_.joinable()) thread_.join();
+  if (thread_ == nullptr) return;
+  stop_.Send(Stopping{});
+  std::exchange(thread_, nullptr)->Join();
 }
 
 void Watchdog::Check() {

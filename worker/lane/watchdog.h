@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
@@ -15,7 +14,9 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/ids.h"
+#include "common/mailbox.h"
 #include "common/pipeline/pipeline.h"
+#include "common/threads.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/partition_id.h"
 
@@ -54,7 +55,7 @@ class Watchdog {
 
   // `bus` is the watchdog's own connection (it blocks on it); `end_process` is what ends it (tests put
   // something milder in).
-  Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process);
+  Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process, Threads& threads = SystemThreads());
   ~Watchdog();
 
   // Condemns what is overdue. Called by the watchdog's thread; by hand in tests.
@@ -70,8 +71,10 @@ class Watchdog {
   const std::function<void()> end_process_;
   absl::Mutex mutex_;
   std::vector<Slot*> slots_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  Threads& threads_;
+  struct Stopping {};
+  Mailbox<Stopping> stop_;
+  std::unique_ptr<Thread> thread_;
 };
 
 }  // namespace millrace

@@ -1,25 +1,28 @@
 // Runs a Lane on a thread of its own, fed by a mailbox.
 #pragma once
 
-#include <thread>
+#include <memory>
+#include <utility>
 
 #include "common/mailbox.h"
+#include "common/threads.h"
 #include "worker/lane/lane.h"
 
 namespace millrace {
 
 class LaneThread {
  public:
-  explicit LaneThread(std::unique_ptr<Lane> lane) : lane_(std::move(lane)), thread_([this] { Run(); }) {}
+  explicit LaneThread(std::unique_ptr<Lane> lane, Threads& threads = SystemThreads())
+      : lane_(std::move(lane)), mailbox_(threads), thread_(threads.Start([this] { Run(); })) {}
   ~LaneThread() { Join(); }
   LaneThread(const LaneThread&) = delete;
   LaneThread& operator=(const LaneThread&) = delete;
 
   void Send(LaneEvent event) { mailbox_.Send(std::move(event)); }
   void Join() {
-    if (!thread_.joinable()) return;
+    if (thread_ == nullptr) return;
     mailbox_.Send(StopLane{});
-    thread_.join();
+    std::exchange(thread_, nullptr)->Join();
   }
 
  private:
@@ -38,7 +41,7 @@ class LaneThread {
 
   const std::unique_ptr<Lane> lane_;
   Mailbox<LaneEvent> mailbox_;
-  std::thread thread_;
+  std::unique_ptr<Thread> thread_;
 };
 
 }  // namespace millrace

@@ -17,8 +17,8 @@ PullLoop::PullLoop(Bus& bus, uint32_t lanes, Deliver deliver)
 
 PullLoop::~PullLoop() { Stop(); }
 
-void PullLoop::Start() {
-  thread_ = std::thread([this] {
+void PullLoop::Start(Threads& threads) {
+  thread_ = threads.Start([this] {
     while (!stopping_) Step(kPollWait);
   });
 }
@@ -26,7 +26,7 @@ void PullLoop::Start() {
 void PullLoop::Stop() {
   stopping_ = true;
   bus_.Wake();
-  if (thread_.joinable()) thread_.join();
+  if (thread_ != nullptr) std::exchange(thread_, nullptr)->Join();
 }
 
 void PullLoop::Step(absl::Duration wait) {

@@ -4,12 +4,13 @@
 
 #include <atomic>
 #include <functional>
-#include <thread>
+#include <memory>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "common/bus/bus.h"
+#include "common/threads.h"
 #include "worker/lane/lane.h"
 
 namespace millrace {
@@ -26,7 +27,7 @@ class PullLoop {
   PullLoop(Bus& bus, uint32_t lanes, Deliver deliver);
   ~PullLoop();
 
-  void Start();
+  void Start(Threads& threads = SystemThreads());
   void Stop();
   // One poll, by hand in tests: waits up to `wait`, then delivers.
   void Step(absl::Duration wait);
@@ -41,7 +42,7 @@ class PullLoop {
   Bus& bus_;
   const Deliver deliver_;
   std::atomic<bool> stopping_{false};
-  std::thread thread_;
+  std::unique_ptr<Thread> thread_;
   absl::Mutex mutex_;
   absl::flat_hash_map<ReaderId, uint32_t> lane_of_reader_ ABSL_GUARDED_BY(mutex_);
   std::vector<BusEvent> events_;

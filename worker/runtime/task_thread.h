@@ -3,15 +3,18 @@
 #pragma once
 
 #include <functional>
-#include <thread>
+#include <memory>
+#include <utility>
 
 #include "common/mailbox.h"
+#include "common/threads.h"
 
 namespace millrace {
 
 class TaskThread {
  public:
-  TaskThread() : thread_([this] { Run(); }) {}
+  explicit TaskThread(Threads& threads = SystemThreads())
+      : tasks_(threads), thread_(threads.Start([this] { Run(); })) {}
   // Runs what was submitted, then ends.
   ~TaskThread() { Join(); }
   TaskThread(const TaskThread&) = delete;
@@ -19,9 +22,9 @@ class TaskThread {
 
   void Submit(std::function<void()> task) { tasks_.Send(std::move(task)); }
   void Join() {
-    if (!thread_.joinable()) return;
+    if (thread_ == nullptr) return;
     tasks_.Send(nullptr);
-    thread_.join();
+    std::exchange(thread_, nullptr)->Join();
   }
 
  private:
@@ -35,7 +38,7 @@ class TaskThread {
   }
 
   Mailbox<std::function<void()>> tasks_;
-  std::thread thread_;
+  std::unique_ptr<Thread> thread_;
 };
 
 }  // namespace millrace

@@ -53,7 +53,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Open(options_.data_dir);
   if (!data_dir.ok()) return data_dir.status();
   data_dir_ = *std::move(data_dir);
-  db_resources_ = DbResources::Create(memory_plan_.db);
+  db_resources_ = options_.make_db_resources(memory_plan_.db);
 
   for (auto& [bus, purpose] : {std::pair(&data_bus_, "data"), std::pair(&manager_bus_, "manager"),
                                std::pair(&watchdog_bus_, "watchdog")}) {
@@ -85,18 +85,20 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   membership.seed = options_.seed;
   membership_ = std::make_unique<Membership>(*manager_bus_, clock_, board_, membership);
 
-  watchdog_ = std::make_unique<Watchdog>(*watchdog_bus_, clock_, [] { _exit(kExitOverrun); });
+  watchdog_ = std::make_unique<Watchdog>(
+      *watchdog_bus_, clock_, [this] { options_.end_process(kExitOverrun); }, *options_.threads);
   watchdog_->Start();
   pull_loop_ = std::make_unique<PullLoop>(*data_bus_, options_.lanes, [this](uint32_t lane, LaneEvent event) {
     lanes_[lane]->Send(std::move(event));
   });
   for (uint32_t i = 0; i < options_.lanes; ++i) {
     lanes_.push_back(std::make_unique<LaneThread>(
-        std::make_unique<Lane>(i, static_cast<LanePorts&>(*this), *data_bus_, clock_, board_, *watchdog_)));
+        std::make_unique<Lane>(i, static_cast<LanePorts&>(*this), *data_bus_, clock_, board_, *watchdog_),
+        *options_.threads));
   }
-  committer_ = std::make_unique<TaskThread>();
-  for (int i = 0; i < kOpeners; ++i) openers_.push_back(std::make_unique<TaskThread>());
-  pull_loop_->Start();
+  committer_ = std::make_unique<TaskThread>(*options_.threads);
+  for (int i = 0; i < kOpeners; ++i) openers_.push_back(std::make_unique<TaskThread>(*options_.threads));
+  pull_loop_->Start(*options_.threads);
   return absl::OkStatus();
 }
 
@@ -444,7 +446,7 @@ void WorkerRuntime::ShutDown() {
     // User code or the broker may hold a lane or an opener up for longer than anybody wants to wait.
     LogWarning("not every partition was released in time: ending as a crash would, which loses nothing",
                {{"after", absl::FormatDuration(options_.drain_timeout)}});
-    _exit(kExitDone);
+    options_.end_process(kExitDone);
   }
   static_cast<void>(StopServing());  // waits for a question that is just coming in
   pull_loop_->Stop();

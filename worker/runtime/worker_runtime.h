@@ -12,6 +12,8 @@
 // process ends without waiting for it.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <functional>
 #include <map>
@@ -25,6 +27,7 @@
 #include "common/clock.h"
 #include "common/mailbox.h"
 #include "common/places.h"
+#include "common/threads.h"
 #include "worker/lane/lane.h"
 #include "worker/lane/report_board.h"
 #include "worker/membership/membership.h"
@@ -50,6 +53,12 @@ struct WorkerOptions {
   uint64_t seed = 0;
   absl::Duration drain_timeout =
       kDefaultDrainTimeout;  // for the last commits when the process is told to stop
+
+  // What a simulation replaces.
+  Threads* threads = &SystemThreads();  // not owned
+  std::function<std::shared_ptr<DbResources>(const DbResources::Options&)> make_db_resources =
+      DbResources::Create;
+  std::function<void(int exit_code)> end_process = _exit;  // at once, as a crash would
 };
 
 inline constexpr int kOpeners = 2;
@@ -154,7 +163,7 @@ class WorkerRuntime : private LanePorts {
   std::vector<std::unique_ptr<LaneThread>> lanes_;
   std::unique_ptr<TaskThread> committer_;
   std::vector<std::unique_ptr<TaskThread>> openers_;
-  Mailbox<ManagerEvent> inbox_;
+  Mailbox<ManagerEvent> inbox_{*options_.threads};
   std::atomic<int64_t> lease_valid_until_ns_{0};
 
   std::map<PartitionKey, Hosted> hosted_;

@@ -82,6 +82,8 @@ class SharedResources : public DbResources {
     env->LowerThreadPoolCPUPriority(rocksdb::Env::LOW);
   }
 
+  absl::StatusOr<std::unique_ptr<PartitionDb>> OpenDb(const std::string& dir) override;
+
   const std::shared_ptr<rocksdb::Cache> cache;
   const std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
   const std::shared_ptr<rocksdb::Logger> log = std::make_shared<ForwardingLogger>();
@@ -290,16 +292,9 @@ absl::Status CheckNotStripped(const std::string& dir) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-std::shared_ptr<DbResources> DbResources::Create(const Options& options) {
-  return std::make_shared<SharedResources>(options);
-}
-
-absl::StatusOr<std::unique_ptr<PartitionDb>> PartitionDb::Open(const std::string& dir,
-                                                               std::shared_ptr<DbResources> resources) {
+absl::StatusOr<std::unique_ptr<PartitionDb>> SharedResources::OpenDb(const std::string& dir) {
   if (absl::Status status = CheckNotStripped(dir); !status.ok()) return status;
-  auto shared = std::static_pointer_cast<SharedResources>(std::move(resources));
+  auto shared = std::static_pointer_cast<SharedResources>(shared_from_this());
   rocksdb::Options options = DbOptions(*shared);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(options, dir, &db);
@@ -309,6 +304,17 @@ absl::StatusOr<std::unique_ptr<PartitionDb>> PartitionDb::Open(const std::string
   std::filesystem::remove(dir + "/" + kUnfinishedCommit,
                           error);  // a crash left it; the next commit replaces it
   return std::make_unique<RocksPartitionDb>(dir, std::move(shared), std::move(options), std::move(owned));
+}
+
+}  // namespace
+
+std::shared_ptr<DbResources> DbResources::Create(const Options& options) {
+  return std::make_shared<SharedResources>(options);
+}
+
+absl::StatusOr<std::unique_ptr<PartitionDb>> PartitionDb::Open(const std::string& dir,
+                                                               std::shared_ptr<DbResources> resources) {
+  return resources->OpenDb(dir);
 }
 
 absl::Status PartitionDb::Destroy(const std::string& dir) {

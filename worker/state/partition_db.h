@@ -25,8 +25,10 @@ inline constexpr size_t kIngestRows = 2'000;
 inline constexpr int kMaxUnmergedFiles = 64;
 
 // What the databases of a process share: one block cache, one limit for write buffers, the background
-// threads. Thread-safe; outlives every PartitionDb opened with it.
-class DbResources {
+// threads. Thread-safe; outlives every PartitionDb opened with it. A simulation puts databases of its own
+// below it.
+class PartitionDb;
+class DbResources : public std::enable_shared_from_this<DbResources> {
  public:
   struct Options {
     size_t block_cache_bytes = 64 << 20;   // blocks, indexes and filters
@@ -35,6 +37,8 @@ class DbResources {
   };
   static std::shared_ptr<DbResources> Create(const Options& options);
   virtual ~DbResources() = default;
+  // As PartitionDb::Open.
+  virtual absl::StatusOr<std::unique_ptr<PartitionDb>> OpenDb(const std::string& dir) = 0;
 };
 
 // A row as a commit hands it over: the key's bytes, the value's right behind them.
