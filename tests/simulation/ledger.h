@@ -1,0 +1,60 @@
+// The workload: every record of every key is numbered, and the job keeps a sum that a loss, a double or a
+// swap would change. And what must come of it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace millrace::sim {
+
+enum class Handler {
+  kNative,  // aggregate, a result for each record
+  kLua,     // the same in user code
+  kFinal,   // aggregate, a result for each key when the input has ended
+};
+
+struct LedgerOptions {
+  uint32_t records = 200;
+  uint32_t keys = 10;
+  uint32_t partitions = 3;
+  size_t key_bytes = 0;  // keys are filled up to so many
+  Handler handler = Handler::kNative;
+};
+
+// What the job has made of the records of one key.
+struct Account {
+  int64_t count = 0, sum = 0, chain = 0, last = 0;
+  void Take(int64_t seq);
+  // As the job puts them out and keeps them.
+  std::string OutputJson(Handler handler) const;
+  std::string StateJson(Handler handler) const;
+};
+
+struct LedgerRecord {
+  std::string key;
+  int64_t seq = 0;
+  std::string line;  // of the input, without its end
+};
+
+class Ledger {
+ public:
+  Ledger(const LedgerOptions& options, uint64_t seed);
+
+  std::string JobText(const std::string& name) const;
+  std::string InputText() const;
+  // In the order of the input, by partition.
+  const std::vector<std::vector<LedgerRecord>>& by_partition() const { return by_partition_; }
+  const LedgerOptions& options() const { return options_; }
+  // How many the job puts out.
+  uint64_t outputs() const { return options_.handler == Handler::kFinal ? keys_ : records_.size(); }
+
+ private:
+  const LedgerOptions options_;
+  std::vector<LedgerRecord> records_;
+  uint64_t keys_ = 0;  // that have a record
+  std::vector<std::vector<LedgerRecord>> by_partition_;
+};
+
+}  // namespace millrace::sim
