@@ -234,6 +234,12 @@ void Cluster::Cancel() {
   network_.Changed(StrCat("KV_", kAssignmentsBucket));
 }
 
+WorkerLease Cluster::Lease(const Place& place) {
+  const absl::StatusOr<KeyValue> lease = network_.direct().GetKey(kWorkersBucket, StrCat("w.", place.name()));
+  const absl::StatusOr<WorkerLease> decoded = DecodeWorkerLease(lease.ok() ? lease->value : "");
+  return decoded.value_or(WorkerLease());
+}
+
 void Cluster::DeleteJob() {
   MemoryBus& direct = network_.direct();
   static_cast<void>(direct.DeleteKey(kJobsBucket, StrCat("job.", kJobName)));

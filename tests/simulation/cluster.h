@@ -60,6 +60,7 @@ class Cluster {
   // With the machine: what was not synced is lost.
   void CutPower(Place& place, absl::Duration away);
   void Stop(Place& place, absl::Duration how_long);
+  WorkerLease Lease(const Place& place);
   // As a user does: a second submit of the same job at the same time.
   void StartSecondIngest();
   void Cancel();

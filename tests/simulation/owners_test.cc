@@ -132,6 +132,24 @@ TEST_F(OwnersTest, AVerdictIsGivenThenTheProcessIsGone) {
   EXPECT_EQ(GreatestEpoch(), 2u);
 }
 
+TEST_F(OwnersTest, ALeaseThatRunsOutWhileItIsRenewedIsLost) {
+  for (uint64_t seed = 1; seed <= 5 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    Cluster& cluster = Begin(seed);
+    ASSERT_TRUE(Until([&] { return ResultMessages() >= 8; }));
+    Cluster::Place* const owner = cluster.OwnerOf(0);
+    ASSERT_NE(owner, nullptr);
+    const std::string before = cluster.Lease(*owner).incarnation;
+    // The renewal is held on its way until the partition has another owner; then it arrives.
+    owner->process->link.out_cut = true;
+    ASSERT_TRUE(Until([&] { return GreatestEpoch() == 2; }));
+    owner->process->link.out_cut = false;
+    Pass(absl::Seconds(1));
+    EXPECT_NE(cluster.Lease(*owner).incarnation, before) << "it took itself for the owner all the time";
+    ExpectRightEnd();
+  }
+}
+
 TEST_F(OwnersTest, TheResultStreamIsBehindTheCommit) {
   Cluster& cluster = Begin();
   ASSERT_TRUE(Until([&] { return cluster.oracle().commits_checked() >= 10; }));

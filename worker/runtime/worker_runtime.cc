@@ -116,6 +116,7 @@ absl::Status WorkerRuntime::Turn() {
   while (auto event = inbox_.Receive(absl::ZeroDuration())) HandleManagerEvent(std::move(*event));
   DropLostLease();
   if (absl::Status status = membership_->Step(); !status.ok()) return status;
+  DropLostLease();  // a renewal that arrived may have been under way for longer than the lease still was good
   lease_valid_until_ns_ = absl::ToInt64Nanoseconds(membership_->lease_valid_until());
   if (absl::Status status = ServeQueries(); !status.ok())
     LogWarning("cannot take questions", {{"why", status}});
