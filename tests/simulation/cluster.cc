@@ -119,14 +119,32 @@ void Cluster::CutPower(Place& place, absl::Duration away) {
 }
 
 void Cluster::Stop(Place& place, absl::Duration how_long) {
-  if (place.process == nullptr) return;
+  if (place.process == nullptr || place.process->stopped) return;
   Process* const process = place.process;
   kernel_.Note("stops", process->name);
   process->stopped = true;
   kernel_.After(how_long, [this, process] {
+    network_.FillBuffers(*process);
     process->stopped = false;
     kernel_.Note("goes on", process->name);
   });
+}
+
+void Cluster::Suspend(Place& place, absl::Duration how_long) {
+  if (place.process == nullptr || place.process->stopped) return;
+  place.process->clock_leap -= how_long;
+  Stop(place, how_long);
+}
+
+void Cluster::LoseDisk(Place& place, absl::Duration away) {
+  Kill(place, away);
+  if (place.disk == nullptr) return;
+  place.disk->LoseEverything();
+  std::filesystem::remove_all(DataFolder(place));
+}
+
+std::string Cluster::DataFolder(const Place& place) const {
+  return StrCat(options_.folder, "/", place.name());
 }
 
 void Cluster::RunWorker(Place& place, Process& process) {
@@ -134,7 +152,7 @@ void Cluster::RunWorker(Place& place, Process& process) {
   SimThreads threads(kernel_, process);
   WorkerOptions options;
   options.name = place.name();
-  options.data_dir = StrCat(options_.folder, "/", place.name());
+  options.data_dir = DataFolder(place);
   options.lanes = options_.lanes;
   options.memory_bytes = options_.memory_bytes;
   options.version = "simulated";
@@ -240,6 +258,14 @@ WorkerLease Cluster::Lease(const Place& place) {
   return decoded.value_or(WorkerLease());
 }
 
+void Cluster::RepeatLease(const Place& place) {
+  const std::string key = StrCat("w.", place.name());
+  const absl::StatusOr<KeyValue> lease = network_.direct().GetKey(kWorkersBucket, key);
+  if (!lease.ok()) return;
+  static_cast<void>(network_.direct().PutKey(kWorkersBucket, key, lease->value));
+  network_.Changed(StrCat("KV_", kWorkersBucket));
+}
+
 void Cluster::DeleteJob() {
   MemoryBus& direct = network_.direct();
   static_cast<void>(direct.DeleteKey(kJobsBucket, StrCat("job.", kJobName)));
@@ -267,7 +293,8 @@ std::map<std::string, KeyValue, std::less<>> Cluster::Assignments() {
   return *std::move(entries);
 }
 
-Cluster::Place* Cluster::OwnerOf(uint32_t partition) {
+Cluster::Place* Cluster::OwnerOf(uint32_t partition, uint32_t segment) {
+  const size_t index = partition + (segment == 0 ? 0 : ledger_.options().partitions);
   NumberedKey greatest;
   Assignment in_force;
   for (const auto& [key, value] : Assignments()) {
@@ -277,9 +304,9 @@ Cluster::Place* Cluster::OwnerOf(uint32_t partition) {
     if (absl::StatusOr<Assignment> decoded = DecodeAssignment(value.value); decoded.ok()) in_force = *decoded;
   }
   for (const JobAssignment& job : in_force.jobs) {
-    if (job.uid != uid_ || partition >= job.owners.size()) continue;
+    if (job.uid != uid_ || index >= job.owners.size()) continue;
     for (const auto& place : workers_) {
-      if (place->name() == job.owners[partition]) return place.get();
+      if (place->name() == job.owners[index]) return place.get();
     }
   }
   return nullptr;

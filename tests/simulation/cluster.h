@@ -60,7 +60,13 @@ class Cluster {
   // With the machine: what was not synced is lost.
   void CutPower(Place& place, absl::Duration away);
   void Stop(Place& place, absl::Duration how_long);
+  // As Stop, and its monotonic clock has not counted the time when it goes on.
+  void Suspend(Place& place, absl::Duration how_long);
+  // With the machine; the next one has another data folder.
+  void LoseDisk(Place& place, absl::Duration away);
   WorkerLease Lease(const Place& place);
+  // What a worker said last is heard once more, as if it had been on its way until now.
+  void RepeatLease(const Place& place);
   // As a user does: a second submit of the same job at the same time.
   void StartSecondIngest();
   void Cancel();
@@ -75,7 +81,7 @@ class Cluster {
   // What the bucket of assignments holds.
   std::map<std::string, KeyValue, std::less<>> Assignments();
   // The place of the partition's owner by the assignment in force; null: nobody.
-  Place* OwnerOf(uint32_t partition);
+  Place* OwnerOf(uint32_t partition, uint32_t segment = 0);
   // The coordinator that made the newest term, if it runs.
   Place* LeaderPlace();
 
@@ -92,6 +98,7 @@ class Cluster {
   uint64_t deaths() const { return deaths_; }
 
  private:
+  std::string DataFolder(const Place& place) const;
   void RunWorker(Place& place, Process& process);
   void RunCoordinator(Place& place, Process& process);
   void RunIngest(Place& place, Process& process);

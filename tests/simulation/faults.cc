@@ -13,11 +13,11 @@ namespace {
 
 using Kind = Fault::Kind;
 
-constexpr std::array kNames = {"kill",           "power cut",    "stop",      "cut",          "cut out",
-                               "cut in",         "reset",        "slow",      "lose appends", "lose acks",
-                               "lose answers",   "double",       "swap",      "clock leap",   "wall shift",
-                               "die at",         "disk full",    "disk slow", "bit flip",     "disk lost",
-                               "broker restart", "second ingest"};
+constexpr std::array kNames = {"kill",       "power cut",      "stop",         "suspend",   "cut",
+                               "cut out",    "cut in",         "reset",        "slow",      "lose appends",
+                               "lose acks",  "lose answers",   "double",       "swap",      "clock leap",
+                               "wall shift", "die at",         "disk full",    "disk slow", "bit flip",
+                               "disk lost",  "broker restart", "second ingest"};
 static_assert(kNames.size() == static_cast<size_t>(Kind::kKinds));
 
 constexpr std::array kPoints = {"before_restore",
@@ -32,6 +32,7 @@ constexpr std::array kPoints = {"before_restore",
                                 "between_ack_and_commit",
                                 "in_commit",
                                 "after_commit",
+                                "between_end_marks",
                                 "leader_after_term",
                                 "leader_before_assign",
                                 "leader_before_final",
@@ -54,6 +55,8 @@ void Begin(Cluster& cluster, const Fault& fault, Cluster::Place& place) {
       return cluster.CutPower(place, fault.lasts);
     case Kind::kStop:
       return cluster.Stop(place, fault.lasts);
+    case Kind::kSuspend:
+      return cluster.Suspend(place, fault.lasts);
     case Kind::kCut:
       if (link != nullptr) link->out_cut = link->in_cut = true;
       return;
@@ -106,9 +109,7 @@ void Begin(Cluster& cluster, const Fault& fault, Cluster::Place& place) {
       if (place.disk != nullptr) place.disk->FlipABit();
       return;
     case Kind::kDiskLost:
-      cluster.Kill(place, fault.lasts);
-      if (place.disk != nullptr) place.disk->LoseEverything();
-      return;
+      return cluster.LoseDisk(place, fault.lasts);
     case Kind::kBrokerRestart:
       return cluster.network().RestartBroker(fault.lasts);
     case Kind::kSecondIngest:
@@ -156,7 +157,8 @@ FaultPlan MakeFaultPlan(uint64_t seed, uint32_t places, uint32_t most, absl::Dur
   FaultPlan plan(below(most + 1));
   for (Fault& fault : plan) {
     // Half of them kill or stop somebody: what the rest must be mixed with.
-    static constexpr std::array kOften = {Kind::kKill, Kind::kStop, Kind::kDieAt, Kind::kCut, Kind::kDieAt};
+    static constexpr std::array kOften = {Kind::kKill, Kind::kStop,    Kind::kDieAt,
+                                          Kind::kCut,  Kind::kSuspend, Kind::kDieAt};
     fault.kind = below(2) == 0 ? kOften[below(kOften.size())]
                                : static_cast<Kind>(below(static_cast<uint64_t>(Kind::kKinds)));
     fault.at = absl::Microseconds(

@@ -14,12 +14,13 @@ struct Fault {
   enum class Kind {
     kKill,
     kPowerCut,
-    kStop,    // and continue: the zombie
-    kCut,     // from the broker, both ways; what was under way stays on the way
-    kCutOut,  // nothing of it reaches the broker
-    kCutIn,   // nothing reaches it
-    kReset,   // its connections break and come back
-    kSlow,    // everything takes its time
+    kStop,     // and continue: the zombie
+    kSuspend,  // likewise with the machine, whose monotonic clock stands still meanwhile
+    kCut,      // from the broker, both ways; what was under way stays on the way
+    kCutOut,   // nothing of it reaches the broker
+    kCutIn,    // nothing reaches it
+    kReset,    // its connections break and come back
+    kSlow,     // everything takes its time
     kLoseAppends,
     kLoseAcks,
     kLoseAnswers,  // of blocking calls: done, and not known
@@ -31,7 +32,7 @@ struct Fault {
     kDiskFull,
     kDiskSlow,
     kBitFlip,   // and a kill: found when the state is opened again
-    kDiskLost,  // with the machine
+    kDiskLost,  // with the machine, and with what told that it is the same one
     kBrokerRestart,
     kSecondIngest,
     kKinds

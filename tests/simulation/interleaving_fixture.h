@@ -68,18 +68,19 @@ class InterleavingTest : public testing::Test {
     const absl::StatusOr<StreamInfo> info = cluster_->network().direct().GetStream(stream);
     return info.ok() ? info->last_sequence : 0;
   }
-  // Headers of the result stream, in order.
-  std::vector<OutsideHeader> Results() {
+  // Headers of a stream, in order.
+  std::vector<OutsideHeader> Headers(const std::string& stream) {
     std::vector<OutsideHeader> headers;
-    for (uint64_t sequence = 1; sequence <= ResultMessages(); ++sequence) {
-      const absl::StatusOr<Message> message =
-          cluster_->network().direct().GetMessage(ResultStream(kJobName, PartitionId(0)), sequence);
+    const uint64_t last = LastOf(stream);
+    for (uint64_t sequence = 1; sequence <= last; ++sequence) {
+      const absl::StatusOr<Message> message = cluster_->network().direct().GetMessage(stream, sequence);
       if (!message.ok()) continue;
       if (const auto header = ReadOutsideHeader(message->header); header.has_value())
         headers.push_back(*header);
     }
     return headers;
   }
+  std::vector<OutsideHeader> Results() { return Headers(ResultStream(kJobName, PartitionId(0))); }
   // Results of an epoch below one that stands before them.
   uint64_t StaleResults() {
     uint64_t greatest = 0, stale = 0;

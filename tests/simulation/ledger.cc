@@ -1,7 +1,10 @@
 #include "tests/simulation/ledger.h"
 
 #include <random>
+#include <set>
+#include <string_view>
 
+#include "absl/strings/str_replace.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
 
@@ -11,55 +14,63 @@ namespace {
 constexpr int64_t kChainFactor = 31;
 constexpr int64_t kChainModulus = 1'000'003;
 
+// `$` is the field with the number to sum up, `%` what goes on beside the sums.
 constexpr char kLuaStage[] = R"(
   - keyed:
       lua: |
         state.count = (state.count or 0) + 1
-        state.sum = (state.sum or 0) + r.seq
-        state.chain = ((state.chain or 0) * 31 + r.seq) % 1000003
-        emit({count = state.count, sum = state.sum, chain = state.chain, seq = r.seq})
+        state.sum = (state.sum or 0) + r.$
+        state.chain = ((state.chain or 0) * 31 + r.$) % 1000003
+        emit({count = state.count, sum = state.sum, chain = state.chain, last = r.$%})
     on_error: retry
     retry: {attempts: 10, backoff: 10ms..100ms}
 )";
 constexpr char kNativeStage[] = R"(
-  - aggregate: {count: count(), sum: sum(seq), last: last(seq)}
+  - aggregate: {count: count(), sum: sum($), last: last($)%}
 )";
 constexpr char kFinalStage[] = R"(
-  - aggregate: {count: count(), sum: sum(seq), last: last(seq)}
+  - aggregate: {count: count(), sum: sum($), last: last($)%}
     emit: final
 )";
 
-const char* StageOf(Handler handler) {
-  switch (handler) {
-    case Handler::kNative:
-      return kNativeStage;
-    case Handler::kLua:
-      return kLuaStage;
-    case Handler::kFinal:
-      return kFinalStage;
-  }
-  return "";
+std::string StageOf(Handler handler, std::string_view number, std::string_view beside) {
+  const char* const text = handler == Handler::kNative ? kNativeStage
+                           : handler == Handler::kLua  ? kLuaStage
+                                                       : kFinalStage;
+  return absl::StrReplaceAll(text, {{"%}", StrCat(beside, "}")}, {"$", std::string(number)}});
+}
+
+std::string FilledUp(std::string key, size_t bytes) {
+  if (key.size() < bytes) key.resize(bytes, '.');
+  return key;
+}
+
+std::string GroupField(const std::string& group) {
+  return group.empty() ? "" : StrCat(R"(,"g":")", group, R"(")");
 }
 
 }  // namespace
 
-void Account::Take(int64_t seq) {
+void Account::Take(int64_t number) {
   ++count;
-  sum += seq;
-  chain = (chain * kChainFactor + seq) % kChainModulus;
-  last = seq;
+  sum += number;
+  chain = (chain * kChainFactor + number) % kChainModulus;
+  last = number;
 }
 
+// Lua's tables come in the order of their keys, aggregates as they are written.
 std::string Account::OutputJson(Handler handler) const {
-  if (handler == Handler::kLua)
-    return StrCat(R"({"chain":)", chain, R"(,"count":)", count, R"(,"seq":)", last, R"(,"sum":)", sum, "}");
+  if (handler == Handler::kLua) {
+    return StrCat(R"({"chain":)", chain, R"(,"count":)", count, GroupField(group), R"(,"last":)", last,
+                  R"(,"sum":)", sum, "}");
+  }
   return StateJson(handler);
 }
 
 std::string Account::StateJson(Handler handler) const {
   if (handler == Handler::kLua)
     return StrCat(R"({"chain":)", chain, R"(,"count":)", count, R"(,"sum":)", sum, "}");
-  return StrCat(R"({"count":)", count, R"(,"sum":)", sum, R"(,"last":)", last, "}");
+  return StrCat(R"({"count":)", count, R"(,"sum":)", sum, R"(,"last":)", last, GroupField(group), "}");
 }
 
 Ledger::Ledger(const LedgerOptions& options, uint64_t seed)
@@ -68,25 +79,46 @@ Ledger::Ledger(const LedgerOptions& options, uint64_t seed)
   std::map<std::string, int64_t> counts;
   for (uint32_t i = 0; i < options.records; ++i) {
     LedgerRecord record;
-    record.key = StrCat("key-", random() % options.keys);
-    if (record.key.size() < options.key_bytes) record.key.resize(options.key_bytes, '.');
-    record.seq = ++counts[record.key];
-    record.line = StrCat(R"({"k":")", record.key, R"(","seq":)", record.seq, "}");
+    record.key = FilledUp(StrCat("key-", random() % options.keys), options.key_bytes);
+    record.number = ++counts[record.key];
+    if (options.segments() == 2)
+      record.group = FilledUp(StrCat("group-", random() % options.groups), options.key_bytes);
+    record.line =
+        StrCat(R"({"k":")", record.key, R"(","seq":)", record.number, GroupField(record.group), "}");
     by_partition_[PartitionOf(record.key, options.partitions).value()].push_back(record);
     records_.push_back(std::move(record));
   }
-  keys_ = counts.size();
 }
 
 std::string Ledger::JobText(const std::string& name) const {
+  const bool goes_on = options_.segments() == 2;
+  const bool is_lua = options_.handler == Handler::kLua;
+  std::string stages = StageOf(options_.handler, "seq",
+                               !goes_on ? ""
+                               : is_lua ? ", g = r.g"
+                                        : ", g: last(g)");
+  if (goes_on) {
+    StrAppend(&stages, "  - key_by: g\n    partitions: ", options_.group_partitions,
+              StageOf(options_.handler, "sum", ""));
+  }
   return StrCat("name: ", name, "\nsource: {format: jsonl}\nkey: k\npartitions: ", options_.partitions,
-                "\nstages:", StageOf(options_.handler), "commit: {interval: 30ms}\n");
+                "\nstages:", stages, "commit: {interval: 30ms}\n");
 }
 
 std::string Ledger::InputText() const {
   std::string text;
   for (const LedgerRecord& record : records_) StrAppend(&text, record.line, "\n");
   return text;
+}
+
+uint64_t Ledger::outputs() const {
+  if (options_.handler != Handler::kFinal) return records_.size();
+  std::map<std::string, std::string> last_groups;
+  for (const LedgerRecord& record : records_) last_groups[record.key] = record.group;
+  if (options_.segments() == 1) return last_groups.size();
+  std::set<std::string> groups;
+  for (const auto& [key, group] : last_groups) groups.insert(group);
+  return groups.size();
 }
 
 }  // namespace millrace::sim

@@ -21,21 +21,30 @@ struct LedgerOptions {
   uint32_t partitions = 3;
   size_t key_bytes = 0;  // keys are filled up to so many
   Handler handler = Handler::kNative;
+  // The partitions of a second segment, which sums the first one's outputs up by group; 0: there is none.
+  uint32_t group_partitions = 0;
+  uint32_t groups = 5;
+
+  uint32_t segments() const { return group_partitions == 0 ? 1 : 2; }
+  uint32_t partitions_of(uint32_t segment) const { return segment == 0 ? partitions : group_partitions; }
 };
 
-// What the job has made of the records of one key.
+// What a segment has made of the records of one key.
 struct Account {
   int64_t count = 0, sum = 0, chain = 0, last = 0;
-  void Take(int64_t seq);
-  // As the job puts them out and keeps them.
+  std::string group = {};  // of the last record, where outputs go on by group
+  void Take(int64_t number);
+  // As the segment puts them out and keeps them.
   std::string OutputJson(Handler handler) const;
   std::string StateJson(Handler handler) const;
 };
 
+// Numbered in the input: the n-th of its key. In the second segment its number is a sum.
 struct LedgerRecord {
   std::string key;
-  int64_t seq = 0;
-  std::string line;  // of the input, without its end
+  int64_t number = 0;
+  std::string group = {};  // empty where no segment follows
+  std::string line = {};   // of the input, without its end
 };
 
 class Ledger {
@@ -48,12 +57,11 @@ class Ledger {
   const std::vector<std::vector<LedgerRecord>>& by_partition() const { return by_partition_; }
   const LedgerOptions& options() const { return options_; }
   // How many the job puts out.
-  uint64_t outputs() const { return options_.handler == Handler::kFinal ? keys_ : records_.size(); }
+  uint64_t outputs() const;
 
  private:
   const LedgerOptions options_;
   std::vector<LedgerRecord> records_;
-  uint64_t keys_ = 0;  // that have a record
   std::vector<std::vector<LedgerRecord>> by_partition_;
 };
 

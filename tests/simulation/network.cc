@@ -45,6 +45,12 @@ void Network::Reset(Process& process, absl::Duration away) {
   });
 }
 
+void Network::FillBuffers(Process& process) {
+  for (SimBus* bus : buses_) {
+    if (&bus->process() == &process) bus->FillBuffer();
+  }
+}
+
 void Network::RestartBroker(absl::Duration away) {
   kernel_.Note("restarts", "broker");
   for (SimBus* bus : buses_) bus->Disconnect();

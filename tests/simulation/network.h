@@ -43,6 +43,8 @@ class Network {
 
   // The connections of `process` break; what was on the way may still arrive. They come back after `away`.
   void Reset(Process& process, absl::Duration away);
+  // All that the broker has for a process that was stopped waits in its connections' buffers.
+  void FillBuffers(Process& process);
   // The broker is away for everybody: no message is lost that it had acknowledged.
   void RestartBroker(absl::Duration away);
 

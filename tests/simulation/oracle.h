@@ -2,9 +2,13 @@
 // reads under its own R3, computes its own sums, and reads on while the run goes on, so that what holds at
 // each commit is required at that commit.
 //
-// Required: every input record in its partition's log once and in order; every result once, in order, right,
-// and explained by a record before it; at a commit, every output that it covers acknowledged to any reader
-// (R2), and its state that of the log up to its offset (R1); an epoch marked by one owner only.
+// Required: every input record in its partition's log once and in order; every output, in the log of the next
+// segment or the result stream, once, in order, right, and explained by a record before it; at a commit, every
+// output that it covers there for any reader (R2), and its state that of the log up to its offset (R1); an
+// epoch marked by one owner only.
+//
+// In front of another segment an owner that was replaced, and does not know it yet, may commit what no reader
+// takes. Its heirs must not stand on it: then an output would be missing.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +26,9 @@
 #include "tests/simulation/outside_reader.h"
 
 namespace millrace::sim {
+
+// As much of a text as a message needs.
+std::string Short(const std::string& text);
 
 class Oracle {
  public:
@@ -44,33 +51,58 @@ class Oracle {
   uint64_t states_checked() const { return states_checked_; }
 
  private:
+  struct Output {
+    uint64_t offset = 0, index = 0;  // its label, with the partition's
+    std::string key, json;
+    int64_t number = 0;  // what the next segment sums up
+    auto Label() const { return std::pair(offset, index); }
+  };
+  // Where outputs go: a partition of the next segment, or the result stream.
+  struct Route {
+    std::vector<Output> outputs;  // that must come, in order
+    size_t taken = 0;
+  };
+  struct Record {
+    uint64_t offset = 0;
+    std::string key;
+    int64_t number = 0;
+    std::string group = {};
+  };
   struct Partition {
+    uint32_t segment = 0, number = 0;
     OutsideReader input, results;
     uint64_t input_read = 0, results_read = 0;  // sequences
-    std::vector<uint64_t> records;            // offsets, of the log's records; the n-th is the ledger's n-th
-    std::map<std::string, Account> accounts;  // behind them
-    struct Output {
-      uint64_t offset, index;
-      std::string key, json;
-      auto Label() const { return std::pair(offset, index); }
-    };
-    std::vector<Output> outputs;  // that must come of them, in order
-    size_t outputs_taken = 0;
+    std::vector<Record> records;                // of its log
+    std::map<std::string, Account> accounts;    // behind them
+    std::set<std::string> writers;              // that have not ended
+    std::vector<Route> routes;
     std::set<uint64_t> epochs;  // marked in the result stream
-    explicit Partition(const std::string& uid) : input(uid), results(uid) {}
+    Partition(uint32_t s, uint32_t n, const std::string& uid)
+        : segment(s), number(n), input(uid), results(uid) {}
+    std::string Writer() const;
   };
+  void AddSegment(uint32_t segment);
   void Fail(std::string_view what);
-  void ReadInput(uint32_t p);
-  void ReadResults(uint32_t p);
-  void TakeInput(uint32_t p, const Message& message);
-  void TakeEnd(uint32_t p, const Message& message);
-  void TakeResults(uint32_t p, const Message& message);
+  bool is_last(const Partition& partition) const { return partition.segment + 1 == segments_.size(); }
+  void ReadInput(Partition& partition);
+  void ReadResults(Partition& partition);
+  void TakeInput(Partition& partition, const Message& message);
+  void TakeCrossing(Partition& partition, const Message& message, const OutsideHeader& header,
+                    OutsideMark before);
+  void TakeEnd(Partition& partition, const Message& message, const std::string& writer);
+  void TakeResults(Partition& partition, const Message& message);
+  void Take(Partition& partition, const Record& record, uint64_t index);
+  void Expect(Partition& partition, uint64_t offset, uint64_t index, const std::string& key,
+              const Account& account);
+  bool Matches(Route& route, const RecordView& record, const std::string& where);
+  bool IsReplaced(const Partition& partition, uint64_t epoch) const;
+  std::map<std::string, Account> AccountsAt(const Partition& partition, uint64_t offset) const;
 
   Network& network_;
   const Ledger& ledger_;
   const std::string job_, uid_;
-  std::unique_ptr<Pipeline> pipeline_;
-  std::vector<Partition> partitions_;
+  std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by segment
+  std::vector<std::vector<Partition>> segments_;
   std::string failure_;
   uint64_t results_read_ = 0, commits_checked_ = 0, states_checked_ = 0;
 };

@@ -59,6 +59,13 @@ void SimBus::Reconnect() {
   Tell();
 }
 
+void SimBus::FillBuffer() {
+  if (process_.link.in_cut) return;
+  Pump();
+  for (Arriving& arriving : arriving_) arriving.at = std::min(arriving.at, kernel_.now());
+  last_in_ = std::min(last_in_, kernel_.now());
+}
+
 void SimBus::Travel() {
   kernel_.Sleep(kernel_.RandomDuration(kLeastTrip, kMostTrip) + process_.link.extra_delay);
 }

@@ -54,6 +54,7 @@ class SimBus final : public Bus {
   const Process& process() const { return process_; }
   void Disconnect();
   void Reconnect();
+  void FillBuffer();
 
  private:
   struct Arriving {

@@ -21,6 +21,17 @@ constexpr absl::Duration kAfterTheEnd = absl::Seconds(1);  // zombies have their
 constexpr size_t kLongKeyBytes = 1500;
 constexpr const char* kHandlerNames[] = {"native", "lua", "final"};
 
+constexpr void (*kSimplifications[])(ClusterOptions&) = {
+    [](ClusterOptions& cluster) { cluster.ledger.group_partitions = 0; },
+    [](ClusterOptions& cluster) { cluster.ledger.records -= cluster.ledger.records / 2; },
+    [](ClusterOptions& cluster) { cluster.ledger.records -= cluster.ledger.records / 4; },
+    [](ClusterOptions& cluster) { cluster.ledger.records -= cluster.ledger.records / 8; },
+    [](ClusterOptions& cluster) { cluster.ledger.partitions = 1; },
+    [](ClusterOptions& cluster) { cluster.lanes = 1; },
+    [](ClusterOptions& cluster) { cluster.coordinators = 1; },
+    [](ClusterOptions& cluster) { cluster.workers = std::max(1u, cluster.workers - 1); },
+};
+
 void DieAtPoints(Kernel& kernel) {
 #if MILLRACE_TEST_HOOKS
   SetFailpointHandler([&kernel](const char* name) {
@@ -98,6 +109,10 @@ Scenario MakeScenario(uint64_t seed) {
     cluster.ledger.keys = 4;
     cluster.frame_records = 80;
   }
+  if (below(2) == 0) {
+    cluster.ledger.group_partitions = 1 + below(3);
+    cluster.ledger.groups = 1 + below(8);
+  }
   const uint32_t places = cluster.workers + cluster.coordinators + 1;
   scenario.faults = MakeFaultPlan(seed, places, kMostFaults, kFaultSpan);
   return scenario;
@@ -143,10 +158,10 @@ Scenario Shrink(Scenario scenario, const std::string& folder, int runs) {
       scenario = std::move(candidate);
       smaller = true;
     }
-    for (const uint32_t share : {2, 4, 8}) {
+    for (const auto& simplify : kSimplifications) {
       Scenario candidate = scenario;
-      candidate.cluster.ledger.records -= candidate.cluster.ledger.records / share;
-      if (candidate.cluster.ledger.records == scenario.cluster.ledger.records || !fails(candidate)) continue;
+      simplify(candidate.cluster);
+      if (Describe(candidate) == Describe(scenario) || !fails(candidate)) continue;
       scenario = std::move(candidate);
       smaller = true;
     }
@@ -156,13 +171,14 @@ Scenario Shrink(Scenario scenario, const std::string& folder, int runs) {
 
 std::string Describe(const Scenario& scenario) {
   const ClusterOptions& cluster = scenario.cluster;
-  std::string text =
-      StrCat("seed ", cluster.seed, ": ", cluster.workers, " workers of ", cluster.lanes, " lanes, ",
-             cluster.coordinators, " coordinators, ", cluster.ledger.records, " records of ",
-             cluster.ledger.keys, " keys in ", cluster.ledger.partitions, " partitions, frames of ",
-             cluster.frame_records, ", ", kHandlerNames[static_cast<size_t>(cluster.ledger.handler)],
-             cluster.memory_bytes == 0 ? ", no memory" : "",
-             cluster.ledger.key_bytes > 0 ? ", long keys" : "", "\n");
+  std::string text = StrCat(
+      "seed ", cluster.seed, ": ", cluster.workers, " workers of ", cluster.lanes, " lanes, ",
+      cluster.coordinators, " coordinators, ", cluster.ledger.records, " records of ", cluster.ledger.keys,
+      " keys in ", cluster.ledger.partitions, " partitions, ",
+      cluster.ledger.segments() == 1 ? "" : StrCat("on by group in ", cluster.ledger.group_partitions, ", "),
+      "frames of ", cluster.frame_records, ", ", kHandlerNames[static_cast<size_t>(cluster.ledger.handler)],
+      cluster.memory_bytes == 0 ? ", no memory" : "", cluster.ledger.key_bytes > 0 ? ", long keys" : "",
+      "\n");
   for (const Fault& fault : scenario.faults) StrAppend(&text, fault.ToString(), "\n");
   return text;
 }

@@ -32,8 +32,8 @@ using TraceSink = std::function<void(const std::string&)>;
 // `folder`: a real one, empty, for locks and the input; it is emptied again.
 Verdict RunScenario(const Scenario& scenario, const std::string& folder, const TraceSink& trace = {});
 
-// The same failure from fewer faults and records: one part after the other is left out as long as the run
-// still fails. `runs` bounds the attempts.
+// A failure from fewer faults, records, processes and segments: one part after the other is left out as long as
+// the run still fails. `runs` bounds the attempts.
 Scenario Shrink(Scenario scenario, const std::string& folder, int runs);
 
 // A line for each part, to be read by people.
