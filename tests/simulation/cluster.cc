@@ -11,6 +11,7 @@
 #include "common/names.h"
 #include "common/strings.h"
 #include "coordinator/ingest/ingest.h"
+#include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
 #include "coordinator/leader/leader.h"
 #include "tests/simulation/threads.h"
