@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "common/bus/bus.h"
 #include "common/strings.h"
 
 namespace millrace::sim {
@@ -190,9 +191,13 @@ void Schedule(Cluster& cluster, const FaultPlan& plan) {
 }
 
 absl::Duration EndOf(const FaultPlan& plan) {
-  absl::Duration end;
-  for (const Fault& fault : plan) end = std::max(end, fault.at + fault.lasts);
-  return end;
+  absl::Duration end, unanswered;
+  for (const Fault& fault : plan) {
+    end = std::max(end, fault.at + fault.lasts);
+    // Whoever asks in vain waits to the end, and may ask only then.
+    if (fault.kind == Fault::Kind::kLoseAnswers) unanswered += fault.count * kControlDeadline;
+  }
+  return end + unanswered;
 }
 
 }  // namespace millrace::sim

@@ -53,7 +53,7 @@ using FaultPlan = std::vector<Fault>;
 FaultPlan MakeFaultPlan(uint64_t seed, uint32_t places, uint32_t most, absl::Duration span);
 // Arranges that all of it happens. REQUIRES: the cluster outlives the run.
 void Schedule(Cluster& cluster, const FaultPlan& plan);
-// When the last of it is over.
+// When the last of it is over, and nobody waits any more for an answer that was lost.
 absl::Duration EndOf(const FaultPlan& plan);
 
 }  // namespace millrace::sim
