@@ -90,6 +90,8 @@ struct AppendRequest {
   std::optional<uint64_t> expected_last_sequence;
   std::string_view message_id;  // Nats-Msg-Id; empty sends none
   uint64_t cookie = 0;          // comes back with the outcome
+  // Nats-Rollup: the subject's older messages go. AppendAndWait only; the stream must allow it.
+  bool replaces_subject = false;
 };
 
 struct BusEvent {

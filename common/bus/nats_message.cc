@@ -9,6 +9,7 @@ namespace millrace {
 namespace {
 
 constexpr char kMessageIdHeader[] = "Nats-Msg-Id";
+constexpr char kRollupHeader[] = "Nats-Rollup";
 
 }  // namespace
 
@@ -39,6 +40,7 @@ absl::StatusOr<NatsMsgPtr> MakeAppend(const AppendRequest& request, const std::s
   if (!request.message_id.empty()) {
     status.Update(SetHeader(msg->get(), kMessageIdHeader, std::string(request.message_id)));
   }
+  if (request.replaces_subject) status.Update(SetHeader(msg->get(), kRollupHeader, "sub"));
   if (!status.ok()) return status;
   return msg;
 }

@@ -150,7 +150,7 @@ absl::StatusOr<uint64_t> MemoryBroker::Store(const AppendRequest& request, bool 
       stream->bytes + size > static_cast<uint64_t>(stream->config.max_bytes)) {
     return absl::ResourceExhaustedError("maximum bytes exceeded");
   }
-  if (stream->one_per_subject) {
+  if (stream->one_per_subject || request.replaces_subject) {
     const auto older = std::find_if(stream->messages.begin(), stream->messages.end(), [&](const auto& entry) {
       return entry.second.subject == request.subject;
     });
