@@ -41,6 +41,9 @@ struct WorkerFlags {
   std::string data = "millrace-data";
   std::string http;
   std::string zone;
+  std::string checkpoints;
+  absl::Duration checkpoint_interval = kDefaultCheckpointInterval;
+  int64_t checkpoints_kept = kDefaultKeptCheckpoints;
   int64_t lanes = 0;
   int64_t replicas = 1;
   uint64_t memory = uint64_t{1} << 30;
@@ -61,6 +64,28 @@ std::string DefaultName() {
   char host[65] = {};
   if (gethostname(host, sizeof(host) - 1) != 0 || !IsValidName(host)) return StrCat("worker-", getpid());
   return host;
+}
+
+absl::Status AddCheckpoints(const WorkerFlags& flags, WorkerOptions* options) {
+  if (flags.checkpoint_interval < kMinCheckpointInterval ||
+      flags.checkpoint_interval > kMaxCheckpointInterval) {
+    return absl::InvalidArgumentError(
+        StrCat("--checkpoint-interval ", millrace::FormatDuration(flags.checkpoint_interval),
+               " cannot be used — it is ", millrace::FormatDuration(kMinCheckpointInterval), " to ",
+               millrace::FormatDuration(kMaxCheckpointInterval), " — try 30s"));
+  }
+  if (flags.checkpoints_kept < 1 || flags.checkpoints_kept > kMaxKeptCheckpoints) {
+    return absl::InvalidArgumentError(StrCat("--checkpoint-keep ", flags.checkpoints_kept,
+                                             " cannot be used — it is 1 to ", kMaxKeptCheckpoints,
+                                             " — try 3"));
+  }
+  options->checkpoint_interval = flags.checkpoint_interval;
+  options->checkpoints_kept = static_cast<size_t>(flags.checkpoints_kept);
+  if (flags.checkpoints.empty()) return absl::OkStatus();
+  absl::StatusOr<BlobUrl> url = ParseBlobUrl(flags.checkpoints);
+  if (!url.ok()) return absl::InvalidArgumentError(StrCat("--checkpoints ", ToStd(url.status().message())));
+  options->checkpoints = *std::move(url);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
@@ -91,6 +116,7 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
   }
   options.zone = flags.zone;
   options.drain_timeout = flags.drain_timeout;
+  if (absl::Status status = AddCheckpoints(flags, &options); !status.ok()) return status;
   options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
   if (absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return status;
   options.replicas = flags.replicas;
@@ -130,6 +156,7 @@ int Run(WorkerFlags& flags) {
     if (absl::Status status = http.Start(flags.http); !status.ok()) return Fail(kExitFailed, status);
     options->http = http.address();
   }
+  options->metrics = &http.metrics();
   const auto connect = [&](const std::string& purpose) {
     NatsOptions nats = NatsOptionsOf(flags.common, StrCat("millrace worker ", options->name, " ", purpose));
     nats.connect_deadline = kConnectTry;
@@ -152,8 +179,8 @@ int Run(WorkerFlags& flags) {
 int Main(const std::vector<std::string>& arguments) {
   WorkerFlags options;
   Flags flags(
-      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--zone Z] [--drain-timeout D] [--http "
-      "ADDR]",
+      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--checkpoints URL] [--zone Z] "
+      "[--drain-timeout D] [--http ADDR]",
       "Runs partitions: takes its share of every job, keeps the state under --data, and gives all of "
       "it back on SIGTERM.",
       "worker --nats nats://127.0.0.1:4222 --name worker-1 --data /var/lib/millrace");
@@ -163,10 +190,18 @@ int Main(const std::vector<std::string>& arguments) {
   flags.Add("data", &options.data, "DIR", "where state is kept; one process at a time");
   flags.Add("lanes", &options.lanes, "N",
             "threads that run partitions; 0: one for each core that may be used");
+  flags.Add("checkpoints", &options.checkpoints, "URL",
+            "copy the state here, so that another worker can go on from it: a directory, "
+            "s3://BUCKET/PREFIX?endpoint=URL&region=NAME (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or "
+            "objects:BUCKET, a JetStream object store; the same for all workers (default: no copies)");
+  flags.Add("checkpoint-interval", &options.checkpoint_interval,
+            "how often each partition's state is copied, at most");
+  flags.Add("checkpoint-keep", &options.checkpoints_kept, "N", "how many copies of each partition are kept");
   flags.AddSize("memory", &options.memory,
                 "for state, of all partitions together; what does not fit stays on disk");
-  flags.Add("replicas", &options.replicas, "N",
-            "copies of the buckets that hold jobs, leases and epochs, where they are made: 1, 3 or 5");
+  flags.Add(
+      "replicas", &options.replicas, "N",
+      "copies of the buckets that hold jobs, leases, epochs and checkpoints, where they are made: 1, 3 or 5");
   flags.Add("zone", &options.zone, "Z",
             "where this worker runs: each job's partitions are spread over the zones");
   flags.Add("drain-timeout", &options.drain_timeout,

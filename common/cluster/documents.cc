@@ -163,6 +163,7 @@ void Fields(C& c, D& d) {
     c("job", d.job), c("uid", d.uid), c("segment", d.segment), c("partition", d.partition);
     c("epoch", d.epoch), c("offset", d.offset);
     c("committed_offset", d.committed_offset), c("committed_at_ms", d.committed_at_ms);
+    c.Later("checkpoint_offset", d.checkpoint_offset);
     c("records_in", d.records_in), c("records_out", d.records_out);
     c("dead_letters", d.dead_letters), c("retries", d.retries);
     c("skipped", d.skipped), c("inspected", d.inspected);

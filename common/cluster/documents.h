@@ -71,6 +71,7 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   uint64_t offset = 0;  // last applied
   uint64_t committed_offset = 0;
   int64_t committed_at_ms = 0;
+  uint64_t checkpoint_offset = 0;  // of the newest checkpoint in the store; 0: none
   uint64_t records_in = 0;
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "common/blob/blob_url.h"
 #include "common/clock.h"
 #include "common/flags.h"
 #include "common/signals.h"
@@ -29,6 +30,10 @@ struct DevFlags {
     flags.Add("workers", &options.workers, "N", "how many workers");
     flags.Add("lease-ttl", &options.lease_ttl, "how long a worker may be silent before its partitions move");
     flags.Add("data", &options.data, "DIR", "where all state is kept; default: a temporary folder");
+    flags.Add(
+        "checkpoints", &options.checkpoints, "URL",
+        "where the workers copy their state: a directory, s3://BUCKET/PREFIX or objects:BUCKET; default: "
+        "nowhere");
     flags.Add("nats-port", &nats_port_given, "PORT",
               "port of the nats-server that is started; 0 takes a free one (default: 4222)");
     flags.Add("http", &options.http, "ADDR", "where the coordinator serves HTTP; port 0 takes a free one");
@@ -62,6 +67,10 @@ struct DevFlags {
     if (nats_port < 0 || nats_port > 65535) {
       return absl::InvalidArgumentError(
           StrCat("--nats-port ", nats_port, " — no such port — 0 takes a free one"));
+    }
+    if (!options.checkpoints.empty()) {
+      const absl::Status url = ParseBlobUrl(options.checkpoints).status();
+      if (!url.ok()) return absl::InvalidArgumentError(StrCat("--checkpoints ", ToStd(url.message())));
     }
     options.nats_port = static_cast<uint16_t>(nats_port);
     options.nats = common.nats;

@@ -116,6 +116,7 @@ absl::Status DevCluster::StartWorkers() {
                                           "127.0.0.1:0"};
     Append(arguments, options_.connection_flags);
     Append(arguments, options_.log_flags);
+    if (!options_.checkpoints.empty()) Append(arguments, {"--checkpoints", options_.checkpoints});
     if (absl::Status status = supervisor_.Start({worker_names_.back(), arguments, {}}); !status.ok()) {
       return status;
     }

@@ -101,7 +101,7 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
   row["committed_ms_ago"] =
       known.committed_at_ms > 0 ? ViewJson(AgeMs(now_ms, known.committed_at_ms)) : ViewJson(nullptr);
   row["committed_offset"] = known.committed_offset;
-  row["checkpoint_offset"] = 0;  // none: this version keeps state on the worker's disk only
+  row["checkpoint_offset"] = known.checkpoint_offset;
   row["state_keys"] = known.state_keys;
   row["state_bytes"] = known.state_bytes;
   const auto said = OwnersReport(cluster, job, place.segment, place.partition);

@@ -62,6 +62,8 @@ std::string WorkerHttp::MetricsText() {
         s.offset = metrics_.MakeGauge("offset", "The last message applied.", labels);
         s.committed_offset =
             metrics_.MakeGauge("committed_offset", "The last message whose effect is on disk.", labels);
+        s.checkpoint_offset = metrics_.MakeGauge("checkpoint_offset",
+                                                 "The last message whose effect is in a checkpoint.", labels);
         s.state_keys = metrics_.MakeGauge("state_keys", "Keys that have state.", labels);
         s.state_bytes = metrics_.MakeGauge("state_bytes", "Bytes of keys and values in the state.", labels);
       }
@@ -90,6 +92,7 @@ void WorkerHttp::Update(Series& series, const PartitionReport& report) {
   }
   series.offset.Set(static_cast<double>(report.offset));
   series.committed_offset.Set(static_cast<double>(report.committed_offset));
+  series.checkpoint_offset.Set(static_cast<double>(report.checkpoint_offset));
   series.state_keys.Set(static_cast<double>(report.state_keys));
   series.state_bytes.Set(static_cast<double>(report.state_bytes));
   series.last = report;
@@ -105,6 +108,7 @@ std::string WorkerHttp::PartitionsJson() {
                       {"epoch", report.epoch},
                       {"offset", report.offset},
                       {"committed_offset", report.committed_offset},
+                      {"checkpoint_offset", report.checkpoint_offset},
                       {"records_in", report.records_in},
                       {"records_out", report.records_out},
                       {"dead_letters", report.dead_letters},

@@ -23,6 +23,8 @@ class WorkerHttp {
   std::string address() const { return server_->address(); }
   // `runtime` must live until it is replaced by another or by nullptr.
   void Serve(const WorkerRuntime* runtime);
+  // The process's; what others add to it is answered too.
+  Metrics& metrics() { return metrics_; }
 
  private:
   // A partition's series: counters are fed with what a report adds to the one before.
@@ -30,7 +32,7 @@ class WorkerHttp {
     PartitionReport last;
     Counter items_in, items_out, dead_letters, retries, skipped;
     std::map<std::string, Counter> inspected;  // by stage
-    Gauge offset, committed_offset, state_keys, state_bytes;
+    Gauge offset, committed_offset, checkpoint_offset, state_keys, state_bytes;
   };
 
   HttpResponse Answer(const HttpRequest& request);

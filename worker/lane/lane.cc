@@ -35,6 +35,9 @@ struct Lane::Hosted : public PartitionPorts {
   void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override {
     lane.ports_.WriteCommit(lane.number_, instance, store, std::move(commit));
   }
+  void LinkCheckpoint(StateStore& store) override {
+    lane.ports_.LinkCheckpoint(lane.number_, instance, partition->key(), partition->epoch(), store);
+  }
   void ReadResultTail(const LogTail& tail) override {
     lane.ports_.ReadResultTail(lane.number_, instance, partition->key(), tail);
   }
@@ -68,6 +71,10 @@ void Lane::Handle(LaneEvent event) {
     for (BusEvent& e : bus->events) HandleBus(std::move(e));
   } else if (auto* written = std::get_if<CommitWritten>(&event)) {
     if (Partition* p = find(written->instance)) p->HandleCommitted(written->status, written->took);
+  } else if (auto* linked = std::get_if<CheckpointLinked>(&event)) {
+    if (Partition* p = find(linked->instance)) p->HandleCheckpointLinked(linked->status);
+  } else if (auto* stored = std::get_if<CheckpointStored>(&event)) {
+    if (Partition* p = find(stored->instance)) p->HandleCheckpointStored(stored->stored, stored->took);
   } else if (auto* tail = std::get_if<TailRead>(&event)) {
     if (Partition* p = find(tail->instance)) p->HandleTail(tail->tail);
   } else if (auto* sought = std::get_if<LaterOwnerSought>(&event)) {
@@ -95,6 +102,7 @@ void Lane::Adopt(AdoptPartition event) {
   const PartitionKey key = event.opened->key;
   PartitionOptions options;
   options.instance = event.instance;
+  options.checkpoint_interval = event.checkpoint_interval;
   if (RunsUserCode(event.opened->segment->job)) {
     hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, key, event.opened->epoch,
                                                     event.opened->verdict_tail, event.opened->low_mark);

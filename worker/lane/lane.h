@@ -27,6 +27,7 @@ struct AdoptPartition {
   std::unique_ptr<OpenedPartition> opened;
   bool paused = false;
   uint64_t state_budget_bytes = 64 << 20;  // as SetStateBudget; the plan may have changed since it was opened
+  absl::Duration checkpoint_interval = absl::InfiniteDuration();
 };
 struct BusEvents {
   std::vector<BusEvent> events;  // of this lane's readers and cookies; reconnects go to every lane
@@ -34,6 +35,15 @@ struct BusEvents {
 struct CommitWritten {
   uint64_t instance;
   absl::Status status;
+  absl::Duration took;
+};
+struct CheckpointLinked {
+  uint64_t instance;
+  absl::Status status;
+};
+struct CheckpointStored {
+  uint64_t instance;
+  absl::StatusOr<Offset> stored;
   absl::Duration took;
 };
 struct TailRead {
@@ -63,8 +73,9 @@ struct SetStateBudget {
   uint64_t bytes;
 };
 struct StopLane {};
-using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, TailRead, LaterOwnerSought,
-                               PausePartition, ReleasePartition, StateQuery, SetStateBudget, StopLane>;
+using LaneEvent =
+    std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored, TailRead,
+                 LaterOwnerSought, PausePartition, ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
 // What a lane asks of the rest of the process. No call waits for another thread's work or for an answer of
 // the broker; a reader is opened and closed by a message that is only sent (see bus.h for how long that can
@@ -76,6 +87,8 @@ class LanePorts {
   virtual void CloseReader(ReaderId reader) = 0;
   virtual void WriteCommit(uint32_t lane, uint64_t instance, StateStore& store,
                            std::unique_ptr<FrozenCommit> commit) = 0;
+  virtual void LinkCheckpoint(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
+                              StateStore& store) = 0;
   virtual void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                               const LogTail& tail) = 0;
   virtual void LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,

@@ -9,6 +9,7 @@
 #include "common/names.h"
 #include "common/strings.h"
 #include "worker/partition/downstream_opening.h"
+#include "worker/partition/state_source.h"
 
 namespace millrace {
 namespace {
@@ -19,27 +20,30 @@ class Opening {
           const OpenRequest& request)
       : bus_(bus),
         clock_(clock),
-        data_dir_(data_dir),
-        resources_(std::move(resources)),
         request_(request),
-        key_(request.key) {}
+        key_(request.key),
+        source_(
+            request.key, clock, data_dir, std::move(resources),
+            {request.state_budget_bytes, request.checkpoints, request.failures, request.restore_seconds}) {}
 
   absl::StatusOr<std::unique_ptr<OpenedPartition>> Run() {
     opened_ = std::make_unique<OpenedPartition>();
+    known_epoch_ = Epoch();
+    state_is_ahead_ = false;
     opened_->key = key_;
     opened_->segment = request_.segment;
-    for (const auto& step :
-         {&Opening::OpenState, &Opening::FindStreams, &Opening::CheckStreams, &Opening::ReadResults,
-          &Opening::ClaimEpoch, &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
+    for (const auto& step : {&Opening::OpenState, &Opening::FindStreams, &Opening::ChooseState,
+                             &Opening::AdoptState, &Opening::CheckStreams, &Opening::ReadResults,
+                             &Opening::ClaimEpoch, &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
       if (state_is_ahead_) return nullptr;
     }
     return std::move(opened_);
   }
-  // Behind a Run that answered null.
+  // Behind a Run that answered null; the next Run begins with something else.
   absl::Status ThrowStateAway() {
     opened_.reset();  // closes the database
-    return data_dir_.Remove(folder());
+    return source_.ThrowAway();
   }
 
  private:
@@ -76,16 +80,22 @@ class Opening {
   }
 
   absl::Status OpenState() {
-    MILLRACE_FAILPOINT("before_restore");
-    absl::StatusOr<std::unique_ptr<StateStore>> store = OpenStore();
-    if (absl::IsDataLoss(store.status())) {
-      LogWarning("the state on disk is damaged: it is thrown away and made again from the log",
-                 {{"partition", key_.ToString()}, {"why", store.status()}});
-      if (absl::Status status = data_dir_.Remove(folder()); !status.ok()) return status;
-      store = OpenStore();
-    }
-    if (!store.ok()) return store.status();
-    opened_->store = *std::move(store);
+    absl::StatusOr<std::unique_ptr<StateStore>> local = source_.OpenLocal();
+    if (!local.ok()) return local.status();
+    opened_->store = *std::move(local);
+    return absl::OkStatus();
+  }
+
+  absl::Status ChooseState() {
+    absl::StatusOr<StateSource::Chosen> chosen =
+        source_.Choose(std::move(opened_->store), input_.first_sequence);
+    if (!chosen.ok()) return chosen.status();
+    opened_->store = std::move(chosen->store);
+    opened_->checkpoint_offset = chosen->checkpoint;
+    return absl::OkStatus();
+  }
+
+  absl::Status AdoptState() {
     MILLRACE_FAILPOINT("in_restore");
     opened_->input_cursors = WriterCursors(key_.uid);
     opened_->result_tail.cursors = WriterCursors(key_.uid);
@@ -114,27 +124,11 @@ class Opening {
     return absl::OkStatus();
   }
 
-  DataDir::Partition folder() const { return {key_.uid, key_.segment, key_.partition}; }
-
-  absl::StatusOr<std::unique_ptr<StateStore>> OpenStore() {
-    absl::StatusOr<std::string> dir = data_dir_.PartitionFolder(folder());
-    if (!dir.ok()) return dir.status();
-    absl::StatusOr<std::unique_ptr<PartitionDb>> db = PartitionDb::Open(*dir, resources_);
-    if (!db.ok()) return db.status();
-    return StateStore::Open(*std::move(db), {request_.state_budget_bytes});
-  }
-
   // What the commit stands on must still be there: the same streams, not shorter, and the same message at the
   // offset.
   absl::Status CheckStreams() {
     const std::optional<CommitRow>& row = opened_->store->Restored();
-    if (!row.has_value()) {
-      if (input_.first_sequence > 1) {
-        return absl::DataLossError(StrCat("there is no state here, and ", key_.input_stream(), " begins at ",
-                                          input_.first_sequence, ": what came before is gone"));
-      }
-      return absl::OkStatus();
-    }
+    if (!row.has_value()) return absl::OkStatus();
     const auto rolled_back = [&](std::string_view what) {
       return absl::DataLossError(StrCat(
           key_.input_stream(), " is not what the state stands on: ", what,
@@ -275,10 +269,9 @@ class Opening {
 
   Bus& bus_;
   Clock& clock_;
-  DataDir& data_dir_;
-  std::shared_ptr<DbResources> resources_;
   const OpenRequest& request_;
   const PartitionKey& key_;
+  StateSource source_;
   StreamInfo input_;
   Epoch known_epoch_;  // the last that the commit or the result stream tells of
   // The commit counts on outputs that no reader has taken: its owner was not the owner any more.
@@ -291,13 +284,15 @@ class Opening {
 absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
                                                                std::shared_ptr<DbResources> resources,
                                                                const OpenRequest& request) {
-  Opening opening(bus, clock, data_dir, resources, request);
-  absl::StatusOr<std::unique_ptr<OpenedPartition>> opened = opening.Run();
-  if (!opened.ok() || *opened != nullptr) return opened;
-  LogWarning("the state on disk is ahead of what was taken of it: it is thrown away and made again",
-             {{"partition", request.key.ToString()}});
-  if (absl::Status thrown = opening.ThrowStateAway(); !thrown.ok()) return thrown;
-  return Opening(bus, clock, data_dir, std::move(resources), request).Run();
+  Opening opening(bus, clock, data_dir, std::move(resources), request);
+  // At most once for the state on this disk, and once for each checkpoint.
+  while (true) {
+    absl::StatusOr<std::unique_ptr<OpenedPartition>> opened = opening.Run();
+    if (!opened.ok() || *opened != nullptr) return opened;
+    LogWarning("the state is ahead of what was taken of it: it is thrown away and made again",
+               {{"partition", request.key.ToString()}});
+    if (absl::Status thrown = opening.ThrowStateAway(); !thrown.ok()) return thrown;
+  }
 }
 
 }  // namespace millrace

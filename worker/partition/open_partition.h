@@ -7,10 +7,12 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/blob/blob_store.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/frame/writer_cursors.h"
 #include "common/job/segments.h"
+#include "common/metrics.h"
 #include "common/pipeline/verdict_attempts.h"
 #include "worker/partition/downstream_mark.h"
 #include "worker/partition/log_tail.h"
@@ -30,6 +32,7 @@ struct OpenedPartition {
   std::unique_ptr<StateStore> store;
   WriterCursors input_cursors{""};
   Offset offset;               // last applied
+  Offset checkpoint_offset;    // of the newest checkpoint in the store; 0: none, or it was not asked
   int64_t offset_time_ns = 0;  // broker time of the message at `offset`
   int64_t input_created_ns = 0;
   int64_t result_created_ns = 0;
@@ -50,6 +53,9 @@ struct OpenRequest {
   uint64_t state_budget_bytes = 64 << 20;
   // Asked before the epoch is claimed, which takes the partition from whoever has it; empty: it is.
   std::function<bool()> still_wanted = {};
+  BlobStore* checkpoints = nullptr;  // not owned; nullptr: this worker has no store
+  int failures = 0;                  // of opening it, before
+  Histogram restore_seconds;
 };
 
 inline constexpr int kMaxEpochTries = 10'000;  // keys of earlier owners that are passed over one by one
@@ -61,7 +67,7 @@ inline constexpr int kMaxMarkTries = 100;      // refusals of the epoch mark by 
 //   DATA_LOSS                        what the state stands on is not what the broker holds: stop it, loudly
 //   CANCELLED                        it is not wanted here any more
 //   RESOURCE_EXHAUSTED               the disk is full, or no epoch is free
-// State on disk that is corrupt is thrown away with a warning: the log has everything.
+// With which state it begins, worker/partition/state_source.h says.
 absl::StatusOr<std::unique_ptr<OpenedPartition>> OpenPartition(Bus& bus, Clock& clock, DataDir& data_dir,
                                                                std::shared_ptr<DbResources> resources,
                                                                const OpenRequest& request);

@@ -23,6 +23,11 @@ constexpr int kCommitTimeShare = 10;
 const uint32_t kGrantMessages = ReaderOptions().window_messages / 8;
 const uint64_t kGrantBytes = ReaderOptions().window_bytes / 8;
 
+// The thread that stores checkpoints spends at most one part in so many of its time on those of one lane:
+// their interval is stretched until that holds.
+constexpr int kCheckpointTimeShare = 20;
+constexpr absl::Duration kMaxCheckpointStretch = absl::Minutes(10);
+
 constexpr int64_t kNanosPerMilli = 1'000'000;
 
 }  // namespace
@@ -54,7 +59,9 @@ Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pi
       dead_letters_(opened_->key, bus, clock, options.instance << kCookieInstanceShift | kDeadLetterCookie),
       committed_offset_(opened_->offset),
       committed_at_ms_(absl::ToUnixMillis(clock.Now())),
-      last_commit_began_(clock.Monotonic()) {
+      last_commit_began_(clock.Monotonic()),
+      checkpoint_offset_(opened_->checkpoint_offset),
+      last_checkpoint_began_(clock.Monotonic()) {
   ReaderOptions reader;
   reader.stream = key().input_stream();
   reader.start_sequence =
@@ -341,6 +348,34 @@ void Partition::HandleCommitted(const absl::Status& status, absl::Duration took)
   Tick();
 }
 
+// From the last commit, whatever has been applied since; one at a time.
+void Partition::MaybeCheckpoint() {
+  if (options_.checkpoint_interval == absl::InfiniteDuration() || phase_ != Phase::kRunning) return;
+  if (disk_busy() || checkpoint_in_progress_ || committed_offset_ <= checkpoint_offset_) return;
+  const absl::Duration share =
+      checkpoint_cost_ * (kCheckpointTimeShare * static_cast<int64_t>(ports_.PartitionsOnLane()));
+  const absl::Duration interval =
+      std::max(options_.checkpoint_interval, std::min(share, kMaxCheckpointStretch));
+  const absl::Duration now = clock_.Monotonic();
+  if (now - last_checkpoint_began_ < interval || !ports_.MayAct()) return;
+  last_checkpoint_began_ = now;
+  linking_checkpoint_ = true;
+  checkpoint_in_progress_ = true;
+  ports_.LinkCheckpoint(*opened_->store);
+}
+
+void Partition::HandleCheckpointLinked(const absl::Status& status) {
+  linking_checkpoint_ = false;
+  if (!status.ok()) checkpoint_in_progress_ = false;
+  Tick();
+}
+
+void Partition::HandleCheckpointStored(const absl::StatusOr<Offset>& stored, absl::Duration took) {
+  checkpoint_in_progress_ = false;
+  checkpoint_cost_ = took;
+  if (stored.ok()) checkpoint_offset_ = *stored;
+}
+
 void Partition::MaybeTick() {
   if (phase_ != Phase::kRunning || paused_ || !queue_.empty() || !ports_.MayAct() ||
       opened_->store->progress().ended)
@@ -365,7 +400,7 @@ void Partition::MaybeTick() {
 void Partition::Tick() {
   if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
   if (phase_ == Phase::kReleasing && abandoned_) {
-    if (!commit_in_progress_) phase_ = Phase::kReleased;
+    if (!disk_busy()) phase_ = Phase::kReleased;
     return;
   }
   outputs_->Tick();
@@ -379,7 +414,8 @@ void Partition::Tick() {
   MaybeCommit();
   MaybeWriteCommit();
   MaybeConfirmEnd();
-  if (phase_ == Phase::kReleasing && !commit_in_progress_ && (offset_ == committed_offset_ || retrying_)) {
+  MaybeCheckpoint();
+  if (phase_ == Phase::kReleasing && !disk_busy() && (offset_ == committed_offset_ || retrying_)) {
     phase_ = Phase::kReleased;
   }
 }
@@ -406,7 +442,7 @@ void Partition::Abandon(std::string_view reason) {
     frozen_.reset();
     commit_in_progress_ = false;
   }
-  phase_ = commit_in_progress_ ? Phase::kReleasing : Phase::kReleased;
+  phase_ = disk_busy() ? Phase::kReleasing : Phase::kReleased;
 }
 
 void Partition::Stop(Phase phase, const absl::Status& why) {
@@ -429,6 +465,7 @@ PartitionReport Partition::Report() const {
   report.offset = offset_.value();
   report.committed_offset = committed_offset_.value();
   report.committed_at_ms = committed_at_ms_;
+  report.checkpoint_offset = checkpoint_offset_.value();
   const Progress& progress = opened_->store->progress();
   report.records_in = progress.records_in;
   report.records_out = progress.records_out;

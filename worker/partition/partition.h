@@ -35,6 +35,9 @@ class PartitionPorts {
   virtual void CloseReader(ReaderId reader) = 0;
   // Writes the frozen commit on another thread; HandleCommitted follows.
   virtual void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) = 0;
+  // Links the last commit's files aside on another thread; HandleCheckpointLinked follows, and, when it went
+  // well and the partition is still here, HandleCheckpointStored.
+  virtual void LinkCheckpoint(StateStore& store) = 0;
   // Reads the result stream on from `tail` on another thread; HandleTail follows.
   virtual void ReadResultTail(const LogTail& tail) = 0;
   // Looks on another thread whether the epoch behind this partition's is claimed; HandleLaterOwner follows.
@@ -54,6 +57,7 @@ struct PartitionOptions {
   // Results wait so long to share a message with others, and only while more frames are there to run.
   absl::Duration max_pack_delay = absl::Milliseconds(10);
   absl::Duration max_commit_interval = absl::Seconds(60);
+  absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: none are made
   size_t lua_memory_bytes = 64 << 20;
   CallObserver* observer = nullptr;  // not owned
 };
@@ -81,6 +85,9 @@ class Partition : private StepSink {
   void HandleLaterOwner(const absl::StatusOr<bool>& exists);
   // `took`: how long the write ran.
   void HandleCommitted(const absl::Status& status, absl::Duration took);
+  void HandleCheckpointLinked(const absl::Status& status);
+  // `stored`: its offset. `took`: the upload.
+  void HandleCheckpointStored(const absl::StatusOr<Offset>& stored, absl::Duration took);
   void SetPaused(bool paused);  // NOLINT: the verb names it
 
   // Runs what can run, within a turn's limits. True when there is more to do at once.
@@ -130,6 +137,9 @@ class Partition : private StepSink {
   // Whether nobody had claimed a later epoch when all that is acknowledged by now had been; asks, and is false
   // until that is known.
   bool IsOwnerOfAcked();
+  void MaybeCheckpoint();
+  // Whether another thread works on the database.
+  bool disk_busy() const { return commit_in_progress_ || linking_checkpoint_; }
   void MaybeTick();
   void MaybeFinishInput();
   void Stop(Phase phase, const absl::Status& why);
@@ -182,6 +192,13 @@ class Partition : private StepSink {
   absl::Duration last_commit_began_;
   absl::Duration results_flushed_at_;
   absl::Duration commit_cost_;  // of the last one, lane and committer together
+
+  // The checkpoint in progress: linked on another thread, then on its way to the store.
+  bool linking_checkpoint_ = false;
+  bool checkpoint_in_progress_ = false;
+  Offset checkpoint_offset_;  // of the newest in the store
+  absl::Duration last_checkpoint_began_;
+  absl::Duration checkpoint_cost_;
   uint64_t granted_bytes_ = 0;
   uint32_t granted_messages_ = 0;
 };

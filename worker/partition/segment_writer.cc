@@ -13,7 +13,7 @@
 namespace millrace {
 namespace {
 
-constexpr size_t kMaxSpareFrames = 64;
+constexpr size_t kMaxSpareSegmentFrames = 64;
 
 std::vector<std::string> Subjects(const PartitionKey& partition, size_t downstreams) {
   std::vector<std::string> subjects;
@@ -133,7 +133,7 @@ void SegmentWriter::Close(uint32_t d) {
   route.watermark_ms = watermark_ms_;
   frame->SetWatermark(watermark_ms_);
   Push(d, FrameKind::kResults, frame->Finish(), route.open_first);
-  if (spare_.size() < kMaxSpareFrames) spare_.push_back(std::move(frame));
+  if (spare_.size() < kMaxSpareSegmentFrames) spare_.push_back(std::move(frame));
 }
 
 void SegmentWriter::Push(uint32_t d, FrameKind kind, std::string_view payload, std::optional<Offset> first) {

@@ -8,7 +8,7 @@ namespace millrace {
 namespace {
 
 constexpr size_t kMaxEventsAPoll = 512;
-constexpr absl::Duration kPollWait = absl::Milliseconds(100);
+constexpr absl::Duration kPullWait = absl::Milliseconds(100);
 
 }  // namespace
 
@@ -19,7 +19,7 @@ PullLoop::~PullLoop() { Stop(); }
 
 void PullLoop::Start(Threads& threads) {
   thread_ = threads.Start([this] {
-    while (!stopping_) Step(kPollWait);
+    while (!stopping_) Step(kPullWait);
   });
 }
 

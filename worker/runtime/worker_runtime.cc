@@ -73,6 +73,8 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
       return status;
   }
 
+  if (absl::Status status = StartCheckpoints(connect); !status.ok()) return status;
+
   Membership::Options membership;
   membership.name = options_.name;
   membership.host = HostName();
@@ -99,6 +101,29 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   committer_ = std::make_unique<TaskThread>(*options_.threads);
   for (int i = 0; i < kOpeners; ++i) openers_.push_back(std::make_unique<TaskThread>(*options_.threads));
   pull_loop_->Start(*options_.threads);
+  return absl::OkStatus();
+}
+
+absl::Status WorkerRuntime::StartCheckpoints(const Connect& connect) {
+  if (!options_.checkpoints.has_value()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Bus>> bus = connect("checkpoints");
+  if (!bus.ok()) return bus.status();
+  checkpoint_bus_ = *std::move(bus);
+  BlobEnvironment environment;
+  environment.connect = [&] { return connect("objects"); };
+  environment.variable = EnvironmentVariable;
+  environment.replicas = static_cast<int>(options_.replicas);
+  environment.seed = options_.seed;
+  absl::StatusOr<std::unique_ptr<BlobStore>> store =
+      OpenBlobStore(*options_.checkpoints, environment, clock_);
+  if (!store.ok()) return store.status();
+  Checkpointer::Options options;
+  options.engine = options_.version;
+  options.keep = options_.checkpoints_kept;
+  options.may_act = [this] { return MayAct(); };
+  Metrics& metrics = options_.metrics != nullptr ? *options_.metrics : no_metrics_;
+  checkpointer_ = std::make_unique<Checkpointer>(*std::move(store), *checkpoint_bus_, clock_, options,
+                                                 MakeCheckpointMetrics(metrics));
   return absl::OkStatus();
 }
 
@@ -140,6 +165,23 @@ void WorkerRuntime::WriteCommit(uint32_t lane, uint64_t instance, StateStore& st
         absl::Status status = commit->Write(store.db());
         lanes_[lane]->Send(CommitWritten{instance, std::move(status), clock_.Monotonic() - began});
       });
+}
+
+// Linked where commits are written: what is linked is the last commit, whole.
+void WorkerRuntime::LinkCheckpoint(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                                   Epoch epoch, StateStore& store) {
+  committer_->Submit([this, lane, instance, partition, epoch, &store] {
+    absl::StatusOr<LinkedCheckpoint> linked = LinkCommit(*data_dir_, partition, epoch, store.db());
+    lanes_[lane]->Send(CheckpointLinked{instance, linked.status()});
+    if (!linked.ok()) {
+      LogWarning("a checkpoint was not made; the one before stands",
+                 {{"partition", partition.ToString()}, {"why", linked.status()}});
+      return;
+    }
+    checkpointer_->Submit(*std::move(linked), [this, lane, instance](Checkpointer::Outcome outcome) {
+      lanes_[lane]->Send(CheckpointStored{instance, std::move(outcome.stored), outcome.took});
+    });
+  });
 }
 
 void WorkerRuntime::ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
@@ -193,8 +235,9 @@ void WorkerRuntime::HandleOpened(Opened opened) {
                                  {"offset", (*opened.result)->offset.value()}});
     hosted.phase = Hosted::Phase::kRunning;
     hosted.opened_at = clock_.Monotonic();
-    lanes_[LaneOf(hosted.instance)]->Send(AdoptPartition{hosted.instance, *std::move(opened.result),
-                                                         hosted.paused, memory_plan_.partition_bytes});
+    lanes_[LaneOf(hosted.instance)]->Send(AdoptPartition{
+        hosted.instance, *std::move(opened.result), hosted.paused, memory_plan_.partition_bytes,
+        checkpointer_ != nullptr ? options_.checkpoint_interval : absl::InfiniteDuration()});
     return;
   }
   if (opened.result.ok() || hosted.abandon) {
@@ -352,6 +395,11 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   request.state_budget_bytes = memory_plan_.partition_bytes;
   hosted.unwanted = std::make_shared<std::atomic<bool>>(false);
   request.still_wanted = [unwanted = hosted.unwanted] { return !*unwanted; };
+  if (checkpointer_ != nullptr) {
+    request.checkpoints = &checkpointer_->store();
+    request.restore_seconds = checkpointer_->metrics().restore_seconds;
+  }
+  request.failures = hosted.failures;
   const size_t i = instances_ % openers_.size();
   openers_[i]->Submit([this, i, request, instance = hosted.instance] {
     auto result = OpenPartition(*opener_buses_[i], clock_, *data_dir_, db_resources_, request);
@@ -420,6 +468,7 @@ void WorkerRuntime::RemoveStrayState(const Strays& there) {
     if (in_use.contains(partition.uid) || membership_->JobMayExist(partition.uid)) continue;
     LogInfo("removing the state of a job that was deleted",
             {{"uid", partition.uid}, {"partition", partition.partition.value()}});
+    if (checkpointer_ != nullptr) checkpointer_->Forget(partition);
     openers_.front()->Submit([this, partition] {
       if (absl::Status status = data_dir_->Remove(partition); !status.ok())
         LogWarning("cannot remove state", {{"why", status}});
@@ -437,6 +486,7 @@ void WorkerRuntime::ShutDown() {
     return std::all_of(hosted_.begin(), hosted_.end(),
                        [](const auto& entry) { return entry.second.phase == Hosted::Phase::kStopped; });
   };
+  if (checkpointer_ != nullptr) checkpointer_->BeginStop();
   while (!all_gone() && clock_.Monotonic() < deadline) {
     if (auto event = inbox_.Receive(kTurnWait)) HandleManagerEvent(std::move(*event));
     static_cast<void>(membership_->Step());  // the last commits need a lease that is good
@@ -454,8 +504,19 @@ void WorkerRuntime::ShutDown() {
   for (const auto& lane : lanes_) lane->Join();
   for (const auto& opener : openers_) opener->Join();
   committer_->Join();
+  if (checkpointer_ != nullptr) StopCheckpointer(deadline);
   watchdog_->Stop();  // last: as long as a lane lives, user code may run on it
   lanes_.clear();     // closes the databases, which no task uses any more
+}
+
+// A store that does not answer may hold a file up for minutes.
+void WorkerRuntime::StopCheckpointer(absl::Duration deadline) {
+  while (!checkpointer_->idle() && clock_.Monotonic() < deadline) clock_.Sleep(kTurnWait);
+  if (!checkpointer_->idle()) {
+    LogWarning("a checkpoint was not stored in time; the one before stands");
+    _exit(kExitDone);
+  }
+  checkpointer_->Stop();
 }
 
 }  // namespace millrace

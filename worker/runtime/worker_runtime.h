@@ -2,14 +2,15 @@
 // that makes what runs here agree with what the leader wants.
 //
 // Threads: the caller's (manager: lease, assignments, queries), the pull loop, the lanes, one committer, the
-// openers, the watchdog, and the NATS client's own. Connections: one for the lanes' data, one for the
-// manager, one for each opener, one for the watchdog, so that nothing that blocks on one holds up another.
+// openers, the checkpointer, the watchdog, and the NATS client's own. Connections: one for the lanes' data,
+// one for the manager, one for each opener, one for the watchdog, and those of the checkpoint store, so that
+// nothing that blocks on one holds up another.
 //
 // Shutdown, each step waiting for the one before: the lease says `draining`, and partitions are given to
 // others -> lanes release every partition (a last commit each) -> the lease is given back -> no more
-// questions are taken -> pull loop ends -> lanes end -> committer and openers end -> the watchdog ends ->
-// connections close. What is not released within the drain timeout is left as a crash would leave it: the
-// process ends without waiting for it.
+// questions are taken -> pull loop ends -> lanes end -> committer and openers end -> the checkpointer ends,
+// at its next file -> the watchdog ends -> connections close. What is not released, or stored, within the
+// drain timeout is left as a crash would leave it: the process ends without waiting for it.
 #pragma once
 
 #include <unistd.h>
@@ -18,16 +19,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/blob/blob_url.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/mailbox.h"
 #include "common/places.h"
 #include "common/threads.h"
+#include "worker/checkpoint/checkpointer.h"
 #include "worker/lane/lane.h"
 #include "worker/lane/report_board.h"
 #include "worker/membership/membership.h"
@@ -51,6 +55,10 @@ struct WorkerOptions {
   std::string zone;      // only told to others
   int64_t replicas = 1;  // of the buckets, where they are made; 1, 3 or 5
   uint64_t seed = 0;
+  std::optional<BlobUrl> checkpoints;  // where they are kept; nowhere
+  absl::Duration checkpoint_interval = kDefaultCheckpointInterval;
+  size_t checkpoints_kept = kDefaultKeptCheckpoints;
+  Metrics* metrics = nullptr;  // not owned; nullptr: nobody looks
   absl::Duration drain_timeout =
       kDefaultDrainTimeout;  // for the last commits when the process is told to stop
 
@@ -113,6 +121,7 @@ class WorkerRuntime : private LanePorts {
 
   WorkerRuntime(const WorkerOptions& options, Clock& clock);
   absl::Status Start(const Connect& connect);
+  absl::Status StartCheckpoints(const Connect& connect);
 
   // LanePorts: called by lanes
   ReaderId OpenReader(uint32_t lane, const ReaderOptions& options) override {
@@ -123,6 +132,8 @@ class WorkerRuntime : private LanePorts {
                    std::unique_ptr<FrozenCommit> commit) override;
   void LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                          Epoch epoch) override;
+  void LinkCheckpoint(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
+                      StateStore& store) override;
   void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                       const LogTail& tail) override;
   bool MayAct() const override;
@@ -143,6 +154,7 @@ class WorkerRuntime : private LanePorts {
   absl::Status ServeQueries();
   absl::Status StopServing();
   void ShutDown();
+  void StopCheckpointer(absl::Duration deadline);
   uint32_t EmptiestLane() const;
   void ReportTrouble(const PartitionKey& key, const Hosted& hosted, std::string_view state,
                      const absl::Status& why);
@@ -154,13 +166,15 @@ class WorkerRuntime : private LanePorts {
   std::shared_ptr<DbResources> db_resources_;
   MemoryPlan memory_plan_;
 
-  std::unique_ptr<Bus> data_bus_, manager_bus_, watchdog_bus_;
+  std::unique_ptr<Bus> data_bus_, manager_bus_, watchdog_bus_, checkpoint_bus_;
   std::vector<std::unique_ptr<Bus>> opener_buses_;
   ReportBoard board_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<PullLoop> pull_loop_;
   std::vector<std::unique_ptr<LaneThread>> lanes_;
+  Metrics no_metrics_;
+  std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: no store
   std::unique_ptr<TaskThread> committer_;
   std::vector<std::unique_ptr<TaskThread>> openers_;
   Mailbox<ManagerEvent> inbox_{*options_.threads};

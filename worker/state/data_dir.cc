@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "absl/strings/str_format.h"
+#include "common/failpoint.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -109,6 +110,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
   absl::StatusOr<std::string> id = ReadOrMakeId(dir + "/ID");
   if (!id.ok()) return id.status();
   opened->id_ = *std::move(id);
+  opened->RemoveAsides();
   return opened;
 }
 
@@ -118,6 +120,45 @@ absl::StatusOr<std::string> DataDir::PartitionFolder(const Partition& partition)
   const std::string job = StrCat(dir_, "/", partition.uid);
   if (absl::Status status = MakeFolder(job); !status.ok()) return status;
   return StrCat(job, "/", partition.segment.value(), "-", partition.partition.value());
+}
+
+// One that cannot be removed is in nobody's way: it is emptied before its name is used again.
+void DataDir::RemoveAsides() const {
+  std::error_code error;
+  std::vector<fs::path> asides;
+  for (const auto& job : fs::directory_iterator(dir_, error)) {
+    if (!job.is_directory(error)) continue;
+    for (const auto& entry : fs::directory_iterator(job.path(), error)) {
+      const std::string name = entry.path().filename();
+      const size_t dash = name.find('-'), dot = name.find('.');
+      if (dash == std::string::npos || dot == std::string::npos || dot < dash) continue;
+      if (ParseNumber(std::string_view(name).substr(0, dash)).has_value() &&
+          ParseNumber(std::string_view(name).substr(dash + 1, dot - dash - 1)).has_value()) {
+        asides.push_back(entry.path());
+      }
+    }
+  }
+  for (const fs::path& aside : asides) fs::remove_all(aside, error);
+}
+
+absl::StatusOr<std::string> DataDir::AsideFolder(const Partition& partition, std::string_view what) const {
+  const absl::StatusOr<std::string> folder = PartitionFolder(partition);
+  if (!folder.ok()) return folder.status();
+  const std::string aside = StrCat(*folder, ".", what);
+  std::error_code error;
+  fs::remove_all(aside, error);
+  return error ? DiskError(error.value(), "remove", aside) : absl::StatusOr<std::string>(aside);
+}
+
+absl::Status DataDir::Replace(const Partition& partition, const std::string& with) const {
+  const absl::StatusOr<std::string> folder = PartitionFolder(partition);
+  if (!folder.ok()) return folder.status();
+  std::error_code error;
+  fs::remove_all(*folder, error);
+  if (error) return DiskError(error.value(), "remove", *folder);
+  MILLRACE_FAILPOINT("in_replace");
+  fs::rename(with, *folder, error);
+  return error ? DiskError(error.value(), "rename", with) : absl::OkStatus();
 }
 
 absl::Status DataDir::Remove(const Partition& partition) const {

@@ -3,6 +3,9 @@
 //     DIR/LOCK                          held while the worker runs; has its pid
 //     DIR/ID                            16 hex digits, random, made with the folder
 //     DIR/<uid>/<segment>-<partition>/  the database of a partition
+//     DIR/<uid>/<segment>-<partition>.<what>/
+//                                       on its way to or from a checkpoint; what a crash leaves is removed at
+//                                       the next start
 #pragma once
 
 #include <memory>
@@ -35,6 +38,11 @@ class DataDir {
 
   // The folder of a partition's database, with its parent made.
   absl::StatusOr<std::string> PartitionFolder(const Partition& partition) const;
+  // A folder beside it, with its parent made; itself not there. REQUIRES: nobody uses one of that name.
+  absl::StatusOr<std::string> AsideFolder(const Partition& partition, std::string_view what) const;
+  // Makes the folder `with`, which is on the same disk, that of the partition's database. A crash leaves the
+  // one, the other, or none. REQUIRES: its database is not open.
+  absl::Status Replace(const Partition& partition, const std::string& with) const;
   // OK too when it is not there. REQUIRES: its database is not open.
   absl::Status Remove(const Partition& partition) const;
   // What is there, sorted. Files and folders with other names are left alone.
@@ -46,6 +54,7 @@ class DataDir {
 
  private:
   DataDir(std::string dir, int lock_fd) : dir_(std::move(dir)), lock_fd_(lock_fd) {}
+  void RemoveAsides() const;
 
   const std::string dir_;
   const int lock_fd_;

@@ -26,6 +26,9 @@ class LanePeers : public LanePorts {
     commit_store = &store;
     commit_wanted = std::move(commit);
   }
+  void LinkCheckpoint(uint32_t, uint64_t, const PartitionKey&, Epoch, StateStore&) override {
+    ADD_FAILURE() << "no checkpoints are made here";
+  }
   void ReadResultTail(uint32_t, uint64_t, const PartitionKey&, const LogTail&) override {}
   void LookForLaterOwner(uint32_t, uint64_t, const PartitionKey&, Epoch) override {}
   bool MayAct() const override { return true; }

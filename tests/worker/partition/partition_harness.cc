@@ -170,10 +170,11 @@ bool PartitionWorld::ResultsEnded() {
 
 uint64_t PartitionWorld::ResultMessages() { return feeder->GetStream(key.result_stream())->last_sequence; }
 
-PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data)
-    : PartitionOwner(world, data, world.key) {}
+PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, int failures)
+    : PartitionOwner(world, data, world.key, failures) {}
 
-PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, const PartitionKey& key)
+PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, const PartitionKey& key,
+                               int failures)
     : world_(world), key_(key), bus_(world.broker.Connect()), opener_bus_(world.broker.Connect()) {
   absl::StatusOr<std::unique_ptr<DataDir>> data_dir = DataDir::Open((world.folder / data).string());
   EXPECT_TRUE(data_dir.ok()) << data_dir.status();
@@ -183,12 +184,20 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   request.segment = world.segments[key.segment.value()];
   static int claims = 0;
   request.claimer = StrCat("owner-", ++claims);
+  checkpoints_ = world.checkpoints.Open();
+  if (world.checkpoint_interval != absl::InfiniteDuration()) request.checkpoints = checkpoints_.get();
+  request.failures = failures;
   absl::StatusOr<std::unique_ptr<OpenedPartition>> opened =
       OpenPartition(*opener_bus_, world.clock, *data_dir_, world.db_resources, request);
   opened_ = opened.status();
   if (!opened.ok()) return;
+  CheckpointSeries::Options series;
+  series.stopping = [] { return false; };
+  series_ = std::make_unique<CheckpointSeries>(*checkpoints_, world.clock, key, (*opened)->epoch, series);
+  PartitionOptions options;
+  options.checkpoint_interval = world.checkpoint_interval;
   absl::StatusOr<std::unique_ptr<Partition>> partition =
-      Partition::Create(*std::move(opened), *this, *bus_, world.clock, PartitionOptions{});
+      Partition::Create(*std::move(opened), *this, *bus_, world.clock, options);
   opened_ = partition.status();
   if (partition.ok()) partition_ = *std::move(partition);
 }
@@ -242,6 +251,29 @@ bool PartitionOwner::AnswerCommit() {
   return true;
 }
 
+bool PartitionOwner::LinkCheckpoint() {
+  if (link_wanted_ == nullptr || commit_answer_.has_value() || linked_.has_value()) return false;
+  absl::StatusOr<LinkedCheckpoint> linked =
+      LinkCommit(*data_dir_, key_, partition_->epoch(), std::exchange(link_wanted_, nullptr)->db());
+  EXPECT_TRUE(linked.ok()) << linked.status();
+  linked_ = *std::move(linked);
+  partition_->HandleCheckpointLinked(absl::OkStatus());
+  return true;
+}
+
+bool PartitionOwner::StoreCheckpoint() {
+  if (!linked_.has_value()) return false;
+  const LinkedCheckpoint linked = *std::exchange(linked_, std::nullopt);
+  const absl::StatusOr<CheckpointSeries::Stored> stored = series_->Store(linked);
+  if (stored.ok()) {
+    series_->Collect([] { return true; }).IgnoreError();  // the store may be away
+    partition_->HandleCheckpointStored(stored->id.offset, absl::Microseconds(10));
+  } else {
+    partition_->HandleCheckpointStored(stored.status(), absl::Microseconds(10));
+  }
+  return true;
+}
+
 bool PartitionOwner::ReadTail() {
   if (!tail_wanted_.has_value()) return false;
   const LogTail from = *std::exchange(tail_wanted_, std::nullopt);
@@ -255,7 +287,7 @@ bool PartitionOwner::SeekOwner() {
   const Epoch later = std::exchange(sought_behind_, std::nullopt)->Next();
   const absl::Status there =
       opener_bus_->GetKey(kEpochsBucket, EpochKey(key_.uid, key_.writer(), later)).status();
-  absl::StatusOr<bool> exists = there.ok();
+  absl::StatusOr<bool> exists = there.ok() && sees_later_owners;
   if (!there.ok() && !absl::IsNotFound(there)) exists = there;
   partition_->HandleLaterOwner(exists);
   return true;
@@ -278,7 +310,7 @@ void PartitionOwner::Step(std::mt19937_64& random) {
       Work();
       break;
     case 5:
-      if (!WriteCommit()) AnswerCommit();
+      if (!WriteCommit() && !AnswerCommit() && !LinkCheckpoint()) StoreCheckpoint();
       break;
     case 6:
       if (!ReadTail()) SeekOwner();

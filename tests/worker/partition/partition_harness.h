@@ -12,8 +12,10 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/job/job_spec.h"
+#include "tests/support/memory_blob_store.h"
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
+#include "worker/checkpoint/checkpoint_series.h"
 #include "worker/partition/partition.h"
 
 namespace millrace {
@@ -59,6 +61,8 @@ class PartitionWorld {
   std::filesystem::path folder;
   std::shared_ptr<DbResources> db_resources;
   std::unique_ptr<MemoryBus> feeder;
+  MemoryBlobPlace checkpoints;
+  absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: owners have no store
 
  private:
   struct Fed {
@@ -77,8 +81,9 @@ class PartitionWorld {
 class PartitionOwner : private PartitionPorts {
  public:
   // Opens the partition, as a worker would. `data`: a folder under the world's, the same for the same worker.
-  PartitionOwner(PartitionWorld& world, const std::string& data);
-  PartitionOwner(PartitionWorld& world, const std::string& data, const PartitionKey& key);
+  // `failures`: of opening it, before.
+  PartitionOwner(PartitionWorld& world, const std::string& data, int failures = 0);
+  PartitionOwner(PartitionWorld& world, const std::string& data, const PartitionKey& key, int failures = 0);
   ~PartitionOwner() override;
 
   const absl::Status& opened() const { return opened_; }
@@ -88,10 +93,13 @@ class PartitionOwner : private PartitionPorts {
   // --- single events
   bool DeliverOne();  // one bus event, when there is any
   bool Work() { return partition_->Work(); }
-  bool WriteCommit();   // the committer does its work
-  bool AnswerCommit();  // and the lane hears of it
-  bool ReadTail();      // the opener reads the tail that was asked for
-  bool SeekOwner();     // the opener looks for the later owner that was asked for
+  bool WriteCommit();      // the committer does its work
+  bool AnswerCommit();     // and the lane hears of it
+  bool LinkCheckpoint();   // the committer links
+  bool StoreCheckpoint();  // the checkpointer puts what was linked into the store, deletes what is old, and
+                           // the lane hears of it
+  bool ReadTail();         // the opener reads the tail that was asked for
+  bool SeekOwner();        // the opener looks for the later owner that was asked for
   void Tick();
 
   // A random one of the events above.
@@ -100,11 +108,13 @@ class PartitionOwner : private PartitionPorts {
   bool RunToEnd(std::mt19937_64& random, int steps = 200'000);
 
   bool may_act = true;
+  bool sees_later_owners = true;  // false: a server that was deposed answers it
 
  private:
   ReaderId OpenReader(const ReaderOptions& options) override { return bus_->OpenReader(options); }
   void CloseReader(ReaderId reader) override { bus_->CloseReader(reader); }
   void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override;
+  void LinkCheckpoint(StateStore& store) override { link_wanted_ = &store; }
   void ReadResultTail(const LogTail& tail) override { tail_wanted_ = tail; }
   void LookForLaterOwner(Epoch epoch) override { sought_behind_ = epoch; }
   size_t PartitionsOnLane() const override { return 1; }
@@ -114,6 +124,10 @@ class PartitionOwner : private PartitionPorts {
   const PartitionKey key_;
   std::unique_ptr<MemoryBus> bus_, opener_bus_;
   std::unique_ptr<DataDir> data_dir_;
+  std::unique_ptr<BlobStore> checkpoints_;
+  std::unique_ptr<CheckpointSeries> series_;
+  StateStore* link_wanted_ = nullptr;
+  std::optional<LinkedCheckpoint> linked_;
   absl::Status opened_;
   std::unique_ptr<FrozenCommit> commit_;
   StateStore* store_ = nullptr;

@@ -79,6 +79,29 @@ TEST(PartitionTest, AnswersRightWhereverItIsKilled) {
   }
 }
 
+TEST(PartitionTest, AnswersRightFromCheckpointsWhereverItIsKilled) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    PartitionWorld world;
+    world.checkpoint_interval = absl::Milliseconds(20);
+    std::mt19937_64 random(seed);
+    const std::vector<Output> expected = FeedLedger(world, 30, random);
+    world.FeedEnd();
+    bool completed = false;
+    for (int life = 0; life < 200 && !completed; ++life) {
+      // Mostly a worker that has nothing here.
+      const std::string folder = random() % 4 == 0 ? "w1" : StrCat("new-", life);
+      if (random() % 8 == 0) world.checkpoints.FailAfter(random() % 12);
+      PartitionOwner owner(world, folder, /*failures=*/100);
+      ASSERT_TRUE(owner.opened().ok()) << owner.opened();
+      completed = owner.RunToEnd(random, static_cast<int>(20 + random() % 150));
+      world.checkpoints.Recover();
+    }
+    ASSERT_TRUE(completed);
+    ExpectSame(world.Results(), expected);
+  }
+}
+
 TEST(PartitionTest, AZombiesHeldAppendsAreTakenByNobody) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(StrCat("seed ", seed));

@@ -2,116 +2,24 @@
 // there once and in order, whoever dies when.
 #include <gtest/gtest.h>
 
-#include <map>
 #include <memory>
 #include <random>
-#include <vector>
 
-#include "common/partitioner.h"
 #include "common/strings.h"
 #include "tests/worker/partition/partition_harness.h"
+#include "tests/worker/partition/two_segment_run.h"
 #include "worker/partition/log_tail.h"
 
 namespace millrace {
 namespace {
 
-using Totals = std::map<std::string, int64_t>;  // records by key
-
-// All four partitions of PartitionWorld::TwoSegments, each with an owner.
-class TwoSegmentRun {
- public:
-  TwoSegmentRun(PartitionWorld& world, std::mt19937_64& random) : world_(world), random_(random) {
-    for (uint32_t s = 0; s < 2; ++s) {
-      for (uint32_t p = 0; p < 2; ++p) {
-        keys_.push_back({world.key.job, world.key.uid, SegmentId(s), PartitionId(p)});
-      }
-    }
-    owners_.resize(keys_.size());
-    for (size_t i = 0; i < keys_.size(); ++i) Start(i, "w1");
-  }
-
-  void Start(size_t i, const std::string& worker) {
-    owners_[i].reset();  // a kill, if there was one
-    owners_[i] = std::make_unique<PartitionOwner>(world_, StrCat(worker, "-", i), keys_[i]);
-    ASSERT_TRUE(owners_[i]->opened().ok()) << owners_[i]->opened();
-  }
-  size_t StepOne() {
-    const size_t i = random_() % owners_.size();
-    owners_[i]->Step(random_);
-    return i;
-  }
-  bool completed() {
-    for (auto& owner : owners_) {
-      if (owner->partition().Report().state != "completed") return false;
-    }
-    return true;
-  }
-  std::string Reports() {
-    std::string text;
-    for (auto& owner : owners_) {
-      const PartitionReport report = owner->partition().Report();
-      StrAppend(&text, report.segment, "-", report.partition, " ", report.state, " ", report.reason, "; ");
-    }
-    return text;
-  }
-  PartitionOwner& owner(size_t i) { return *owners_[i]; }
-  std::unique_ptr<PartitionOwner> Take(size_t i) { return std::move(owners_[i]); }
-  const PartitionKey& key(size_t i) const { return keys_[i]; }
-  size_t size() const { return owners_.size(); }
-
- private:
-  PartitionWorld& world_;
-  std::mt19937_64& random_;
-  std::vector<PartitionKey> keys_;
-  std::vector<std::unique_ptr<PartitionOwner>> owners_;
-};
-
-// Frames of records of twelve keys, each key in a group of its own.
-Totals FeedKeys(PartitionWorld& world, int frames, std::mt19937_64& random) {
-  Totals totals;
-  for (int f = 0; f < frames; ++f) {
-    const uint32_t p = static_cast<uint32_t>(random() % 2);
-    std::vector<PartitionWorld::Record> records;
-    for (uint64_t n = 1 + random() % 6; n > 0; --n) {
-      const std::string key = StrCat("key-", p, "-", random() % 6);
-      ++totals[key];
-      records.push_back({key, 1, "of-" + key});
-    }
-    world.Feed(records, p);
-  }
-  return totals;
-}
-
-// A key's n-th record makes its group's n-th output, {n, 1 + 2 + … + n}: a loss, a double and a swap all
-// show.
-void ExpectAnswer(PartitionWorld& world, const Totals& totals) {
-  std::map<std::string, int64_t> seen;
-  for (uint32_t p = 0; p < 2; ++p) {
-    for (const Output& output : world.Results(p)) {
-      const int64_t n = ++seen[output.key];
-      ASSERT_EQ(output.value_json, StrCat(R"({"m":)", n, R"(,"total":)", n * (n + 1) / 2, "}")) << output.key;
-      ASSERT_EQ(PartitionOf(output.key, 2), PartitionId(p));
-    }
-  }
-  ASSERT_EQ(seen.size(), totals.size());
-  for (const auto& [key, count] : totals) EXPECT_EQ(seen["of-" + key], count) << key;
-}
-
-bool RunToEnd(TwoSegmentRun& run, int steps) {
-  for (int i = 0; i < steps; ++i) {
-    run.StepOne();
-    if (i % 64 == 0 && run.completed()) return true;
-  }
-  return run.completed();
-}
-
 TEST(SegmentsTest, RunToTheirEnd) {
   PartitionWorld world(PartitionWorld::TwoSegments());
   std::mt19937_64 random(1);
-  const Totals totals = FeedKeys(world, 60, random);
+  const KeyTotals totals = FeedKeys(world, 60, random);
   world.FeedEnd();
   TwoSegmentRun run(world, random);
-  ASSERT_TRUE(RunToEnd(run, 400'000)) << run.Reports();
+  ASSERT_TRUE(run.RunToEnd(400'000)) << run.Reports();
   ExpectAnswer(world, totals);
 }
 
@@ -120,7 +28,7 @@ TEST(SegmentsTest, AnswerRightWhereverTheyAreKilled) {
     SCOPED_TRACE(StrCat("seed ", seed));
     PartitionWorld world(PartitionWorld::TwoSegments());
     std::mt19937_64 random(seed);
-    const Totals totals = FeedKeys(world, 40, random);
+    const KeyTotals totals = FeedKeys(world, 40, random);
     world.FeedEnd();
     TwoSegmentRun run(world, random);
     for (int kills = 0; kills < 30; ++kills) {
@@ -128,7 +36,7 @@ TEST(SegmentsTest, AnswerRightWhereverTheyAreKilled) {
       // Now and then on a worker with no state, or with one of long ago.
       run.Start(random() % run.size(), random() % 4 == 0 ? "w2" : "w1");
     }
-    ASSERT_TRUE(RunToEnd(run, 400'000)) << run.Reports();
+    ASSERT_TRUE(run.RunToEnd(400'000)) << run.Reports();
     ExpectAnswer(world, totals);
   }
 }
@@ -140,7 +48,7 @@ TEST(SegmentsTest, AZombiesOutputsAreTakenByNobodyAndItsStateIsNotTrusted) {
     SCOPED_TRACE(StrCat("seed ", seed));
     PartitionWorld world(PartitionWorld::TwoSegments());
     std::mt19937_64 random(seed);
-    const Totals totals = FeedKeys(world, 60, random);
+    const KeyTotals totals = FeedKeys(world, 60, random);
     TwoSegmentRun run(world, random);
     for (uint64_t i = 100 + random() % 400; i > 0; --i) run.StepOne();
     std::unique_ptr<PartitionOwner> zombie = run.Take(0);
@@ -161,7 +69,7 @@ TEST(SegmentsTest, AZombiesOutputsAreTakenByNobodyAndItsStateIsNotTrusted) {
     run.Take(0);
     zombie.reset();
     run.Start(0, "w1");
-    ASSERT_TRUE(RunToEnd(run, 400'000)) << run.Reports();
+    ASSERT_TRUE(run.RunToEnd(400'000)) << run.Reports();
     ExpectAnswer(world, totals);
   }
 }
@@ -174,7 +82,7 @@ TEST(SegmentsTest, AnOwnerBehindAClaimThatCameToNothingOpensAnew) {
     SCOPED_TRACE(StrCat("seed ", seed));
     PartitionWorld world(PartitionWorld::TwoSegments());
     std::mt19937_64 random(seed);
-    const Totals totals = FeedKeys(world, 60, random);
+    const KeyTotals totals = FeedKeys(world, 60, random);
     world.FeedEnd();
     TwoSegmentRun run(world, random);
     for (int claims = 0; claims < 6; ++claims) {
@@ -196,7 +104,7 @@ TEST(SegmentsTest, SendAgainWhatWasLostOnTheWay) {
     SCOPED_TRACE(StrCat("seed ", seed));
     PartitionWorld world(PartitionWorld::TwoSegments());
     std::mt19937_64 random(seed);
-    const Totals totals = FeedKeys(world, 40, random);
+    const KeyTotals totals = FeedKeys(world, 40, random);
     world.FeedEnd();
     TwoSegmentRun run(world, random);
     for (int i = 0; i < 30'000; ++i) {
@@ -246,7 +154,7 @@ TEST(SegmentsTest, SendAgainWhatWasLostOnTheWay) {
     bool completed = false;
     for (int i = 0; i < 40 && !completed; ++i) {
       world.clock.Advance(absl::Seconds(6));
-      completed = RunToEnd(run, 20'000);
+      completed = run.RunToEnd(20'000);
     }
     ASSERT_TRUE(completed) << run.Reports();
     ExpectAnswer(world, totals);

@@ -90,5 +90,45 @@ TEST_F(DataDirTest, ListsPartitionsAndForgetsRemovedOnes) {
   EXPECT_TRUE(fs::exists(root_ + "/aaaa/not-a-partition"));
 }
 
+TEST_F(DataDirTest, WhatACrashLeftBesideAPartitionIsRemovedAtTheNextStart) {
+  const DataDir::Partition partition{"aaaa", SegmentId(0), PartitionId(2)};
+  {
+    const auto dir = DataDir::Open(root_);
+    fs::create_directories(*(*dir)->PartitionFolder(partition));
+    for (const char* what : {"restore", "checkpoint-7"}) {
+      const auto aside = (*dir)->AsideFolder(partition, what);
+      ASSERT_TRUE(aside.ok()) << aside.status();
+      EXPECT_FALSE(fs::exists(*aside));
+      fs::create_directories(*aside);
+      std::ofstream(*aside + "/CURRENT") << "x";
+      EXPECT_EQ(*(*dir)->AsideFolder(partition, what), *aside);
+      EXPECT_FALSE(fs::exists(*aside)) << "it is empty for its next user";
+      fs::create_directories(*aside);
+    }
+    fs::create_directories(root_ + "/aaaa/notes.txt");
+    EXPECT_EQ(*(*dir)->List(), (std::vector<DataDir::Partition>{partition}));
+  }
+  const auto dir = DataDir::Open(root_);
+  EXPECT_TRUE(fs::exists(root_ + "/aaaa/0-2"));
+  EXPECT_TRUE(fs::exists(root_ + "/aaaa/notes.txt"));
+  EXPECT_FALSE(fs::exists(root_ + "/aaaa/0-2.restore"));
+  EXPECT_FALSE(fs::exists(root_ + "/aaaa/0-2.checkpoint-7"));
+}
+
+TEST_F(DataDirTest, AFolderThatWasMadeBesideItTakesAPartitionsPlace) {
+  const auto dir = DataDir::Open(root_);
+  const DataDir::Partition partition{"aaaa", SegmentId(1), PartitionId(0)};
+  const std::string folder = *(*dir)->PartitionFolder(partition);
+  for (const char* content : {"first", "second"}) {
+    const std::string aside = *(*dir)->AsideFolder(partition, "restore");
+    fs::create_directories(aside);
+    std::ofstream(aside + "/" + content) << content;
+    ASSERT_EQ((*dir)->Replace(partition, aside), absl::OkStatus());
+    EXPECT_TRUE(fs::exists(folder + "/" + content));
+    EXPECT_FALSE(fs::exists(aside));
+  }
+  EXPECT_FALSE(fs::exists(folder + "/first"));
+}
+
 }  // namespace
 }  // namespace millrace

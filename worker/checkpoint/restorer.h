@@ -1,0 +1,31 @@
+// Fetching a checkpoint: the store's files into a folder, every one checked, and the folder into the place of
+// the partition's state when all of it is good.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/blob/blob_store.h"
+#include "worker/checkpoint/layout.h"
+#include "worker/checkpoint/manifest.h"
+#include "worker/partition/partition_id.h"
+#include "worker/state/data_dir.h"
+#include "worker/state/partition_db.h"
+
+namespace millrace {
+
+inline constexpr size_t kRestoreFetchers = 4;  // files at once
+inline constexpr int kMaxFetchTries = 3;       // of a file whose transfer broke
+
+// Puts the state of checkpoint `id` into the partition's folder, in place of what is there. Blocks; fetches
+// in threads of its own. REQUIRES: the partition's database is not open.
+//
+// DATA_LOSS: the checkpoint is missing, damaged, or another partition's; what was in the folder is still
+// there. Other errors are the store's or the disk's, likewise.
+absl::StatusOr<CheckpointManifest> RestoreCheckpoint(BlobStore& store, const PartitionKey& key,
+                                                     const CheckpointId& id, const DataDir& data_dir,
+                                                     std::shared_ptr<DbResources> resources);
+
+}  // namespace millrace
