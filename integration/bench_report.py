@@ -2,7 +2,7 @@
 
 COLUMNS = ("measurement", "Millrace", "ceiling", "ratio", "aim", "core-s/M", "ceiling", "peak memory", "change")
 AIMS = {"total-10k": ">= 85 %", "total-1m": ">= 60 %", "single": ">= 80 %", "two-segments": ">= 43 %", "submit": ">= 500 K/s", "latency p50": "< 2 ms",
-        "latency p99": "< 15 ms", "restart": "< 1 s", "memory": "<= 600 MiB"}
+        "latency p99": "< 15 ms", "restart": "< 1 s", "takeover": "< 8 s", "checkpoints": ">= 95 %", "memory": "<= 600 MiB"}
 
 
 def throughput(records_per_s):
@@ -40,8 +40,8 @@ def rows(results, before):
         if name == "latency":
             yield time_row("latency p50", "p50_ms", now, then)
             yield time_row("latency p99", "p99_ms", now, then)
-        elif name == "restart":
-            yield time_row(name, "restart_ms", now, then)
+        elif name in ("restart", "takeover"):
+            yield time_row(name, f"{name}_ms", now, then)
         else:
             yield throughput_row(name, now, then)
 

@@ -196,6 +196,56 @@ def restart(shrink):
     return {"keys": keys, "restart_ms": restart_ms(keys), "ceiling_restart_ms": restart_ms(1_000)}
 
 
+def takeover_ms(keys):
+    """A worker with so many keys is killed; another one, with nothing on its disk, has the checkpoints."""
+    with Bench() as bench:
+        bench.worker_flags = ("--checkpoints", bench.cluster.folder / "checkpoints", "--checkpoint-interval", "1s")
+        bench.fill(keys, keys, "--open")
+        worker = bench.start_worker()
+        bench.tool("watch", "--job", JOB, "--partitions", PARTITIONS, "--until", "records", "--records", keys)
+        cluster.wait_for(lambda: all(row["checkpoint_offset"] == row["end"] for row in bench.cluster.json("partitions", JOB)),
+                         "everything is in a checkpoint")
+        killed_ns = time.time_ns()
+        worker.kill()
+        bench.fill(100 * PARTITIONS, keys, "--plain", "--open")
+        with bench.beside("watch", "--job", JOB, "--partitions", PARTITIONS, "--until", "first", "--behind") as watch:
+            watch.stdout.readline()
+            heir = bench.cluster.start_worker("heir", flags=bench.worker_flags)
+            first = json.loads(watch.stdout.readline())
+        if pathlib.Path(heir.log).read_text().count("checkpoint restored") != PARTITIONS:
+            raise AssertionError("take-over: the checkpoints were not used")
+        return (first["first_ns"] - killed_ns) / 1e6
+
+
+def takeover(shrink):
+    """from the end of a worker, over its lease of 5 s, to the first new result of another that restores its checkpoints; the
+    ceiling has a thousand keys"""
+    keys = 1_000_000 // shrink
+    return {"keys": keys, "takeover_ms": takeover_ms(keys), "ceiling_takeover_ms": takeover_ms(1_000)}
+
+
+def one_total(records, keys, worker_flags):
+    with Bench() as bench:
+        bench.worker_flags = tuple(flag.format(folder=bench.cluster.folder) for flag in worker_flags)
+        uid = bench.fill(records, keys)
+        worker = bench.start_worker()
+        measured = bench.tool("watch", "--job", JOB, "--partitions", PARTITIONS, "--pids", bench.pids(worker))
+        peak = peak_bytes(worker)
+        worker.stop()
+        bench.tool("check", "--job", JOB, "--uid", uid, "--partitions", PARTITIONS, "--records", records, "--keys", keys)
+        stored = pathlib.Path(worker.log).read_text().count("checkpoint stored")
+        return {**rate(records, measured), "seconds": measured["seconds"], "peak_bytes": peak, "stored": stored}
+
+
+def checkpoints(shrink):
+    """running totals of 1 M keys with a checkpoint of every partition each 5 s; the ceiling makes none"""
+    records, keys = 48_000_000 // shrink, 1_000_000 // shrink
+    without = one_total(records, keys, ())
+    made = one_total(records, keys, ("--checkpoints", "{folder}/checkpoints", "--checkpoint-interval", "5s"))
+    return {**made, "ceiling_records_per_s": without["records_per_s"], "ceiling_cpu_s_per_m": without["cpu_s_per_m"],
+            "ratio": made["records_per_s"] / without["records_per_s"], "right": True}
+
+
 def memory(shrink):
     """10 M keys in a worker that may use 256 MiB for state: the right answer, and what the process took"""
     keys = 10_000_000 // shrink
@@ -218,5 +268,5 @@ def describe(run):
 
 
 RUNS = {"total-10k": total_10k, "total-1m": total_1m, "single": single, "two-segments": two_segments, "submit": submit, "latency": latency,
-        "restart": restart, "memory": memory}
-FULL_ONLY = ("memory",)
+        "restart": restart, "takeover": takeover, "checkpoints": checkpoints, "memory": memory}
+FULL_ONLY = ("memory", "checkpoints")

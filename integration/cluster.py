@@ -167,8 +167,8 @@ class Cluster:
         self.coordinator.kill()
         self.coordinator = self.start_coordinator()
 
-    def start_worker(self, name, failpoint=None, defect=None, nats=None, flags=()):
-        environment = {}
+    def start_worker(self, name, failpoint=None, defect=None, nats=None, flags=(), environment=None):
+        environment = dict(environment or {})
         if failpoint:
             environment["MILLRACE_FAILPOINT"] = failpoint
         if defect:
