@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <random>
+#include <vector>
 
+#include "absl/strings/str_split.h"
 #include "common/log.h"
 #include "common/strings.h"
 
@@ -75,7 +77,11 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
     if (s == NATS_OK) s = next;
   };
   if (s != NATS_OK) return NatsError(s, "cannot set up the NATS client");
-  then(natsOptions_SetURL(options_, options.url.c_str()));
+  // The servers of a cluster, of which any will do; the client's own SetURL takes only one.
+  const std::vector<std::string> urls = absl::StrSplit(options.url, ',', absl::SkipWhitespace());
+  std::vector<const char*> servers;
+  for (const std::string& url : urls) servers.push_back(url.c_str());
+  then(natsOptions_SetServers(options_, servers.data(), static_cast<int>(servers.size())));
   then(natsOptions_SetName(options_, options.client_name.c_str()));
   then(natsOptions_SetTimeout(options_, kConnectTimeoutMs));
   then(natsOptions_SetPingInterval(options_, kPingIntervalMs));

@@ -97,9 +97,9 @@ absl::Status Director::StartCluster() {
   }
   std::error_code error;
   std::filesystem::create_directories(options_.folder + "/logs", error);
-  const auto address = PlainNats::ParseUrl(url);
-  if (!address.ok()) return address.status();
-  nats_ = std::make_unique<PlainNats>(*address);
+  const auto addresses = PlainNats::ParseUrls(url);
+  if (!addresses.ok()) return addresses.status();
+  nats_ = std::make_unique<PlainNats>(*addresses);
   monitor_ = std::make_unique<Monitor>(*nats_, names_, partitions_);
   stage_ = {&clock_, nodes_.get(), nats_.get(), monitor_.get(), &feeders_, options_.scenario.cluster.lease};
   const auto program = FindSibling("coordinator");
@@ -107,7 +107,8 @@ absl::Status Director::StartCluster() {
   for (size_t job = 0; job < names_.size(); ++job) {
     const std::string path = StrCat(options_.folder, "/", names_[job]);
     FeederOptions feeder{*program, url, path + ".yaml",
-                         StrCat(options_.folder, "/logs/submit-", names_[job], ".log")};
+                         StrCat(options_.folder, "/logs/submit-", names_[job], ".log"),
+                         options_.scenario.cluster.brokers};
     feeders_.push_back(std::make_unique<Feeder>(std::move(feeder), history_.jobs[job].input, clock_));
   }
   return nodes_ != nullptr ? absl::OkStatus() : nats_->Api("INFO").status();
@@ -150,7 +151,7 @@ absl::Status Director::TurnUntil(const std::function<bool()>& holds, absl::Durat
   return absl::OkStatus();
 }
 
-bool Director::BrokerIsUp() const { return nodes_ == nullptr || nodes_->IsUp(Nodes::kBroker); }
+bool Director::BrokerIsUp() const { return nodes_ == nullptr || nodes_->MajorityUp(); }
 
 size_t Director::Due() const {
   if (load_began_ == absl::ZeroDuration()) return kFirstRecords;

@@ -19,14 +19,14 @@ void Director::TurnFaults() {
   std::erase_if(running_, [](const Running& running) { return running.fault == nullptr; });
 }
 
-// While the broker is away nothing else begins: nobody could see what it does.
+// While the broker, or the majority of three, is away nothing else begins: nobody could see what it does.
 bool Director::MayBegin(const Fault& fault) const {
   std::set<std::string> held;
   for (const Running& running : running_) {
     if (!running.begun || running.fault == nullptr) continue;
     for (const std::string& name : running.fault->Holds()) held.insert(name);
   }
-  if (held.contains(Nodes::kBroker) || !BrokerIsUp()) return false;
+  if (held.contains(Nodes::kMajority) || !BrokerIsUp()) return false;
   const std::vector<std::string> wanted = fault.Holds();
   return std::none_of(wanted.begin(), wanted.end(),
                       [&](const std::string& name) { return held.contains(name); });

@@ -5,8 +5,8 @@
 namespace millrace::chaos {
 
 std::unique_ptr<Fault> Fault::Make(const PlannedFault& plan, const Stage& stage) {
-  for (const auto make : {MakeProcessFault, MakeScaleFault, MakeLeaderFault, MakeStopFault, MakeLinkFault,
-                          MakeDiskFault, MakeStreamFault, MakeIngestFault}) {
+  for (const auto make : {MakeProcessFault, MakeScaleFault, MakeBrokerFault, MakeLeaderFault, MakeStopFault,
+                          MakeLinkFault, MakeDiskFault, MakeStreamFault, MakeIngestFault}) {
     if (auto fault = make(plan, stage)) return fault;
   }
   return nullptr;

@@ -69,6 +69,7 @@ inline constexpr absl::Duration kEffectDeadline = absl::Seconds(20);
 
 // By what they act on; null where the kind is another's.
 std::unique_ptr<Fault> MakeProcessFault(const PlannedFault& plan, const Stage& stage);
+std::unique_ptr<Fault> MakeBrokerFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeLeaderFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeScaleFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeStopFault(const PlannedFault& plan, const Stage& stage);

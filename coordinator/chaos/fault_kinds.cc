@@ -16,7 +16,9 @@ constexpr std::array<KindEntry, kFaultKinds> kKindTable = {{
     {"kill_all", "every worker at once"},
     {"kill_leader", "the coordinator that leads"},
     {"pause_leader", "the leader is stopped beyond its lease, then continued"},
-    {"kill_broker", "nats-server is killed and started again"},
+    {"kill_broker", "nats-server is killed and started again; of three one, or so many"},
+    {"lame_duck", "one nats-server of three is told to end, and started again"},
+    {"step_down", "a stream's leader gives it up to another of three"},
     {"terminate", "a worker is asked to end (SIGTERM), and started again"},
     {"pause", "a worker is stopped beyond its lease, then continued"},
     {"zombie", "a worker is stopped with appends on their way, which arrive late"},
@@ -45,7 +47,8 @@ bool EndsInLoudStop(FaultKind kind) {
 }
 
 bool WorksAnywhere(FaultKind kind) {
-  return kind == FaultKind::kOverrun || kind == FaultKind::kRepeatFrame || kind == FaultKind::kKillIngest;
+  return kind == FaultKind::kOverrun || kind == FaultKind::kRepeatFrame || kind == FaultKind::kKillIngest ||
+         kind == FaultKind::kStepDown;
 }
 
 const std::vector<std::string>& RunningPoints() {

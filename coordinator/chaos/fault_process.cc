@@ -1,4 +1,4 @@
-// Workers and the broker: killed, at any time or at a named point, one or all; asked to end.
+// Workers: killed, at any time or at a named point, one or all; asked to end.
 #include <csignal>
 
 #include "common/strings.h"
@@ -95,20 +95,6 @@ class KillAll : public Fault {
   std::vector<std::string> killed_;
 };
 
-class KillBroker : public Fault {
- public:
-  KillBroker(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
-  std::vector<std::string> Holds() const override { return {Nodes::kBroker}; }
-
-  void Begin() override { stage_.nodes->Kill(Nodes::kBroker, Nodes::Then::kStayDown); }
-  bool Turn() override {
-    if (Since() < plan_.duration || !stage_.nodes->StartAgain(Nodes::kBroker).ok()) return false;
-    if (!stage_.nodes->BrokerAnswers()) return false;
-    See(StrCat("gone for ", Took()));
-    return true;
-  }
-};
-
 class Terminate : public Fault {
  public:
   Terminate(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
@@ -154,8 +140,6 @@ std::unique_ptr<Fault> MakeProcessFault(const PlannedFault& plan, const Stage& s
       return std::make_unique<KillAtPoint>(plan, stage);
     case FaultKind::kKillAll:
       return std::make_unique<KillAll>(plan, stage);
-    case FaultKind::kKillBroker:
-      return std::make_unique<KillBroker>(plan, stage);
     case FaultKind::kTerminate:
       return std::make_unique<Terminate>(plan, stage);
     default:

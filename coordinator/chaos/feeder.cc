@@ -27,8 +27,8 @@ absl::Status Feeder::Start(const std::string& failpoint) {
   if (pipe2(ends, O_CLOEXEC) != 0) return absl::ResourceExhaustedError("cannot make a pipe");
   fcntl(ends[1], F_SETFL, O_NONBLOCK);
   ProcessOptions options;
-  options.arguments = {options_.program, "submit",         options_.job_file, "--input", "-",
-                       "--nats",         options_.nats_url};
+  options.arguments = {options_.program,  "submit",     options_.job_file,        "--input", "-", "--nats",
+                       options_.nats_url, "--replicas", StrCat(options_.replicas)};
   if (!failpoint.empty()) options.environment = {"MILLRACE_FAILPOINT=" + failpoint};
   options.log_file = options_.log_file;
   options.input_fd = ends[0];

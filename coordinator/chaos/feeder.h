@@ -19,6 +19,7 @@ struct FeederOptions {
   std::string nats_url;
   std::string job_file;
   std::string log_file;
+  int64_t replicas = 1;
 };
 
 // Not thread-safe; on the main thread (see Process).

@@ -16,6 +16,8 @@ constexpr char kIngest[] = "in";
 constexpr std::string_view kLeases = "$KV.mr-workers.w.";
 constexpr int kPageRows = 1000;
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(2);
+// A stream without a leader answers nobody: the next look is soon.
+constexpr absl::Duration kLookTimeout = absl::Seconds(1);
 
 uint64_t Natural(const nlohmann::json& value) {
   if (value.is_number_unsigned()) return value.get<uint64_t>();
@@ -55,7 +57,7 @@ absl::Status Monitor::Poll() {
 absl::Status Monitor::FindJobs() {
   for (size_t job = 0; job < uids_.size(); ++job) {
     if (!uids_[job].empty()) continue;
-    const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", names_[job], "-0-0"));
+    const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", names_[job], "-0-0"), nullptr, kLookTimeout);
     if (absl::IsNotFound(info.status())) continue;
     if (!info.ok()) return info.status();
     const std::string description = (*info)["config"].value("description", "");
@@ -65,12 +67,13 @@ absl::Status Monitor::FindJobs() {
 }
 
 absl::StatusOr<PlainMessage> Monitor::LastOf(const std::string& stream, const std::string& subject) {
-  return nats_.Stored(stream, {{"last_by_subj", subject}});
+  return nats_.Stored(stream, {{"last_by_subj", subject}}, kLookTimeout);
 }
 
 absl::StatusOr<PlainMessage> Monitor::GreatestOf(const std::string& kind) {
   const std::string prefix = StrCat("$KV.mr-assignments.", kind, ".");
-  const auto info = nats_.Api("STREAM.INFO.KV_mr-assignments", {{"subjects_filter", prefix + ">"}});
+  const auto info =
+      nats_.Api("STREAM.INFO.KV_mr-assignments", {{"subjects_filter", prefix + ">"}}, kLookTimeout);
   if (!info.ok()) return info.status();
   std::string greatest;
   PlainMark most{0, 0};
@@ -89,7 +92,8 @@ absl::StatusOr<PlainMessage> Monitor::GreatestOf(const std::string& kind) {
 }
 
 absl::Status Monitor::ReadLeases() {
-  const auto info = nats_.Api("STREAM.INFO.KV_mr-workers", {{"subjects_filter", StrCat(kLeases, ">")}});
+  const auto info =
+      nats_.Api("STREAM.INFO.KV_mr-workers", {{"subjects_filter", StrCat(kLeases, ">")}}, kLookTimeout);
   if (absl::IsNotFound(info.status())) return absl::OkStatus();
   if (!info.ok()) return info.status();
   const auto subjects = (*info)["state"].value("subjects", nlohmann::json::object());

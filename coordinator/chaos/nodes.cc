@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <set>
 
 #include "common/signals.h"
 #include "common/strings.h"
 #include "common/units.h"
+#include "coordinator/chaos/brokers.h"
+#include "coordinator/chaos/ledger.h"
 #include "coordinator/dev/local.h"
 
 namespace millrace::chaos {
@@ -27,6 +30,7 @@ constexpr absl::Duration kGreetingTimeout = absl::Milliseconds(500);
 Nodes::Nodes(const ClusterSpec& spec, std::string folder, Clock& clock)
     : spec_(spec), folder_(std::move(folder)), clock_(clock) {}
 
+std::string Nodes::Broker(int64_t index) { return StrCat("nats-server-", index + 1); }
 std::string Nodes::Worker(int64_t index) { return StrCat("worker-", index + 1); }
 std::string Nodes::Coordinator(int64_t index) { return StrCat("coordinator-", index + 1); }
 std::string Nodes::DataFolder(int64_t worker) const { return StrCat(folder_, "/", Worker(worker)); }
@@ -39,7 +43,7 @@ absl::Status Nodes::Start() {
     return absl::FailedPreconditionError(
         StrCat("cannot make ", folder_, "/logs — ", error.message(), " — try another --data"));
   }
-  if (absl::Status status = StartBroker(); !status.ok()) return status;
+  if (absl::Status status = StartBrokers(); !status.ok()) return status;
   if (absl::Status status = StartCoordinators(); !status.ok()) return status;
   const auto worker = FindSibling("worker");
   if (!worker.ok()) return worker.status();
@@ -50,23 +54,47 @@ absl::Status Nodes::Start() {
   return absl::OkStatus();
 }
 
-absl::Status Nodes::StartBroker() {
+absl::Status Nodes::StartBrokers() {
   const auto server = FindNatsServer();
   if (!server.ok()) return server.status();
-  const auto port = PickPort(0, "again");
-  if (!port.ok()) return port.status();
-  nats_port_ = *port;
-  nats_url_ = StrCat("nats://127.0.0.1:", nats_port_);
-  absl::Status started = Add(kBroker, {*server, "--name", "millrace-chaos", "--addr", "127.0.0.1", "--port",
-                                       StrCat(nats_port_), "--jetstream", "--store_dir", folder_ + "/nats"});
-  if (!started.ok()) return started;
+  std::vector<BrokerSpec> brokers(static_cast<size_t>(spec_.brokers));
+  std::set<uint16_t> taken;
+  for (size_t i = 0; i < brokers.size(); ++i) {
+    brokers[i] = {Broker(static_cast<int64_t>(i)), StrCat(folder_, "/", Broker(static_cast<int64_t>(i))), 0,
+                  0};
+    for (uint16_t* port : {&brokers[i].port, &brokers[i].route_port}) {
+      do {
+        const auto picked = PickPort(0, "again");
+        if (!picked.ok()) return picked.status();
+        *port = *picked;
+      } while (!taken.insert(*port).second);
+    }
+    nats_ports_.push_back(brokers[i].port);
+    StrAppend(&nats_url_, i == 0 ? "" : ",", "nats://127.0.0.1:", brokers[i].port);
+  }
+  for (size_t i = 0; i < brokers.size(); ++i) {
+    const std::string config = brokers[i].store + ".conf";
+    if (absl::Status status = WriteFile(config, BrokerConfig(brokers, i)); !status.ok()) return status;
+    if (absl::Status status = Add(brokers[i].name, {*server, "--config", config}); !status.ok())
+      return status;
+  }
+  for (int64_t i = 0; i < spec_.brokers; ++i) {
+    if (absl::Status status = WaitUntil([&] { return BrokerAnswers(i); }); !status.ok()) return status;
+  }
+  const auto addresses = PlainNats::ParseUrls(nats_url_);
+  if (!addresses.ok()) return addresses.status();
+  PlainNats nats(*addresses);
+  return WaitUntil([&] { return MakeProbe(nats, spec_.brokers).ok(); });
+}
+
+absl::Status Nodes::WaitUntil(const std::function<bool()>& holds) {
   const absl::Duration until = clock_.Monotonic() + kBrokerDeadline;
-  while (!BrokerAnswers()) {
+  while (!holds()) {
     if (StopSignals() > 0) return absl::CancelledError("interrupted");
     if (clock_.Monotonic() > until) {
       return absl::FailedPreconditionError(StrCat("nats-server not ready within ",
                                                   millrace::FormatDuration(kBrokerDeadline),
-                                                  " — its log says why — see ", LogFile(kBroker)));
+                                                  " — its log says why — see ", folder_, "/logs"));
     }
     clock_.Sleep(kNap);
   }
@@ -77,20 +105,30 @@ absl::Status Nodes::StartCoordinators() {
   const auto self = FindSibling("coordinator");
   if (!self.ok()) return self.status();
   for (int64_t i = 0; i < spec_.coordinators; ++i) {
-    absl::Status status = Add(Coordinator(i), {*self, "serve", "--nats", nats_url_, "--http", "127.0.0.1:0",
-                                               "--lease-ttl", millrace::FormatDuration(spec_.lease)});
+    absl::Status status =
+        Add(Coordinator(i), {*self, "serve", "--nats", nats_url_, "--http", "127.0.0.1:0", "--lease-ttl",
+                             millrace::FormatDuration(spec_.lease), "--replicas", StrCat(spec_.brokers)});
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
+// Each worker is led to another broker first.
+std::vector<uint16_t> Nodes::PortsFrom(int64_t index) const {
+  std::vector<uint16_t> ports = nats_ports_;
+  std::rotate(ports.begin(), ports.begin() + index % spec_.brokers, ports.end());
+  return ports;
+}
+
 absl::Status Nodes::AddWorker() {
-  auto link = Proxy::Start(nats_port_);
+  const int64_t index = workers_;
+  auto link = Proxy::Start(PortsFrom(index));
   if (!link.ok()) return link.status();
   links_.push_back(*std::move(link));
-  const int64_t index = workers_++;
-  return Add(Worker(index), {worker_program_, "--nats", StrCat("nats://127.0.0.1:", links_.back()->port()),
-                             "--name", Worker(index), "--data", DataFolder(index)});
+  ++workers_;
+  return Add(Worker(index),
+             {worker_program_, "--nats", StrCat("nats://127.0.0.1:", links_.back()->port()), "--name",
+              Worker(index), "--data", DataFolder(index), "--replicas", StrCat(spec_.brokers)});
 }
 
 absl::Status Nodes::Add(const std::string& name, std::vector<std::string> arguments) {
@@ -158,9 +196,16 @@ absl::Status Nodes::StartAgain(const std::string& name, const std::vector<std::s
   return Launch(name, node, environment);
 }
 
-bool Nodes::BrokerAnswers() const {
-  const auto greeting = AskPort("127.0.0.1", nats_port_, "", kBrokerGreeting.size(), kGreetingTimeout);
+bool Nodes::BrokerAnswers(int64_t index) const {
+  const uint16_t port = nats_ports_[static_cast<size_t>(index)];
+  const auto greeting = AskPort("127.0.0.1", port, "", kBrokerGreeting.size(), kGreetingTimeout);
   return greeting.ok() && *greeting == kBrokerGreeting;
+}
+
+bool Nodes::MajorityUp() const {
+  int64_t up = 0;
+  for (int64_t i = 0; i < spec_.brokers; ++i) up += IsUp(Broker(i)) ? 1 : 0;
+  return 2 * up > spec_.brokers;
 }
 
 void Nodes::Stop() {
@@ -180,7 +225,7 @@ void Nodes::Stop() {
   };
   end([](const std::string& name) { return name.rfind("worker-", 0) == 0; });
   end([](const std::string& name) { return name.rfind("coordinator-", 0) == 0; });
-  end([](const std::string& name) { return name == kBroker; });
+  end([](const std::string& name) { return name.rfind("nats-server-", 0) == 0; });
 }
 
 }  // namespace millrace::chaos

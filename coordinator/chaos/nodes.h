@@ -31,17 +31,20 @@ class Nodes {
  public:
   // Everything is kept under `folder`: states, and logs in folder/logs.
   Nodes(const ClusterSpec& spec, std::string folder, Clock& clock);
-  // Starts nats-server, waits until it greets, then starts the others. CANCELLED: a stop signal came.
+  // Starts the brokers, waits until they keep what they are given, then starts the others. CANCELLED: a stop signal came.
   absl::Status Start();
   // Looks after the processes.
   void Turn();
-  // Workers first, then coordinators, then nats-server; kills what does not end in time.
+  // Workers first, then coordinators, then the brokers; kills what does not end in time.
   void Stop();
 
-  const std::string& nats_url() const { return nats_url_; }
-  static std::string Worker(int64_t index);       // "worker-1" for 0
-  static std::string Coordinator(int64_t index);  // "coordinator-1" for 0
-  static constexpr char kBroker[] = "nats-server";
+  const std::string& nats_url() const { return nats_url_; }  // all brokers, separated by commas
+  static std::string Broker(int64_t index);                  // "nats-server-1" for 0
+  static std::string Worker(int64_t index);                  // "worker-1" for 0
+  static std::string Coordinator(int64_t index);             // "coordinator-1" for 0
+  // What a fault holds that takes away the majority of the brokers: no process.
+  static constexpr char kMajority[] = "the majority of the brokers";
+  int64_t brokers() const { return spec_.brokers; }
   int64_t workers() const { return workers_; }
   int64_t coordinators() const { return spec_.coordinators; }
   Proxy& link(int64_t worker) { return *links_[static_cast<size_t>(worker)]; }
@@ -65,8 +68,10 @@ class Nodes {
 
   // Every end so far, in order.
   const std::vector<Ending>& endings() const { return endings_; }
-  // Whether nats-server accepts connections.
-  bool BrokerAnswers() const;
+  // Whether that nats-server accepts connections.
+  bool BrokerAnswers(int64_t index) const;
+  // More than half of the brokers run.
+  bool MajorityUp() const;
 
  private:
   struct Node {
@@ -77,8 +82,10 @@ class Nodes {
     absl::Duration started_at, start_at;
   };
   absl::Status Add(const std::string& name, std::vector<std::string> arguments);
-  absl::Status StartBroker();
+  absl::Status StartBrokers();
+  absl::Status WaitUntil(const std::function<bool()>& holds);
   absl::Status StartCoordinators();
+  std::vector<uint16_t> PortsFrom(int64_t index) const;
   absl::Status Launch(const std::string& name, Node& node, const std::vector<std::string>& environment);
   void NoteEnd(const std::string& name, Node& node);
 
@@ -86,7 +93,7 @@ class Nodes {
   const std::string folder_;
   Clock& clock_;
   std::string nats_url_, worker_program_;
-  uint16_t nats_port_ = 0;
+  std::vector<uint16_t> nats_ports_;
   int64_t workers_ = 0;
   std::vector<std::unique_ptr<Proxy>> links_;
   std::map<std::string, Node> nodes_;

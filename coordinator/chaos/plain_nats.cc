@@ -77,6 +77,16 @@ absl::StatusOr<PlainNats::Address> PlainNats::ParseUrl(std::string_view url) {
   return address;
 }
 
+absl::StatusOr<std::vector<PlainNats::Address>> PlainNats::ParseUrls(std::string_view urls) {
+  std::vector<Address> addresses;
+  for (const auto url : absl::StrSplit(ToAbsl(urls), ',')) {
+    auto address = ParseUrl(ToStd(url));
+    if (!address.ok()) return address.status();
+    addresses.push_back(*std::move(address));
+  }
+  return addresses;
+}
+
 PlainNats::~PlainNats() { Disconnect(); }
 
 void PlainNats::Disconnect() {
@@ -87,11 +97,21 @@ void PlainNats::Disconnect() {
 }
 
 absl::Status PlainNats::Connect() {
+  absl::Status status;
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    status = ConnectTo(addresses_[at_]);
+    if (status.ok()) break;
+    at_ = (at_ + 1) % addresses_.size();
+  }
+  return status;
+}
+
+absl::Status PlainNats::ConnectTo(const Address& address) {
   Disconnect();
   addrinfo hints = {}, *found = nullptr;
   hints.ai_socktype = SOCK_STREAM;
-  if (getaddrinfo(address_.host.c_str(), absl::StrCat(address_.port).c_str(), &hints, &found) != 0) {
-    return absl::UnavailableError(StrCat("no such host: ", address_.host));
+  if (getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found) != 0) {
+    return absl::UnavailableError(StrCat("no such host: ", address.host));
   }
   for (const addrinfo* at = found; at != nullptr && fd_ < 0; at = at->ai_next) {
     const int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -104,18 +124,21 @@ absl::Status PlainNats::Connect() {
   freeaddrinfo(found);
   if (fd_ < 0) {
     return absl::UnavailableError(
-        StrCat("cannot connect to ", address_.host, ":", address_.port, " — ", std::strerror(errno)));
+        StrCat("cannot connect to ", address.host, ":", address.port, " — ", std::strerror(errno)));
   }
   const int yes = 1;
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
   const auto info = Line(absl::Now() + kConnectTimeout);
-  if (!info.ok()) return info.status();
+  if (!info.ok()) {
+    Disconnect();
+    return info.status();
+  }
   nlohmann::json options = {{"verbose", false}, {"pedantic", false},       {"headers", true},
                             {"lang", "c++"},    {"version", "1"},          {"no_responders", true},
                             {"protocol", 1},    {"name", "millrace chaos"}};
-  if (!address_.user.empty()) {
-    options["user"] = address_.user;
-    options["pass"] = address_.password;
+  if (!address.user.empty()) {
+    options["user"] = address.user;
+    options["pass"] = address.password;
   }
   return Send(StrCat("CONNECT ", options.dump(), "\r\nSUB ", kInboxPrefix, ".", getpid(), ".* 1\r\n"));
 }

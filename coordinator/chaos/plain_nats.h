@@ -41,22 +41,30 @@ class PlainNats {
     std::string user, password;
   };
   static absl::StatusOr<Address> ParseUrl(std::string_view url);
+  // Several, separated by commas.
+  static absl::StatusOr<std::vector<Address>> ParseUrls(std::string_view urls);
 
-  explicit PlainNats(Address address) : address_(std::move(address)) {}
+  // Connected to one of them, to another when that is gone. REQUIRES: not empty.
+  explicit PlainNats(std::vector<Address> addresses) : addresses_(std::move(addresses)) {}
   ~PlainNats();
   PlainNats(const PlainNats&) = delete;
   PlainNats& operator=(const PlainNats&) = delete;
+
+  static constexpr absl::Duration kApiTimeout = absl::Seconds(5);
 
   // UNAVAILABLE: no connection, nobody answers, or not in time.
   absl::StatusOr<std::string> Request(const std::string& subject, std::string_view payload,
                                       absl::Duration timeout = absl::Seconds(2));
   // $JS.API.<call>. NOT_FOUND, FAILED_PRECONDITION: what the server answers.
-  absl::StatusOr<nlohmann::json> Api(const std::string& call, const nlohmann::json& body = nullptr);
+  absl::StatusOr<nlohmann::json> Api(const std::string& call, const nlohmann::json& body = nullptr,
+                                     absl::Duration timeout = kApiTimeout);
   // Into a stream, with these headers; the sequence that it got there.
-  absl::StatusOr<uint64_t> Append(const std::string& subject, const PlainMessage& message);
+  absl::StatusOr<uint64_t> Append(const std::string& subject, const PlainMessage& message,
+                                  absl::Duration timeout = kApiTimeout);
 
   // One stored message: `which` is {"seq":…} or {"last_by_subj":…}. NOT_FOUND: there is none.
-  absl::StatusOr<PlainMessage> Stored(const std::string& stream, const nlohmann::json& which);
+  absl::StatusOr<PlainMessage> Stored(const std::string& stream, const nlohmann::json& which,
+                                      absl::Duration timeout = kApiTimeout);
   // Every message that the stream holds now, in order.
   absl::Status ReadAll(const std::string& stream, const std::function<void(PlainMessage)>& visit);
 
@@ -67,6 +75,7 @@ class PlainNats {
     std::string status;  // "404 No Messages"; empty for a message
   };
   absl::Status Connect();
+  absl::Status ConnectTo(const Address& address);
   void Disconnect();
   absl::Status Send(std::string_view bytes);
   absl::Status Fill(absl::Time deadline);
@@ -79,7 +88,8 @@ class PlainNats {
   absl::Status ReadBatches(const std::string& stream, const std::string& consumer, uint64_t last,
                            const std::function<void(PlainMessage)>& visit);
 
-  const Address address_;
+  const std::vector<Address> addresses_;
+  size_t at_ = 0;  // of the addresses: the one connected to
   int fd_ = -1;
   std::string buffer_;
   size_t used_ = 0;  // of the buffer

@@ -10,7 +10,6 @@ namespace millrace::chaos {
 namespace {
 
 constexpr int kBatchMessages = 500;
-constexpr absl::Duration kApiTimeout = absl::Seconds(5);
 constexpr absl::Duration kBatchTimeout = absl::Seconds(10);
 
 std::string HeaderBlock(const PlainMessage& message) {
@@ -42,8 +41,9 @@ std::string Decoded(const nlohmann::json& object, const char* field) {
 
 }  // namespace
 
-absl::StatusOr<nlohmann::json> PlainNats::Api(const std::string& call, const nlohmann::json& body) {
-  const auto text = Request("$JS.API." + call, body.is_null() ? "" : body.dump(), kApiTimeout);
+absl::StatusOr<nlohmann::json> PlainNats::Api(const std::string& call, const nlohmann::json& body,
+                                              absl::Duration timeout) {
+  const auto text = Request("$JS.API." + call, body.is_null() ? "" : body.dump(), timeout);
   if (!text.ok()) return text.status();
   auto answer = nlohmann::json::parse(*text, nullptr, false);
   if (!answer.is_object()) return absl::InternalError(call + ": no JSON");
@@ -51,8 +51,9 @@ absl::StatusOr<nlohmann::json> PlainNats::Api(const std::string& call, const nlo
   return answer;
 }
 
-absl::StatusOr<uint64_t> PlainNats::Append(const std::string& subject, const PlainMessage& message) {
-  const auto frame = Ask(subject, HeaderBlock(message), message.payload, kApiTimeout);
+absl::StatusOr<uint64_t> PlainNats::Append(const std::string& subject, const PlainMessage& message,
+                                           absl::Duration timeout) {
+  const auto frame = Ask(subject, HeaderBlock(message), message.payload, timeout);
   if (!frame.ok()) return frame.status();
   const auto answer = nlohmann::json::parse(frame->message.payload, nullptr, false);
   if (!answer.is_object()) return absl::InternalError(subject + ": no JSON");
@@ -60,8 +61,9 @@ absl::StatusOr<uint64_t> PlainNats::Append(const std::string& subject, const Pla
   return answer.value("seq", uint64_t{0});
 }
 
-absl::StatusOr<PlainMessage> PlainNats::Stored(const std::string& stream, const nlohmann::json& which) {
-  const auto answer = Api("STREAM.MSG.GET." + stream, which);
+absl::StatusOr<PlainMessage> PlainNats::Stored(const std::string& stream, const nlohmann::json& which,
+                                               absl::Duration timeout) {
+  const auto answer = Api("STREAM.MSG.GET." + stream, which, timeout);
   if (!answer.ok()) return answer.status();
   const auto& stored = (*answer)["message"];
   PlainMessage message;

@@ -69,6 +69,8 @@ PlannedFault Occurrence(const FaultSpec& spec, int64_t i, const Scenario& scenar
   fault.loss = spec.loss;
   fault.workers = spec.workers;
   fault.seed = draws.Number();
+  fault.broker = static_cast<int64_t>(fault.seed % static_cast<uint64_t>(scenario.cluster.brokers));
+  fault.brokers = spec.brokers;
   if (fault.kind == FaultKind::kOverrun) fault.job = JobKind::kLua;
   return fault;
 }
@@ -79,11 +81,16 @@ std::string Target(const PlannedFault& fault) {
       return " workers";
     case FaultKind::kKillLeader:
     case FaultKind::kPauseLeader:
-    case FaultKind::kKillBroker:
       return "";
+    case FaultKind::kKillBroker:
+      return fault.brokers == 1 ? StrCat(" ", fault.broker + 1)
+                                : StrCat(" ", fault.broker + 1, " and ", fault.brokers - 1, " more");
+    case FaultKind::kLameDuck:
+      return StrCat(" nats-server-", fault.broker + 1);
     case FaultKind::kOverrun:
     case FaultKind::kKillIngest:
       return StrCat(" of ", JobName(fault.job));
+    case FaultKind::kStepDown:
     case FaultKind::kRepeatFrame:
     case FaultKind::kPurgeStream:
     case FaultKind::kReplaceStream:

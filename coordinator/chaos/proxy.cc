@@ -54,10 +54,11 @@ struct Connection {
 // Everything but the ports belongs to the loop's thread; calls are posted to it and waited for.
 class Proxy::Loop {
  public:
-  Loop(tcp::acceptor acceptor_in, std::unique_ptr<asio::io_context> context, uint16_t server_port)
+  Loop(tcp::acceptor acceptor_in, std::unique_ptr<asio::io_context> context,
+       std::vector<uint16_t> server_ports)
       : context_(std::move(context)),
         acceptor_(std::move(acceptor_in)),
-        server_port_(server_port),
+        server_ports_(std::move(server_ports)),
         port_(acceptor_.local_endpoint().port()) {
     Accept();
     thread_ = std::thread([this] { context_->run(); });
@@ -127,15 +128,19 @@ class Proxy::Loop {
   void Accept() {
     acceptor_.async_accept([this](error_code error, tcp::socket socket) {
       if (!acceptor_.is_open()) return;
-      if (!error) Connect(std::make_shared<Connection>(std::move(socket), *context_));
+      if (!error) Connect(std::make_shared<Connection>(std::move(socket), *context_), 0);
       Accept();
     });
   }
 
-  void Connect(const Link& link) {
-    const tcp::endpoint server(asio::ip::address_v4::loopback(), server_port_);
-    link->server.async_connect(server, [this, link](error_code error) {
-      if (error) return;  // the client's end closes with the link
+  void Connect(const Link& link, size_t attempt) {
+    if (attempt == server_ports_.size()) return;  // the client's end closes with the link
+    const tcp::endpoint server(asio::ip::address_v4::loopback(), server_ports_[attempt]);
+    link->server.async_connect(server, [this, link, attempt](error_code error) {
+      if (error) {
+        link->server.close(error);
+        return Connect(link, attempt + 1);
+      }
       connections_.push_back(link);
       for (tcp::socket* socket : {&link->client, &link->server}) {
         error_code ignored;
@@ -231,7 +236,8 @@ class Proxy::Loop {
 
   const std::unique_ptr<asio::io_context> context_;
   tcp::acceptor acceptor_;
-  const uint16_t server_port_, port_;
+  const std::vector<uint16_t> server_ports_;
+  const uint16_t port_;
   std::vector<Link> connections_;
   std::array<bool, 2> holding_{};
   std::array<std::chrono::nanoseconds, 2> delay_{};
@@ -243,7 +249,7 @@ class Proxy::Loop {
   std::thread thread_;
 };
 
-absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Start(uint16_t server_port) {
+absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Start(std::vector<uint16_t> server_ports) {
   auto context = std::make_unique<asio::io_context>(1);
   tcp::acceptor acceptor(*context);
   error_code error;
@@ -252,7 +258,7 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Start(uint16_t server_port) {
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return absl::FailedPreconditionError(StrCat("cannot listen — ", error.message()));
   return std::unique_ptr<Proxy>(
-      new Proxy(std::make_unique<Loop>(std::move(acceptor), std::move(context), server_port)));
+      new Proxy(std::make_unique<Loop>(std::move(acceptor), std::move(context), std::move(server_ports))));
 }
 
 Proxy::Proxy(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}

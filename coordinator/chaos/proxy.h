@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -22,8 +23,9 @@ inline constexpr absl::Duration kRepeatAfter = absl::Milliseconds(200);
 // Thread-safe; each call takes effect before it returns.
 class Proxy {
  public:
-  // Listens on a free port of 127.0.0.1, with a thread of its own. The server need not be there yet.
-  static absl::StatusOr<std::unique_ptr<Proxy>> Start(uint16_t server_port);
+  // Listens on a free port of 127.0.0.1, with a thread of its own. The servers need not be there yet: each
+  // connection leads to the first that accepts it. REQUIRES: not empty.
+  static absl::StatusOr<std::unique_ptr<Proxy>> Start(std::vector<uint16_t> server_ports);
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;

@@ -2,7 +2,7 @@
 //
 //   name: kills
 //   about: what it is good for, in a sentence
-//   cluster: { workers: 3, coordinators: 2, lease: 2s, recovery: 20s }
+//   cluster: { workers: 3, coordinators: 2, brokers: 1, lease: 2s, recovery: 20s }
 //   load: { rate: 4000, duration: 40s, keys: 500, partitions: 8, hot: 0.9, commit: 50ms }
 //   faults:
 //     - { kind: kill, count: 10 }                                   # at any time, spread over the load
@@ -26,7 +26,9 @@ enum class FaultKind {
   kKillAll,        // every worker at once
   kKillLeader,     // the coordinator that leads
   kPauseLeader,    // it is stopped beyond its lease, then continued: two believe that they lead
-  kKillBroker,     // nats-server
+  kKillBroker,     // nats-server; of three one, or so many
+  kLameDuck,       // one of three is told to end: it hands over its streams and sends its clients away
+  kStepDown,       // the leader of a stream gives it up to another of three
   kTerminate,      // a worker is asked to end, and started again
   kPause,          // a worker is stopped beyond its lease, then continued
   kZombie,         // likewise, with appends on their way that arrive late
@@ -59,6 +61,7 @@ enum class Way { kBoth, kToServer, kFromServer };
 struct ClusterSpec {
   int64_t workers = 2;
   int64_t coordinators = 1;
+  int64_t brokers = 1;  // 1 or 3; streams and buckets have as many copies
   absl::Duration lease = absl::Seconds(2);
   // How long after a fault everything that waits must be out.
   absl::Duration recovery = absl::Seconds(20);
@@ -90,6 +93,7 @@ struct FaultSpec {
   absl::Duration delay = absl::Milliseconds(100);  // slow_link
   double loss = 0.02;                              // lossy_link
   int64_t workers = 4;                             // scale
+  int64_t brokers = 1;                             // kill_broker
 };
 
 struct Scenario {

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMaxScenarioBytes = 64 << 10;
 constexpr int64_t kMaxWorkers = 16;
 constexpr int64_t kMaxCoordinators = 5;
+constexpr int64_t kMaxBrokers = 3;
 constexpr int64_t kMaxRate = 1'000'000;
 constexpr int64_t kMaxKeys = 1'000'000;
 constexpr int64_t kMaxCount = 10'000;
@@ -31,14 +32,17 @@ double Share(const YamlNode& value, std::string_view field, std::string_view exa
 void ParseCluster(const YamlNode& value, ClusterSpec* cluster, YamlReader* reader) {
   constexpr std::string_view kExample = "cluster: { workers: 3, lease: 2s }";
   if (!reader->Mapping(value, "cluster", kExample)) return;
-  reader->CheckKeys(value, "`cluster`", {"workers", "coordinators", "lease", "recovery"},
-                    {{"replicas", "leave it out: the cluster has one nats-server"}});
+  reader->CheckKeys(value, "`cluster`", {"workers", "coordinators", "brokers", "lease", "recovery"},
+                    {{"replicas", "say `brokers: 3`: every stream then has three copies"}});
   if (const YamlNode* workers = value.Find("workers")) {
     cluster->workers = reader->Integer(*workers, "workers", 1, kMaxWorkers, "workers: 3");
   }
   if (const YamlNode* coordinators = value.Find("coordinators")) {
     cluster->coordinators =
         reader->Integer(*coordinators, "coordinators", 1, kMaxCoordinators, "coordinators: 2");
+  }
+  if (const YamlNode* brokers = value.Find("brokers")) {
+    cluster->brokers = reader->Choice<int64_t>(*brokers, "brokers", {{"1", 1}, {"3", 3}});
   }
   if (const YamlNode* lease = value.Find("lease")) {
     cluster->lease = reader->Duration(*lease, "lease", absl::Seconds(1), absl::Minutes(1), "lease: 2s");
@@ -104,10 +108,11 @@ std::vector<std::string> OwnKeys(FaultKind kind) {
       return {"duration", "loss"};
     case FaultKind::kScale:
       return {"duration", "workers"};
+    case FaultKind::kKillBroker:
+      return {"duration", "brokers"};
     case FaultKind::kKillAll:
     case FaultKind::kKillLeader:
     case FaultKind::kPauseLeader:
-    case FaultKind::kKillBroker:
     case FaultKind::kPause:
     case FaultKind::kZombie:
       return {"duration"};
@@ -170,6 +175,9 @@ void ParseOwnKeys(const YamlNode& value, FaultSpec* fault, YamlReader* reader) {
   if (const YamlNode* workers = value.Find("workers")) {
     fault->workers = reader->Integer(*workers, "workers", 1, kMaxWorkers, "workers: 4");
   }
+  if (const YamlNode* brokers = value.Find("brokers")) {
+    fault->brokers = reader->Integer(*brokers, "brokers", 1, kMaxBrokers, "brokers: 2");
+  }
 }
 
 // Stopped for less than its lease a process is only slow: nothing of what the fault is for would happen.
@@ -225,6 +233,15 @@ void CheckTogether(const YamlNode& root, const Scenario& scenario, YamlReader* r
     if (needs_another) {
       reader->Fail(at, StrCat("`", KindName(kind), "` with one coordinator"), "no other could lead",
                    "try `cluster: { coordinators: 2 }`");
+    }
+    const bool needs_brokers = kind == FaultKind::kLameDuck || kind == FaultKind::kStepDown;
+    if (needs_brokers && scenario.cluster.brokers == 1) {
+      reader->Fail(at, StrCat("`", KindName(kind), "` with one broker"), "no other could take over",
+                   "try `cluster: { brokers: 3 }`");
+    }
+    if (scenario.faults[i].brokers > scenario.cluster.brokers) {
+      reader->Fail(at, StrCat("`brokers` is ", scenario.faults[i].brokers),
+                   StrCat("the cluster has ", scenario.cluster.brokers), "try `cluster: { brokers: 3 }`");
     }
     const bool needs_worker =
         (kind == FaultKind::kPause || kind == FaultKind::kZombie) && scenario.cluster.workers < 2;

@@ -132,6 +132,17 @@ TEST_F(NatsBusTest, NobodyAtTheAddressSaysWhatToTry) {
   EXPECT_NE(status.message().find("try --nats"), std::string::npos) << status;
 }
 
+TEST_F(NatsBusTest, OneOfSeveralAddressesIsEnough) {
+  Start();
+  NatsOptions options;
+  for (const std::string& urls :
+       {StrCat("nats://127.0.0.1:1,", server_->url()), StrCat(server_->url(), ", nats://127.0.0.1:1")}) {
+    options.url = urls;
+    const auto bus = ConnectNats(options, SystemClock());
+    EXPECT_TRUE(bus.ok()) << urls << ": " << bus.status();
+  }
+}
+
 TEST_F(NatsBusTest, ServerWithoutJetStreamIsRefused) {
   NatsServer::Options options;
   options.jetstream = false;

@@ -14,7 +14,7 @@ class PlainNatsTest : public testing::Test {
   void SetUp() override {
     server_ = NatsServer::Start();
     ASSERT_NE(server_, nullptr);
-    nats_ = std::make_unique<PlainNats>(*PlainNats::ParseUrl(server_->url()));
+    nats_ = std::make_unique<PlainNats>(*PlainNats::ParseUrls(server_->url()));
     const nlohmann::json config = {{"name", "s"}, {"subjects", {"in.>"}}, {"storage", "file"}};
     ASSERT_TRUE(nats_->Api("STREAM.CREATE.s", config).ok());
   }
@@ -74,6 +74,13 @@ TEST_F(PlainNatsTest, ConnectsAgainWhenTheServerCameBack) {
   }
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_EQ((*info)["state"]["messages"], 1);
+}
+
+TEST_F(PlainNatsTest, GoesToAnotherAddressWhereNobodyListens) {
+  const auto addresses = PlainNats::ParseUrls(StrCat("nats://127.0.0.1:1,", server_->url()));
+  ASSERT_TRUE(addresses.ok());
+  ASSERT_EQ(addresses->size(), 2u);
+  EXPECT_TRUE(PlainNats(*addresses).Api("STREAM.INFO.s").ok());
 }
 
 TEST(PlainNats, ReadsUrls) {

@@ -19,7 +19,7 @@ class ProxyTest : public testing::Test {
       : acceptor_(context_, {boost::asio::ip::address_v4::loopback(), 0}),
         client_(context_),
         server_(context_) {
-    auto proxy = Proxy::Start(acceptor_.local_endpoint().port());
+    auto proxy = Proxy::Start({acceptor_.local_endpoint().port()});
     EXPECT_TRUE(proxy.ok()) << proxy.status();
     proxy_ = *std::move(proxy);
     client_.connect({boost::asio::ip::address_v4::loopback(), proxy_->port()});
