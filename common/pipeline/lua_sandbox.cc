@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <lua.hpp>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_replace.h"
@@ -110,13 +111,18 @@ struct LuaSandbox::Engine {
       return nullptr;
     }
     void* const moved = std::realloc(place, new_size);
-    if (moved != nullptr) engine->used_bytes += new_size - old_size;
+    if (moved == nullptr) {
+      engine->refused = true;
+      return nullptr;
+    }
+    engine->used_bytes += new_size - old_size;
     return moved;
   }
 
   const size_t limit_bytes;
   size_t used_bytes = 0;
   bool exceeded = false;  // user code cannot hide it behind a pcall
+  bool refused = false;   // by the machine, within the limit
   LuaPacker packer;
   std::string title;  // scratch of CompileChunk: a raised error must leak nothing
   std::string code;   // likewise
@@ -412,6 +418,8 @@ absl::Status LuaSandbox::CallOnce(Request* request, bool* out_of_memory) {
   }
   lua_State* const lua = engine_->lua;
   const int failed = lua_cpcall(lua, &Request::Enter, request);
+  // What the machine lacks is no fault of the record's: the process ends, as wherever else memory is refused.
+  if (engine_->refused) throw std::bad_alloc();
   *out_of_memory = engine_->exceeded || failed == LUA_ERRMEM;
   if (failed == 0 && !*out_of_memory) return absl::OkStatus();
 

@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
 
 #include "common/strings.h"
 #include "common/value/value.h"
@@ -111,6 +116,25 @@ TEST(LuaSandbox, MemoryIsBoundedAndTheSandboxGoesOn) {
   EXPECT_EQ(Eval(*lua, "1 + 1"), "2");
   EXPECT_LE(lua->memory_used(), kMemory);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// An error would make dead letters of records that another machine handles.
+void EvalWithoutMemory() {
+  const std::unique_ptr<LuaSandbox> lua = *LuaSandbox::Create(size_t{1} << 40);
+  std::ifstream file("/proc/self/statm");
+  rlim_t pages = 0;
+  file >> pages;
+  const rlim_t used = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+  const rlimit limit = {used + (32 << 20), RLIM_INFINITY};
+  setrlimit(RLIMIT_AS, &limit);
+  Eval(*lua, "pcall(function() local t = {} for i = 1, 1e9 do t[i] = 'x' .. i end end)");
+}
+
+TEST(LuaSandboxDeathTest, AMachineWithoutMemoryIsNoFaultOfTheRecords) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(EvalWithoutMemory(), testing::KilledBySignal(SIGABRT), "bad_alloc");
+}
+#endif
 
 TEST(LuaSandbox, RepIsBounded) {
   EXPECT_THAT(Eval("string.rep('x', 1e9)"), HasSubstr("string.rep"));
