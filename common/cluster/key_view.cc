@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "common/clock.h"
 #include "common/names.h"
 #include "common/strings.h"
 
@@ -82,12 +82,12 @@ absl::StatusOr<std::map<std::string, KeyValue, std::less<>>> ReadBucket(Bus& bus
   KeyView view(bus, bucket);
   CatchUp progress;
   std::vector<BusEvent> events;
-  const absl::Time end = absl::Now() + kControlDeadline;
+  const absl::Duration end = SystemClock().Monotonic() + kControlDeadline;
   while (true) {
     const absl::StatusOr<bool> whole = progress.IsWhole(bus, view);
     if (!whole.ok()) return whole.status();
     if (*whole) return view.entries();
-    const absl::Duration left = end - absl::Now();
+    const absl::Duration left = end - SystemClock().Monotonic();
     if (left <= absl::ZeroDuration()) {
       return absl::DeadlineExceededError(StrCat("bucket ", bucket, " could not be read to its end"));
     }
