@@ -44,6 +44,17 @@ class ChaosTest(unittest.TestCase):
             self.assertGreater((folder / name).stat().st_size, 0, name)
         self.assertEqual(json.loads((folder / "verdict.json").read_text()), verdict)
 
+    def test_three_brokers_without_their_majority_and_a_full_disk(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("name: three\ncluster: { brokers: 3, lease: 15s, recovery: 60s }\n"
+                       "load: { rate: 500, duration: 10s, partitions: 2, keys: 100 }\n"
+                       "faults:\n  - { kind: full_disk, when: 1s, duration: 2s }\n  - { kind: step_down, when: 2s }\n"
+                       "  - { kind: kill_broker, brokers: 2, when: 5s, duration: 2s }\n")
+            file.flush()
+            done = chaos(file.name, "--seed", "3", "-o", "json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["covered"]["with_effect"], {"full_disk": 1, "kill_broker": 1, "step_down": 1})
+
     def test_a_cluster_that_is_there(self):
         with Cluster(workers=["w1"]) as cluster:
             cluster.wait_ready("w1")

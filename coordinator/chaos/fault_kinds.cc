@@ -29,6 +29,11 @@ constexpr std::array<KindEntry, kFaultKinds> kKindTable = {{
     {"delete_state", "a worker is killed, its data folder deleted"},
     {"flip_bit", "a worker is killed, a bit of its state flipped"},
     {"torn_tail", "a worker is killed, the end of a state file torn off"},
+    {"full_disk", "a worker's disk is full for a while"},
+    {"failing_disk", "a worker's disk refuses to write and to sync for a while"},
+    {"no_files", "a worker can open neither files nor connections for a while; those to NATS are reset"},
+    {"no_memory", "a worker is started again with less memory than it used"},
+    {"clock_jump", "a worker's wall clock is wrong for a while, and jumps back"},
     {"overrun", "a record on which the handler never returns"},
     {"repeat_frame", "a frame of the input is in its stream once more"},
     {"kill_ingest", "the submit is killed and run again"},
@@ -44,6 +49,10 @@ std::string_view KindHelp(FaultKind kind) { return kKindTable[static_cast<size_t
 
 bool EndsInLoudStop(FaultKind kind) {
   return kind == FaultKind::kPurgeStream || kind == FaultKind::kReplaceStream;
+}
+
+bool NeedsTestHooks(FaultKind kind) {
+  return kind == FaultKind::kFullDisk || kind == FaultKind::kFailingDisk || kind == FaultKind::kClockJump;
 }
 
 bool WorksAnywhere(FaultKind kind) {

@@ -124,23 +124,31 @@ absl::Status Nodes::AddWorker() {
   const int64_t index = workers_;
   auto link = Proxy::Start(PortsFrom(index));
   if (!link.ok()) return link.status();
+  const std::string page_file = DataFolder(index) + ".page";
+  auto page = MapFaultPage(page_file);
+  if (!page.ok()) return page.status();
   links_.push_back(*std::move(link));
+  pages_.push_back(*std::move(page));
   ++workers_;
   return Add(Worker(index),
              {worker_program_, "--nats", StrCat("nats://127.0.0.1:", links_.back()->port()), "--name",
-              Worker(index), "--data", DataFolder(index), "--replicas", StrCat(spec_.brokers)});
+              Worker(index), "--data", DataFolder(index), "--replicas", StrCat(spec_.brokers)},
+             {StrCat("MILLRACE_FAULT_PAGE=", page_file)});
 }
 
-absl::Status Nodes::Add(const std::string& name, std::vector<std::string> arguments) {
+absl::Status Nodes::Add(const std::string& name, std::vector<std::string> arguments,
+                        std::vector<std::string> environment) {
   Node& node = nodes_[name];
   node.arguments = std::move(arguments);
+  node.environment = std::move(environment);
   return Launch(name, node, {});
 }
 
 absl::Status Nodes::Launch(const std::string& name, Node& node, const std::vector<std::string>& environment) {
   ProcessOptions options;
   options.arguments = node.arguments;
-  options.environment = environment;
+  options.environment = node.environment;
+  options.environment.insert(options.environment.end(), environment.begin(), environment.end());
   options.log_file = LogFile(name);
   auto process = Process::Start(options);
   if (!process.ok()) return process.status();

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "common/clock.h"
+#include "common/fault_page.h"
 #include "coordinator/chaos/proxy.h"
 #include "coordinator/chaos/scenario.h"
 #include "coordinator/dev/process.h"
@@ -50,6 +51,8 @@ class Nodes {
   Proxy& link(int64_t worker) { return *links_[static_cast<size_t>(worker)]; }
   std::string DataFolder(int64_t worker) const;
   std::string LogFile(const std::string& node) const;
+  // What the worker suffers, in a build with test hooks.
+  FaultPage& page(int64_t worker) { return *pages_[static_cast<size_t>(worker)]; }
 
   // One more worker. REQUIRES: not more than kMostChaosWorkers.
   absl::Status AddWorker();
@@ -75,13 +78,14 @@ class Nodes {
 
  private:
   struct Node {
-    std::vector<std::string> arguments;
+    std::vector<std::string> arguments, environment;
     std::unique_ptr<Process> process;
     bool stays_down = false;
     int quick_ends = 0;
     absl::Duration started_at, start_at;
   };
-  absl::Status Add(const std::string& name, std::vector<std::string> arguments);
+  absl::Status Add(const std::string& name, std::vector<std::string> arguments,
+                   std::vector<std::string> environment = {});
   absl::Status StartBrokers();
   absl::Status WaitUntil(const std::function<bool()>& holds);
   absl::Status StartCoordinators();
@@ -96,6 +100,7 @@ class Nodes {
   std::vector<uint16_t> nats_ports_;
   int64_t workers_ = 0;
   std::vector<std::unique_ptr<Proxy>> links_;
+  std::vector<FaultPagePtr> pages_;
   std::map<std::string, Node> nodes_;
   std::vector<Ending> endings_;
 };

@@ -71,6 +71,7 @@ PlannedFault Occurrence(const FaultSpec& spec, int64_t i, const Scenario& scenar
   fault.seed = draws.Number();
   fault.broker = static_cast<int64_t>(fault.seed % static_cast<uint64_t>(scenario.cluster.brokers));
   fault.brokers = spec.brokers;
+  if (fault.kind == FaultKind::kClockJump) fault.by = fault.seed % 2 == 0 ? spec.by : -spec.by;
   if (fault.kind == FaultKind::kOverrun) fault.job = JobKind::kLua;
   return fault;
 }
@@ -83,8 +84,8 @@ std::string Target(const PlannedFault& fault) {
     case FaultKind::kPauseLeader:
       return "";
     case FaultKind::kKillBroker:
-      return fault.brokers == 1 ? StrCat(" ", fault.broker + 1)
-                                : StrCat(" ", fault.broker + 1, " and ", fault.brokers - 1, " more");
+      return StrCat(" nats-server-", fault.broker + 1,
+                    fault.brokers == 1 ? "" : StrCat(" and ", fault.brokers - 1, " more"));
     case FaultKind::kLameDuck:
       return StrCat(" nats-server-", fault.broker + 1);
     case FaultKind::kOverrun:
@@ -132,6 +133,10 @@ std::string Describe(const PlannedFault& fault) {
   if (!fault.point.empty()) StrAppend(&text, " at ", fault.point, ":", fault.passing);
   if (fault.kind == FaultKind::kCutOff) StrAppend(&text, ", ", WayName(fault.way));
   if (fault.kind == FaultKind::kSlowLink) StrAppend(&text, " by ", millrace::FormatDuration(fault.delay));
+  if (fault.kind == FaultKind::kClockJump) {
+    StrAppend(&text, fault.by < absl::ZeroDuration() ? " back" : " forward", " by ",
+              millrace::FormatDuration(absl::AbsDuration(fault.by)));
+  }
   if (fault.kind == FaultKind::kLossyLink) StrAppend(&text, ", ", fault.loss * 100, " % lost");
   if (fault.duration > absl::ZeroDuration()) {
     StrAppend(&text, " for ", millrace::FormatDuration(fault.duration));

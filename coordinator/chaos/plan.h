@@ -30,6 +30,7 @@ struct PlannedFault {
   absl::Duration delay;
   double loss = 0;
   int64_t workers = 0;
+  absl::Duration by;                // what the wall clock is wrong by
   int64_t broker = 0, brokers = 0;  // the first that is hit, from 0, and how many
   uint64_t seed = 0;                // for what it draws itself: which file, which bit, which packet
 

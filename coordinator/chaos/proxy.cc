@@ -92,6 +92,7 @@ class Proxy::Loop {
   }
   void Count(Direction direction, const std::string& needle) { counted_[needle] = {direction, 0}; }
   int64_t Counted(const std::string& needle) { return counted_[needle].second; }
+  int connections() const { return static_cast<int>(connections_.size()); }
   int64_t waited_bytes() const { return waited_bytes_; }
   int64_t lost_pieces() const { return lost_pieces_; }
 
@@ -284,6 +285,11 @@ int Proxy::Reset() {
   int closed = 0;
   loop_->Do([&] { closed = loop_->CloseAll(); });
   return closed;
+}
+int Proxy::Connections() {
+  int connections = 0;
+  loop_->Do([&] { connections = loop_->connections(); });
+  return connections;
 }
 int Proxy::Held(const std::string& needle) {
   int held = 0;

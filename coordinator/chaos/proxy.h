@@ -43,6 +43,8 @@ class Proxy {
   void Lose(double probability, uint64_t seed);
   // Resets every connection; what was held is lost. Returns how many there were.
   int Reset();
+  // How many there are now.
+  int Connections();
 
   // How often `needle` is in what is held.
   int Held(const std::string& needle);

@@ -39,6 +39,11 @@ enum class FaultKind {
   kDeleteState,    // a worker is killed and its data folder deleted
   kFlipBit,        // a worker is killed and a bit of its state flipped
   kTornTail,       // a worker is killed and the end of a state file torn off
+  kFullDisk,       // a worker's disk takes no byte for a while
+  kFailingDisk,    // a worker's disk refuses to write and to sync for a while
+  kNoFiles,        // a worker whose connections are reset can open no file and no connection for a while
+  kNoMemory,       // a worker is started again with less memory than it used
+  kClockJump,      // a worker's wall clock is wrong for a while
   kOverrun,        // a record on which the handler never returns
   kRepeatFrame,    // a frame of the input is in its stream once more
   kKillIngest,     // the submit dies, and is run again
@@ -53,6 +58,8 @@ std::string_view KindName(FaultKind kind);
 std::string_view KindHelp(FaultKind kind);
 // The right answer to it is that a partition stops and says why.
 bool EndsInLoudStop(FaultKind kind);
+// It takes a build with test hooks, whatever its keys.
+bool NeedsTestHooks(FaultKind kind);
 // It can be caused in a cluster that somebody else runs.
 bool WorksAnywhere(FaultKind kind);
 
@@ -94,6 +101,7 @@ struct FaultSpec {
   double loss = 0.02;                              // lossy_link
   int64_t workers = 4;                             // scale
   int64_t brokers = 1;                             // kill_broker
+  absl::Duration by = absl::Hours(1);              // clock_jump, forward or back
 };
 
 struct Scenario {

@@ -108,6 +108,8 @@ std::vector<std::string> OwnKeys(FaultKind kind) {
       return {"duration", "loss"};
     case FaultKind::kScale:
       return {"duration", "workers"};
+    case FaultKind::kClockJump:
+      return {"duration", "by"};
     case FaultKind::kKillBroker:
       return {"duration", "brokers"};
     case FaultKind::kKillAll:
@@ -115,6 +117,10 @@ std::vector<std::string> OwnKeys(FaultKind kind) {
     case FaultKind::kPauseLeader:
     case FaultKind::kPause:
     case FaultKind::kZombie:
+    case FaultKind::kFullDisk:
+    case FaultKind::kFailingDisk:
+    case FaultKind::kNoFiles:
+    case FaultKind::kNoMemory:
       return {"duration"};
     default:
       return {};
@@ -128,7 +134,13 @@ absl::Duration UsualDuration(FaultKind kind, absl::Duration lease) {
     case FaultKind::kZombie:
       return 3 * lease;
     case FaultKind::kCutOff:
+    case FaultKind::kNoFiles:
+    case FaultKind::kNoMemory:
       return 2 * lease;
+    case FaultKind::kFullDisk:
+    case FaultKind::kFailingDisk:
+    case FaultKind::kClockJump:
+      return absl::Seconds(5);
     case FaultKind::kSlowLink:
     case FaultKind::kLossyLink:
       return absl::Seconds(3);
@@ -174,6 +186,9 @@ void ParseOwnKeys(const YamlNode& value, FaultSpec* fault, YamlReader* reader) {
   if (const YamlNode* loss = value.Find("loss")) fault->loss = Share(*loss, "loss", "loss: 0.02", reader);
   if (const YamlNode* workers = value.Find("workers")) {
     fault->workers = reader->Integer(*workers, "workers", 1, kMaxWorkers, "workers: 4");
+  }
+  if (const YamlNode* by = value.Find("by")) {
+    fault->by = reader->Duration(*by, "by", absl::Seconds(1), absl::Hours(24 * 365), "by: 1h");
   }
   if (const YamlNode* brokers = value.Find("brokers")) {
     fault->brokers = reader->Integer(*brokers, "brokers", 1, kMaxBrokers, "brokers: 2");

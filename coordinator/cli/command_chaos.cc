@@ -78,9 +78,10 @@ absl::StatusOr<ChosenScenario> ChooseScenario(const ChaosFlags& flags) {
 absl::Status CheckFeasible(const chaos::Scenario& scenario, const ChaosFlags& flags) {
   for (const chaos::FaultSpec& fault : scenario.faults) {
 #if !MILLRACE_TEST_HOOKS
-    if (!fault.points.empty()) {
-      return absl::FailedPreconditionError(StrCat("`", chaos::KindName(fault.kind),
-                                                  "` with `at_point` — this build has no named points — try "
+    if (!fault.points.empty() || chaos::NeedsTestHooks(fault.kind)) {
+      return absl::FailedPreconditionError(StrCat("`", chaos::KindName(fault.kind), "`",
+                                                  fault.points.empty() ? "" : " with `at_point`",
+                                                  " — this build has no test hooks — try "
                                                   "`./run chaos`, which builds one that has"));
     }
 #endif

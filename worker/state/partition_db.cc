@@ -22,6 +22,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/strings.h"
+#include "worker/state/faulty_disk.h"
 #include "worker/state/row_key.h"
 
 namespace millrace {
@@ -137,6 +138,9 @@ rocksdb::Options DbOptions(const SharedResources& resources) {
   options.bytes_per_sync = 1 << 20;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
+#if MILLRACE_TEST_HOOKS
+  if (rocksdb::Env* const disk = FaultyDisk(); disk != nullptr) options.env = disk;
+#endif
   options.info_log = resources.log;
   options.info_log_level = rocksdb::WARN_LEVEL;
   return options;

@@ -2,7 +2,7 @@
 // budget. Every write is a whole commit with its commit row inside: it is there or it is not, whatever
 // crashes.
 //
-// The only place that includes rocksdb/*.
+// The only place that includes rocksdb/*, with faulty_disk.cc, which tests put under it.
 #pragma once
 
 #include <cstdint>

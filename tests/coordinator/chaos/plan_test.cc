@@ -82,6 +82,27 @@ TEST(ChaosPlan, ASubmitDiesWhereItComesPast) {
   }
 }
 
+TEST(ChaosPlan, BrokersAreThoseOfTheCluster) {
+  std::set<int64_t> hit;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    EXPECT_EQ(Plan(PresetScenario("broker"), seed)[0].broker, 0) << "the only one";
+    for (const PlannedFault& fault : Plan(PresetScenario("minority"), seed)) {
+      if (fault.kind == FaultKind::kKillBroker) hit.insert(fault.broker);
+    }
+  }
+  EXPECT_EQ(hit, (std::set<int64_t>{0, 1, 2}));
+}
+
+TEST(ChaosPlan, ClocksJumpForwardAndBack) {
+  std::set<absl::Duration> jumps;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    for (const PlannedFault& fault : Plan(PresetScenario("clocks"), seed)) {
+      if (fault.kind == FaultKind::kClockJump) jumps.insert(fault.by);
+    }
+  }
+  EXPECT_EQ(jumps, (std::set<absl::Duration>{-absl::Hours(1), absl::Hours(1)}));
+}
+
 TEST(ChaosPlan, PointsComeInTurn) {
   Scenario scenario;
   scenario.name = "x";

@@ -56,6 +56,22 @@ TEST_F(ProxyTest, PassesBothWays) {
   EXPECT_EQ(proxy_->WaitedBytes(), 0);
 }
 
+TEST_F(ProxyTest, LeadsToTheNextServerWhereNobodyListens) {
+  tcp::acceptor gone(context_, {boost::asio::ip::address_v4::loopback(), 0});
+  const uint16_t nobody = gone.local_endpoint().port();
+  gone.close();
+  const auto proxy = Proxy::Start({nobody, acceptor_.local_endpoint().port()});
+  ASSERT_TRUE(proxy.ok()) << proxy.status();
+  tcp::socket client(context_), server(context_);
+  client.connect({boost::asio::ip::address_v4::loopback(), (*proxy)->port()});
+  acceptor_.accept(server);
+  Say(client, "ping");
+  EXPECT_EQ(Hear(server, 4), "ping");
+  EXPECT_EQ((*proxy)->Connections(), 1);
+  (*proxy)->Reset();
+  EXPECT_EQ((*proxy)->Connections(), 0);
+}
+
 TEST_F(ProxyTest, HoldsOneDirectionAndLetsGoInOrder) {
   proxy_->Hold(Direction::kToServer);
   Say(client_, "one two ");

@@ -39,7 +39,7 @@ TEST(ChaosScenario, ReadsEveryField) {
   const Scenario scenario = ParsedScenario(R"(
 name: full
 about: all of it
-cluster: { workers: 3, coordinators: 2, lease: 3s, recovery: 40s }
+cluster: { workers: 3, coordinators: 2, brokers: 3, lease: 3s, recovery: 40s }
 load: { rate: 100, duration: 1m, keys: 7, partitions: 5, hot: 0.9, commit: 1s }
 faults:
   - { kind: kill, at_point: in_commit, when: 1s, every: 2s, count: 3, duration: 4s }
@@ -48,12 +48,15 @@ faults:
   - { kind: slow_link, delay: 20ms, duration: 1s }
   - { kind: lossy_link, loss: 0.5 }
   - { kind: scale, workers: 6 }
+  - { kind: kill_broker, brokers: 2 }
+  - { kind: clock_jump, by: 2h }
 )");
   EXPECT_EQ(scenario.cluster.coordinators, 2);
   EXPECT_EQ(scenario.cluster.recovery, absl::Seconds(40));
   EXPECT_EQ(scenario.load.partitions, 5u);
   EXPECT_EQ(scenario.load.hot, 0.9);
-  ASSERT_EQ(scenario.faults.size(), 6u);
+  EXPECT_EQ(scenario.cluster.brokers, 3);
+  ASSERT_EQ(scenario.faults.size(), 8u);
   EXPECT_THAT(scenario.faults[0].points, ElementsAre("in_commit"));
   EXPECT_EQ(scenario.faults[0].when, absl::Seconds(1));
   EXPECT_EQ(scenario.faults[0].every, absl::Seconds(2));
@@ -62,6 +65,8 @@ faults:
   EXPECT_EQ(scenario.faults[3].delay, absl::Milliseconds(20));
   EXPECT_EQ(scenario.faults[4].loss, 0.5);
   EXPECT_EQ(scenario.faults[5].workers, 6);
+  EXPECT_EQ(scenario.faults[6].brokers, 2);
+  EXPECT_EQ(scenario.faults[7].by, absl::Hours(2));
 }
 
 struct WrongScenario {
@@ -89,6 +94,11 @@ TEST(ChaosScenario, SaysWhereItIsWrongAndWhatWasMeant) {
            {head + "{ kind: pause, duration: 2s }", "mine.yaml:3:30: ", "nobody would take over"},
            {head + "{ kind: lossy_link, loss: 2 }", "mine.yaml:3:31: ", "a share from 0 to 1"},
            {head + "{ kind: pause_leader }", "mine.yaml:3:5: ", "no other could lead"},
+           {head + "{ kind: step_down }", "mine.yaml:3:5: ", "with one broker"},
+           {head + "{ kind: kill_broker, brokers: 2 }", "mine.yaml:3:5: ", "the cluster has 1"},
+           {"name: x\ncluster: { brokers: 2 }\nfaults: [ { kind: kill } ]", "mine.yaml:2:21: ", "1, 3"},
+           {"name: x\ncluster: { replicas: 3 }\nfaults: [ { kind: kill } ]",
+            "mine.yaml:2:12: ", "`brokers: 3`"},
            {"name: x\ncluster: { workers: 1 }\nfaults: [ { kind: zombie } ]",
             "mine.yaml:3:11: ", "no other could take over"},
            {"name: x\nload: { records: 7 }\nfaults: [ { kind: kill } ]", "mine.yaml:2:9: ", "`rate`"}}) {
