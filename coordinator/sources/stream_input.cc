@@ -2,11 +2,12 @@
 
 #include <utility>
 
+#include "absl/time/time.h"
+
 namespace millrace {
 namespace {
 
 constexpr uint32_t kGrantsPerWindow = 8;
-constexpr int64_t kNsPerMs = 1'000'000;
 
 }  // namespace
 
@@ -51,7 +52,7 @@ absl::StatusOr<RecordInput::Event> StreamInput::Next(InputLine* line) {
     line->begin = current_.sequence - 1;
     line->end = current_.sequence;
     line->text_bytes = current_.payload.size();
-    line->time_ms = current_.time_ns / kNsPerMs;
+    line->time_ms = absl::ToUnixMillis(absl::FromUnixNanos(current_.time_ns));
     line->text = current_.payload;
     if (line->text_bytes <= options_.max_record_bytes) return Event::kLine;
     line->text = line->text.substr(0, kLongLineHeadBytes);
