@@ -73,11 +73,11 @@ using ReaderId = uint64_t;
 struct ReaderOptions {
   std::string stream;
   uint64_t start_sequence = 1;
-  bool headers_only = false;  // payloads stay empty
+  bool headers_only = false;        // payloads stay empty
   std::string filter_subject = {};  // only messages of these subjects, with allow_gaps; empty: all
-  bool allow_gaps = false;    // for buckets, where superseded revisions are gone
-  bool await_stream = false;  // a stream that is not there is waited for instead of NOT_FOUND
-  std::string name_hint;      // goes into the consumer's name, with an attempt number; never reused
+  bool allow_gaps = false;          // for buckets, where superseded revisions are gone
+  bool await_stream = false;        // a stream that is not there is waited for instead of NOT_FOUND
+  std::string name_hint;            // goes into the consumer's name, with an attempt number; never reused
   // Flow control: what may be requested and not yet granted back.
   uint32_t window_messages = 1024;
   uint64_t window_bytes = 8 << 20;

@@ -111,7 +111,10 @@ bool NatsServer::LoseStore() {
   std::filesystem::remove_all(StrCat(folder_, "/store"), error);
   return !error;
 }
-void NatsServer::Pause() { kill(pid_, SIGSTOP); }
+void NatsServer::Pause() {
+  kill(pid_, SIGSTOP);
+  waitpid(pid_, nullptr, WUNTRACED);  // until it has stopped: its threads go on for a moment
+}
 void NatsServer::Continue() { kill(pid_, SIGCONT); }
 
 }  // namespace millrace
