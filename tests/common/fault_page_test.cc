@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "common/clock.h"
@@ -15,6 +16,7 @@ std::string PageFile(const char* name) { return StrCat(testing::TempDir(), "/", 
 TEST(FaultPage, IsSharedByAllWhoMapTheFile) {
   const auto asks = MapFaultPage(PageFile("shared"));
   const auto suffers = MapFaultPage(PageFile("shared"));
+  std::remove(PageFile("shared").c_str());  // a mapping outlives its file's name
   ASSERT_TRUE(asks.ok() && suffers.ok());
   (*asks)->disk = DiskFault::kFull;
   EXPECT_EQ((*suffers)->disk, DiskFault::kFull);
@@ -29,11 +31,13 @@ TEST(FaultPage, AFolderThatIsNotThereIsSaid) {
 // In a process of its own: which page is its own is looked up once.
 void ExpectWallClockAlone() {
   const std::string file = PageFile("clock");
+  std::remove(file.c_str());  // of an earlier run that did not come to its end
   setenv("MILLRACE_FAULT_PAGE", file.c_str(), 1);
   const auto page = MapFaultPage(file);
   if (!page.ok()) std::_Exit(1);
   const absl::Time wall = SystemClock().Now();
   const absl::Duration monotonic = SystemClock().Monotonic();
+  std::remove(file.c_str());
   (*page)->clock_shift_ms = absl::ToInt64Milliseconds(-absl::Hours(1));
   if (SystemClock().Now() - wall > -absl::Minutes(50)) std::_Exit(2);
   if (SystemClock().Monotonic() < monotonic) std::_Exit(3);

@@ -6,9 +6,6 @@
 // segment or the result stream, once, in order, right, and explained by a record before it; at a commit, every
 // output that it covers there for any reader (R2), and its state that of the log up to its offset (R1); an
 // epoch marked by one owner only.
-//
-// In front of another segment an owner that was replaced, and does not know it yet, may commit what no reader
-// takes. Its heirs must not stand on it: then an output would be missing.
 #pragma once
 
 #include <cstdint>
@@ -95,7 +92,6 @@ class Oracle {
   void Expect(Partition& partition, uint64_t offset, uint64_t index, const std::string& key,
               const Account& account);
   bool Matches(Route& route, const RecordView& record, const std::string& where);
-  bool IsReplaced(const Partition& partition, uint64_t epoch) const;
   std::map<std::string, Account> AccountsAt(const Partition& partition, uint64_t offset) const;
 
   Network& network_;

@@ -1,5 +1,4 @@
 // What the oracle requires of commits, of states and of the end.
-#include <algorithm>
 #include <utility>
 
 #include "common/strings.h"
@@ -11,13 +10,6 @@
 
 namespace millrace::sim {
 
-bool Oracle::IsReplaced(const Partition& partition, uint64_t epoch) const {
-  if (is_last(partition)) return false;
-  const std::vector<Partition>& next = segments_[partition.segment + 1];
-  return std::any_of(next.begin(), next.end(),
-                     [&](const Partition& reader) { return reader.input.epoch(partition.Writer()) > epoch; });
-}
-
 void Oracle::CheckCommit(const Rows& rows) {
   const absl::StatusOr<CommitRow> row = DecodeCommitRow(rows.at(std::string(kCommitRowKey)));
   if (!row.ok()) return Fail(ToStd(row.status().message()));
@@ -25,7 +17,6 @@ void Oracle::CheckCommit(const Rows& rows) {
   ReadOn();
   ++commits_checked_;
   const Partition& partition = segments_[row->segment.value()][row->partition.value()];
-  if (IsReplaced(partition, row->epoch.value())) return;
   for (const Route& route : partition.routes) {
     if (route.taken == route.outputs.size()) continue;
     const Output& next = route.outputs[route.taken];

@@ -32,11 +32,6 @@ OutsideMark OutsideReader::mark(const std::string& writer) const {
   return it == writers_.end() ? OutsideMark{0, 0} : it->second.mark;
 }
 
-uint64_t OutsideReader::epoch(const std::string& writer) const {
-  const auto it = writers_.find(writer);
-  return it == writers_.end() ? 0 : it->second.epoch;
-}
-
 bool OutsideReader::ended(const std::string& writer) const {
   const auto it = writers_.find(writer);
   return it != writers_.end() && it->second.ended;

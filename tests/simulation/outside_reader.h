@@ -28,7 +28,6 @@ class OutsideReader {
   // Whether the message counts.
   bool Takes(const OutsideHeader& header);
   OutsideMark mark(const std::string& writer) const;
-  uint64_t epoch(const std::string& writer) const;  // the highest seen
   bool ended(const std::string& writer) const;
 
  private:
