@@ -323,8 +323,8 @@ std::shared_ptr<DbResources> DbResources::Create(const Options& options) {
   return std::make_shared<SharedResources>(options);
 }
 
-absl::StatusOr<std::unique_ptr<PartitionDb>> PartitionDb::Open(const std::string& dir,
-                                                               std::shared_ptr<DbResources> resources) {
+absl::StatusOr<std::unique_ptr<PartitionDb>> PartitionDb::Open(
+    const std::string& dir, const std::shared_ptr<DbResources>& resources) {
   return resources->OpenDb(dir);
 }
 

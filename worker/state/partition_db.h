@@ -66,7 +66,7 @@ class PartitionDb {
   // Opens or creates. A folder that lost its CURRENT file but has others is DATA_LOSS, never a fresh
   // database.
   static absl::StatusOr<std::unique_ptr<PartitionDb>> Open(const std::string& dir,
-                                                           std::shared_ptr<DbResources> resources);
+                                                           const std::shared_ptr<DbResources>& resources);
   static absl::Status Destroy(const std::string& dir);  // REQUIRES: not open
   virtual ~PartitionDb() = default;
 

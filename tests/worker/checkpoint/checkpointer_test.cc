@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/synchronization/notification.h"
+#include <future>
+#include <memory>
+
 #include "tests/support/memory_blob_store.h"
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
@@ -27,14 +29,10 @@ class CheckpointerTest : public testing::Test {
   LinkedCheckpoint Missing() const { return {key_, Epoch(1), "/nowhere/at/all", CommitRow()}; }
   // Submits it and waits for the answer; everything submitted before is done then.
   absl::Status Submit() {
-    absl::Notification answered;
-    absl::Status answer;
-    checkpointer_->Submit(Missing(), [&](Checkpointer::Outcome outcome) {
-      answer = outcome.stored.status();
-      answered.Notify();
-    });
-    answered.WaitForNotification();
-    return answer;
+    const auto answer = std::make_shared<std::promise<absl::Status>>();
+    checkpointer_->Submit(
+        Missing(), [answer](Checkpointer::Outcome outcome) { answer->set_value(outcome.stored.status()); });
+    return answer->get_future().get();
   }
   void Put(const std::string& name) { ASSERT_TRUE(place_.Open()->Put(name, "content").ok()); }
 
