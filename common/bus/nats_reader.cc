@@ -115,16 +115,16 @@ void NatsReader::CreateConsumer(absl::Duration now) {
   requests_.clear();
   requested_messages_ = 0;
   json request = {{"stream_name", options_.stream},
-                        {"config",
-                         {{"name", consumer_},
-                          {"deliver_policy", "by_start_sequence"},
-                          {"opt_start_seq", next_sequence_},
-                          {"ack_policy", "none"},
-                          {"replay_policy", "instant"},
-                          {"headers_only", options_.headers_only},
-                          {"inactive_threshold", absl::ToInt64Nanoseconds(kInactiveThreshold)},
-                          {"num_replicas", 1},
-                          {"mem_storage", true}}}};
+                  {"config",
+                   {{"name", consumer_},
+                    {"deliver_policy", "by_start_sequence"},
+                    {"opt_start_seq", next_sequence_},
+                    {"ack_policy", "none"},
+                    {"replay_policy", "instant"},
+                    {"headers_only", options_.headers_only},
+                    {"inactive_threshold", absl::ToInt64Nanoseconds(kInactiveThreshold)},
+                    {"num_replicas", 1},
+                    {"mem_storage", true}}}};
   if (!options_.filter_subject.empty()) request["config"]["filter_subject"] = options_.filter_subject;
   environment_.port->Send(StrCat("$JS.API.CONSUMER.CREATE.", options_.stream, ".", consumer_), ControlInbox(),
                           request.dump());
