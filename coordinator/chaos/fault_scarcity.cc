@@ -44,9 +44,10 @@ class RefusingDisk : public ScarcityFault {
       stopped += stage_.monitor->Seen(job, partition).state == "stopped" ? 1 : 0;
     }
     most_stopped_ = std::max(most_stopped_, stopped);
-    if (Since() < plan_.duration) return false;
-    page_.disk = millrace::DiskFault::kNone;
     const uint64_t refused = page_.refused_writes - refused_;
+    // A worker that was given nothing yet, or whose broker elects, writes later.
+    if (Since() < plan_.duration + (refused == 0 ? kEffectDeadline : absl::ZeroDuration())) return false;
+    page_.disk = millrace::DiskFault::kNone;
     Note("it wrote nothing");
     if (refused > 0) {
       See(StrCat(refused, " writes refused, ", most_stopped_, " of its ", owned_.size(),
