@@ -14,9 +14,19 @@
 namespace millrace {
 namespace {
 
+CommandsAsked AskedOf(const Cluster& cluster, const JobRecord& job) {
+  const auto asked = cluster.commands.find(job.uid);
+  return asked == cluster.commands.end() ? CommandsAsked() : asked->second;
+}
+
+// Whether the last command to it, applied or not, is what the verb wants. A job begins as a resumed one.
+bool IsAsked(const Cluster& cluster, const JobRecord& job, JobVerb verb) {
+  const CommandsAsked asked = AskedOf(cluster, job);
+  return asked.revision == 0 ? verb == JobVerb::kResume : asked.last.verb == VerbName(verb);
+}
+
 absl::Status MakeJobCommand(Bus& bus, const Cluster& cluster, const JobRecord& job, JobVerb verb) {
-  const auto used = cluster.commands.find(job.uid);
-  return MakeCommandKey(bus, CommandsPrefix(job.uid), used == cluster.commands.end() ? 0 : used->second,
+  return MakeCommandKey(bus, CommandsPrefix(job.uid), AskedOf(cluster, job).greatest,
                         Command{VerbName(verb), RandomId()});
 }
 
@@ -116,6 +126,8 @@ absl::StatusOr<bool> IsApplied(const Cluster& cluster, const JobRecord& job, Job
                " — its results stay until `coordinator delete ", job.name, "`"));
   }
   if (verb == JobVerb::kCancel) return false;
+  // What was asked last will be done: a job that only stands as the verb wants it does not stay so.
+  if (!IsAsked(cluster, job, verb)) return false;
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
   return assigned != nullptr && assigned->paused == (verb == JobVerb::kPause);
 }
@@ -132,7 +144,7 @@ absl::Status ApplyVerb(Bus& bus, Clock& clock, const std::string& job_name, JobV
     const auto applied = IsApplied(*cluster, *job, verb);
     if (!applied.ok()) return applied.status();
     if (*applied) return absl::OkStatus();
-    if (!asked) {
+    if (!asked && !IsAsked(*cluster, *job, verb)) {
       if (const absl::Status status = MakeJobCommand(bus, *cluster, *job, verb); !status.ok()) return status;
       asked = true;
     }

@@ -1,7 +1,5 @@
 #include "coordinator/leader/drain_commands.h"
 
-#include <algorithm>
-
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "common/names.h"
@@ -16,11 +14,7 @@ std::map<std::string, DrainAsked> DrainCommands(const Entries& assignments) {
     const size_t dot = it->first.rfind('.');
     uint64_t number = 0;
     if (it->second.deleted || dot <= name || !absl::SimpleAtoi(it->first.substr(dot + 1), &number)) continue;
-    DrainAsked& asked = commands[it->first.substr(name, dot - name)];
-    asked.greatest = std::max(asked.greatest, number);
-    if (asked.revision > it->second.revision) continue;
-    asked.revision = it->second.revision;
-    asked.last = DecodeCommand(it->second.value).value_or(Command());
+    commands[it->first.substr(name, dot - name)].Add(number, it->second);
   }
   return commands;
 }

@@ -9,15 +9,12 @@
 
 #include "common/cluster/documents.h"
 #include "coordinator/leader/cluster_view.h"
+#include "coordinator/leader/commands_asked.h"
 
 namespace millrace {
 
 // What was asked of a worker.
-struct DrainAsked {
-  Command last;           // in order of revision; without a verb when it cannot be read
-  uint64_t revision = 0;  // of the last one
-  uint64_t greatest = 0;  // number used
-
+struct DrainAsked : CommandsAsked {
   // A drain holds for the process that it names: one that rejoins after losing its lease stays empty, one that
   // was started again serves.
   bool Drains(const std::string& process) const {

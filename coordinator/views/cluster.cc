@@ -47,10 +47,7 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
     }
   } else if (parts[0] == "cmd" && parts.size() == 3) {
     uint64_t number = 0;
-    if (absl::SimpleAtoi(parts[2], &number)) {
-      uint64_t& greatest = cluster->commands[parts[1]];
-      greatest = std::max(greatest, number);
-    }
+    if (absl::SimpleAtoi(parts[2], &number)) cluster->commands[parts[1]].Add(number, entry);
   }
 }
 

@@ -23,15 +23,15 @@ struct WorkerSeen {
 };
 
 struct Cluster {
-  std::map<std::string, JobRecord> jobs;      // by name
-  std::map<std::string, WorkerSeen> workers;  // by name
-  std::optional<Term> term;                   // the greatest
-  std::optional<Assignment> assignment;       // the one in force: the greatest (term, number)
-  std::map<std::string, FinalStatus> finals;  // by uid
-  std::map<std::string, InputFed> fed;        // by uid
-  std::map<std::string, SourceFed> sources;   // by uid
-  std::map<std::string, uint64_t> commands;   // by uid: the greatest number used
-  std::map<std::string, DrainAsked> drains;   // by worker
+  std::map<std::string, JobRecord> jobs;          // by name
+  std::map<std::string, WorkerSeen> workers;      // by name
+  std::optional<Term> term;                       // the greatest
+  std::optional<Assignment> assignment;           // the one in force: the greatest (term, number)
+  std::map<std::string, FinalStatus> finals;      // by uid
+  std::map<std::string, InputFed> fed;            // by uid
+  std::map<std::string, SourceFed> sources;       // by uid
+  std::map<std::string, CommandsAsked> commands;  // by uid
+  std::map<std::string, DrainAsked> drains;       // by worker
   // Broker time of the newest lease (a worker's or a coordinator's): the cluster's "now" where leases are
   // judged, so that a skewed clock on the reader's machine loses no worker. When nobody renews any more it
   // stands still, and the last ones alive do not turn into lost ones.

@@ -95,6 +95,23 @@ TEST_F(JobCommandsTest, AsksNothingWhereItHoldsAlready) {
   EXPECT_THAT(Commands(), IsEmpty());
 }
 
+TEST_F(JobCommandsTest, AsksAnewWhereAnOppositeCommandIsNotDoneYet) {
+  Put(kAssignmentsBucket, StrCat("cmd.", kJobUid, ".1"), Encode(Command{"pause", "other"}));
+  EXPECT_TRUE(Apply(JobVerb::kResume, [] { return absl::OkStatus(); }).ok());
+  ASSERT_EQ(Commands().size(), 2u);
+  EXPECT_EQ(Commands()[1].verb, "resume");
+}
+
+TEST_F(JobCommandsTest, WaitsForWhatAnotherHasAskedFor) {
+  Put(kAssignmentsBucket, StrCat("cmd.", kJobUid, ".1"), Encode(Command{"pause", "other"}));
+  const absl::Status paused = Apply(JobVerb::kPause, [&] {
+    Assign(2, {JobAssignment{"a", kJobUid, true, {"w1"}}});
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(paused.ok()) << paused;
+  EXPECT_EQ(Commands().size(), 1u);
+}
+
 TEST_F(JobCommandsTest, TakesTheNextNumberWhenAnotherTookOneFirst) {
   Put(kAssignmentsBucket, StrCat("cmd.", kJobUid, ".1"), Encode(Command{"resume", "other"}));
   EXPECT_TRUE(absl::IsCancelled(Apply(JobVerb::kCancel, [] { return absl::CancelledError("interrupted"); })));
