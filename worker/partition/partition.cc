@@ -12,10 +12,8 @@
 namespace millrace {
 namespace {
 
-constexpr absl::Duration kAskStandingAgain = absl::Milliseconds(200);  // when the broker did not answer
 constexpr absl::Duration kTickInterval = absl::Milliseconds(200);  // between two ticks for the same due time
-// A lane spends at most one part in so many of its time on commits: their interval is stretched until that
-// holds.
+// At most one part in so many of a lane's time goes to commits.
 constexpr int kCommitTimeShare = 10;
 
 // Messages that were applied are granted back to the reader by so many, or bytes, or when none is left: parts
@@ -23,8 +21,7 @@ constexpr int kCommitTimeShare = 10;
 const uint32_t kGrantMessages = ReaderOptions().window_messages / 8;
 const uint64_t kGrantBytes = ReaderOptions().window_bytes / 8;
 
-// The thread that stores checkpoints spends at most one part in so many of its time on those of one lane:
-// their interval is stretched until that holds.
+// At most one part in so many of the time of the thread that stores checkpoints goes to those of one lane.
 constexpr int kCheckpointTimeShare = 20;
 constexpr absl::Duration kMaxCheckpointStretch = absl::Minutes(10);
 
@@ -59,9 +56,9 @@ Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pi
       dead_letters_(opened_->key, bus, clock, options.instance << kCookieInstanceShift | kDeadLetterCookie),
       committed_offset_(opened_->offset),
       committed_at_ms_(absl::ToUnixMillis(clock.Now())),
-      last_commit_began_(clock.Monotonic()),
+      commit_pace_(kCommitTimeShare, options.max_commit_interval, clock.Monotonic()),
       checkpoint_offset_(opened_->checkpoint_offset),
-      last_checkpoint_began_(clock.Monotonic()) {
+      checkpoint_pace_(kCheckpointTimeShare, kMaxCheckpointStretch, clock.Monotonic()) {
   ReaderOptions reader;
   reader.stream = key().input_stream();
   reader.start_sequence =
@@ -121,17 +118,6 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
   } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
     Stop(Phase::kStopped, tail.status());
   }  // otherwise the broker is away: asked again from Tick
-}
-
-void Partition::HandleLaterOwner(const absl::StatusOr<bool>& exists) {
-  if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
-  if (exists.ok() && *exists) {
-    LogWarning("a later owner has taken the partition over", {{"partition", key().ToString()}});
-    return Abandon("a later owner has taken the partition over");
-  }
-  standing_ = exists.ok() ? Standing::kOwner : Standing::kUnknown;
-  ask_standing_at_ = clock_.Monotonic() + (exists.ok() ? absl::ZeroDuration() : kAskStandingAgain);
-  Tick();
 }
 
 void Partition::SetPaused(bool paused) { paused_ = paused; }
@@ -266,116 +252,6 @@ bool Partition::completed() const {
   return opened_->store->progress().ended && end_confirmed_ && committed_offset_ == offset_;
 }
 
-CommitRow Partition::MakeCommitRow() const {
-  CommitRow row;
-  row.uid = key().uid;
-  row.segment = key().segment;
-  row.partition = key().partition;
-  row.offset = offset_;
-  row.input_created_ns = opened_->input_created_ns;
-  row.offset_time_ns = offset_time_ns_;
-  row.input_cursors = input_.cursors().Encode();
-  row.result_created_ns = opened_->result_created_ns;
-  outputs_->FillCommitRow(&row);
-  row.progress = opened_->store->progress();
-  return row;
-}
-
-// Between two messages only: in the middle of one (a retry that waits) the state holds a part of its effects.
-void Partition::MaybeCommit() {
-  if (commit_in_progress_ || retrying_ || offset_ == committed_offset_) return;
-  if (phase_ != Phase::kRunning && phase_ != Phase::kReleasing) return;
-  const absl::Duration now = clock_.Monotonic();
-  const absl::Duration share =
-      commit_cost_ * (kCommitTimeShare * static_cast<int64_t>(ports_.PartitionsOnLane()));
-  const absl::Duration interval =
-      std::max(opened_->segment->job.commit_interval, std::min(share, options_.max_commit_interval));
-  const bool due = now - last_commit_began_ >= interval || opened_->store->wants_commit() ||
-                   phase_ == Phase::kReleasing || opened_->store->progress().ended;
-  if (!due) return;
-  commit_in_progress_ = true;
-  last_commit_began_ = now;
-  commit_offset_ = offset_;
-  frozen_ = opened_->store->Freeze(MakeCommitRow());
-  commit_cost_ = clock_.Monotonic() - now;
-  CheckInvariants();
-  MILLRACE_FAILPOINT("after_freeze");
-}
-
-// Rule R2: the write follows the acknowledgement of everything that it calls done.
-void Partition::MaybeWriteCommit() {
-  if (frozen_ == nullptr || phase_ == Phase::kReleased) return;
-  const bool acked = outputs_->AckedUpTo(commit_offset_) && dead_letters_.AckedUpTo(commit_offset_);
-  if (!acked && !MILLRACE_DEFECT("commit_before_ack")) return;
-  if (!IsOwnerOfAcked()) return;
-  standing_ = Standing::kUnknown;
-  MILLRACE_FAILPOINT("between_ack_and_commit");
-  ports_.WriteCommit(*opened_->store, std::move(frozen_));
-}
-
-// The result stream's expected sequences refuse whoever was superseded. The streams of the next segment have
-// many writers and refuse nobody: what they acknowledged may be behind a later owner's epoch mark, where no
-// reader takes it. A claim comes before its mark; so as long as there is none, all that is acknowledged counts
-// (R4).
-bool Partition::IsOwnerOfAcked() {
-  if (results_ != nullptr || standing_ == Standing::kOwner || MILLRACE_DEFECT("fencing_off")) return true;
-  if (standing_ == Standing::kUnknown && clock_.Monotonic() >= ask_standing_at_) {
-    standing_ = Standing::kAsked;
-    ports_.LookForLaterOwner(epoch());
-  }
-  return false;
-}
-
-void Partition::MaybeConfirmEnd() {
-  if (end_confirmed_ || commit_in_progress_ || !outputs_->end_acked()) return;
-  if (!opened_->store->progress().ended || committed_offset_ != offset_ || !IsOwnerOfAcked()) return;
-  standing_ = Standing::kUnknown;
-  end_confirmed_ = true;
-}
-
-void Partition::HandleCommitted(const absl::Status& status, absl::Duration took) {
-  commit_in_progress_ = false;
-  if (phase_ == Phase::kReleased) return;
-  if (!status.ok()) {
-    opened_->store->OnCommitFailed(status);
-    if (!abandoned_) Stop(Phase::kStopped, status);
-  } else {
-    opened_->store->OnCommitted();
-    committed_offset_ = commit_offset_;
-    committed_at_ms_ = absl::ToUnixMillis(clock_.Now());
-    commit_cost_ += took;
-  }
-  Tick();
-}
-
-// From the last commit, whatever has been applied since; one at a time.
-void Partition::MaybeCheckpoint() {
-  if (options_.checkpoint_interval == absl::InfiniteDuration() || phase_ != Phase::kRunning) return;
-  if (disk_busy() || checkpoint_in_progress_ || committed_offset_ <= checkpoint_offset_) return;
-  const absl::Duration share =
-      checkpoint_cost_ * (kCheckpointTimeShare * static_cast<int64_t>(ports_.PartitionsOnLane()));
-  const absl::Duration interval =
-      std::max(options_.checkpoint_interval, std::min(share, kMaxCheckpointStretch));
-  const absl::Duration now = clock_.Monotonic();
-  if (now - last_checkpoint_began_ < interval || !ports_.MayAct()) return;
-  last_checkpoint_began_ = now;
-  linking_checkpoint_ = true;
-  checkpoint_in_progress_ = true;
-  ports_.LinkCheckpoint(*opened_->store);
-}
-
-void Partition::HandleCheckpointLinked(const absl::Status& status) {
-  linking_checkpoint_ = false;
-  if (!status.ok()) checkpoint_in_progress_ = false;
-  Tick();
-}
-
-void Partition::HandleCheckpointStored(const absl::StatusOr<Offset>& stored, absl::Duration took) {
-  checkpoint_in_progress_ = false;
-  checkpoint_cost_ = took;
-  if (stored.ok()) checkpoint_offset_ = *stored;
-}
-
 void Partition::MaybeTick() {
   if (phase_ != Phase::kRunning || paused_ || !queue_.empty() || !ports_.MayAct() ||
       opened_->store->progress().ended)
@@ -453,55 +329,6 @@ void Partition::Stop(Phase phase, const absl::Status& why) {
   if (phase == Phase::kStopped) stop_cause_ = why;
   queue_.clear();
   if (reader_ != 0) ports_.CloseReader(std::exchange(reader_, 0));
-}
-
-PartitionReport Partition::Report() const {
-  PartitionReport report;
-  report.job = key().job;
-  report.uid = key().uid;
-  report.segment = key().segment.value();
-  report.partition = key().partition.value();
-  report.epoch = epoch().value();
-  report.offset = offset_.value();
-  report.committed_offset = committed_offset_.value();
-  report.committed_at_ms = committed_at_ms_;
-  report.checkpoint_offset = checkpoint_offset_.value();
-  const Progress& progress = opened_->store->progress();
-  report.records_in = progress.records_in;
-  report.records_out = progress.records_out;
-  report.dead_letters = progress.dead_letters;
-  report.retries = progress.retries;
-  report.skipped = progress.skipped;
-  for (const auto& [stage, records] : pipeline_->InspectCounts())
-    report.inspected.push_back({stage, records});
-  report.state_keys = opened_->store->state_keys();
-  report.state_bytes = opened_->store->state_bytes();
-  report.reason = reason_;
-  switch (phase_) {
-    case Phase::kRunning:
-      report.state = completed() ? "completed" : paused_ ? "paused" : "running";
-      break;
-    case Phase::kReleasing:
-    case Phase::kReleased:
-      report.state = "released";
-      break;
-    case Phase::kStopped:
-      report.state = "stopped";
-      break;
-    case Phase::kFailed:
-      report.state = "failed";
-      break;
-  }
-  return report;
-}
-
-absl::StatusOr<std::string> Partition::StateJson(std::string_view state_key) {
-  return pipeline_->StateJson(*opened_->store, state_key);
-}
-
-absl::Status Partition::ScanStateJson(const ScanRange& range,
-                                      const std::function<bool(std::string_view, std::string)>& visit) {
-  return pipeline_->ScanStateJson(*opened_->store, range, visit);
 }
 
 void Partition::CheckInvariants() const {

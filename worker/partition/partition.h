@@ -21,6 +21,7 @@
 #include "common/pipeline/state_digest.h"
 #include "worker/partition/dead_letter_writer.h"
 #include "worker/partition/open_partition.h"
+#include "worker/partition/pacer.h"
 #include "worker/partition/result_writer.h"
 #include "worker/partition/segment_writer.h"
 
@@ -189,16 +190,14 @@ class Partition : private StepSink {
   Offset commit_offset_;
   Offset committed_offset_;
   int64_t committed_at_ms_ = 0;
-  absl::Duration last_commit_began_;
+  Pacer commit_pace_;  // its cost: lane and committer together
   absl::Duration results_flushed_at_;
-  absl::Duration commit_cost_;  // of the last one, lane and committer together
 
   // The checkpoint in progress: linked on another thread, then on its way to the store.
   bool linking_checkpoint_ = false;
   bool checkpoint_in_progress_ = false;
   Offset checkpoint_offset_;  // of the newest in the store
-  absl::Duration last_checkpoint_began_;
-  absl::Duration checkpoint_cost_;
+  Pacer checkpoint_pace_;
   uint64_t granted_bytes_ = 0;
   uint32_t granted_messages_ = 0;
 };

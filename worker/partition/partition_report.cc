@@ -1,0 +1,55 @@
+// What a partition tells of itself.
+#include "worker/partition/partition.h"
+
+namespace millrace {
+
+PartitionReport Partition::Report() const {
+  PartitionReport report;
+  report.job = key().job;
+  report.uid = key().uid;
+  report.segment = key().segment.value();
+  report.partition = key().partition.value();
+  report.epoch = epoch().value();
+  report.offset = offset_.value();
+  report.committed_offset = committed_offset_.value();
+  report.committed_at_ms = committed_at_ms_;
+  report.checkpoint_offset = checkpoint_offset_.value();
+  const Progress& progress = opened_->store->progress();
+  report.records_in = progress.records_in;
+  report.records_out = progress.records_out;
+  report.dead_letters = progress.dead_letters;
+  report.retries = progress.retries;
+  report.skipped = progress.skipped;
+  for (const auto& [stage, records] : pipeline_->InspectCounts())
+    report.inspected.push_back({stage, records});
+  report.state_keys = opened_->store->state_keys();
+  report.state_bytes = opened_->store->state_bytes();
+  report.reason = reason_;
+  switch (phase_) {
+    case Phase::kRunning:
+      report.state = completed() ? "completed" : paused_ ? "paused" : "running";
+      break;
+    case Phase::kReleasing:
+    case Phase::kReleased:
+      report.state = "released";
+      break;
+    case Phase::kStopped:
+      report.state = "stopped";
+      break;
+    case Phase::kFailed:
+      report.state = "failed";
+      break;
+  }
+  return report;
+}
+
+absl::StatusOr<std::string> Partition::StateJson(std::string_view state_key) {
+  return pipeline_->StateJson(*opened_->store, state_key);
+}
+
+absl::Status Partition::ScanStateJson(const ScanRange& range,
+                                      const std::function<bool(std::string_view, std::string)>& visit) {
+  return pipeline_->ScanStateJson(*opened_->store, range, visit);
+}
+
+}  // namespace millrace
