@@ -26,48 +26,8 @@ constexpr int kFirstChunk = 3;
 int CodeSlot(size_t chunk) { return kFirstChunk + 2 * static_cast<int>(chunk); }
 int DefinitionsSlot(size_t chunk) { return CodeSlot(chunk) + 1; }
 
-constexpr const char* kInputs[] = {"r", "key", "time", "headers", "label"};
-
 int RefuseGlobal(lua_State* lua) {
   return luaL_error(lua, "global '%s' cannot be set here: use `local`", lua_tostring(lua, 2));
-}
-
-void PushHeaders(lua_State* lua, const HeaderList& headers) {
-  lua_newtable(lua);
-  for (const auto& [name, value] : headers) {
-    lua_pushlstring(lua, name.data(), name.size());
-    lua_pushlstring(lua, value.data(), value.size());
-    lua_rawset(lua, -3);
-  }
-}
-
-void PushLabel(lua_State* lua, const LuaInput& input) {
-  char label[64];
-  const int size =
-      snprintf(label, sizeof label, "%u.%u.%llu.%u", input.segment.value(), input.partition.value(),
-               static_cast<unsigned long long>(input.offset.value()), input.position);
-  lua_pushlstring(lua, label, static_cast<size_t>(size));
-}
-
-// Pushes one of kInputs; nil when the code does not mention it.
-void PushInput(lua_State* lua, std::string_view name, const LuaUsage& usage, const LuaInput& input,
-               const HeaderList& headers) {
-  const bool has_record = input.record != nullptr;
-  if (!usage.Uses(name)) {
-    lua_pushnil(lua);
-  } else if (name == "r" && has_record) {
-    PushValue(lua, *input.record, usage.whole_record, usage.r_fields);
-  } else if (name == "key") {
-    lua_pushlstring(lua, input.key.data(), input.key.size());
-  } else if (name == "time" && input.time_ms != kNoTime) {
-    lua_pushnumber(lua, static_cast<double>(input.time_ms));
-  } else if (name == "headers" && has_record) {
-    PushHeaders(lua, headers);
-  } else if (name == "label") {
-    PushLabel(lua, input);
-  } else {
-    lua_pushnil(lua);
-  }
 }
 
 // One line, with "title:3:" made "title: " for expressions, which have one line as a rule.
@@ -233,8 +193,8 @@ void LuaSandbox::Request::CompileChunk(lua_State* lua) const {
 
 void LuaSandbox::Request::CallExpressions(lua_State* lua) const {
   lua_rawgeti(lua, LUA_REGISTRYINDEX, CodeSlot(chunk));
-  for (const char* const name : kInputs) PushInput(lua, name, compiled().usage, *input, headers);
-  lua_call(lua, static_cast<int>(std::size(kInputs)), static_cast<int>(compiled().expressions.size()));
+  for (const char* const name : kLuaInputs) PushLuaInput(lua, name, compiled().usage, *input, headers);
+  lua_call(lua, static_cast<int>(std::size(kLuaInputs)), static_cast<int>(compiled().expressions.size()));
 }
 
 void LuaSandbox::Request::TakeList(lua_State* lua) const {
@@ -264,9 +224,9 @@ void LuaSandbox::Request::RunKeyed(lua_State* lua) const {
   const int env = lua_gettop(lua);
   lua_rawgeti(lua, LUA_REGISTRYINDEX, kKeyedEnvMeta);
   lua_setmetatable(lua, env);
-  for (const char* const name : kInputs) {
+  for (const char* const name : kLuaInputs) {
     if (!compiled().usage.Uses(name)) continue;
-    PushInput(lua, name, compiled().usage, *input, headers);
+    PushLuaInput(lua, name, compiled().usage, *input, headers);
     lua_setfield(lua, env, name);
   }
   if (keyed->state.empty()) {

@@ -13,22 +13,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "common/frame/frame.h"
-#include "common/ids.h"
+#include "common/pipeline/lua_inputs.h"
 #include "common/pipeline/lua_source.h"
 
 namespace millrace {
-
-// What user code is given. Only what it mentions is made.
-struct LuaInput {
-  const RecordView* record = nullptr;  // null: a timer fired, `r` and `headers` are nil
-  std::string_view key;
-  int64_t time_ms = kNoTime;
-  SegmentId segment = kFirstSegment;
-  PartitionId partition;
-  Offset offset;
-  uint32_t position = 0;  // in the frame; label = "segment.partition.offset.position"
-};
 
 // What a keyed chunk is given besides, and what it did.
 struct KeyedCall {
