@@ -14,7 +14,6 @@ namespace millrace {
 namespace {
 
 constexpr uint32_t kLettersPartition = 0;  // whose frames wait for the dead letters before them
-constexpr size_t kRecordOverheadBytes = 64;
 constexpr size_t kMaxInputPoints = 8;
 constexpr absl::Duration kNoteInterval = absl::Seconds(1);
 constexpr absl::Duration kKeyRetry = absl::Milliseconds(200);
@@ -25,17 +24,6 @@ std::vector<std::string> Subjects(const IngestOptions& options) {
     subjects.push_back(InputSubject(options.job, kFirstSegment, PartitionId(p)));
   }
   return subjects;
-}
-
-constexpr size_t kMaxVarint32Bytes = 5;  // before a field's name: its length
-
-// At most, in a frame.
-size_t FrameBytesOf(const RecordView& record) {
-  size_t bytes = kRecordOverheadBytes + record.key.size() + record.value.size();
-  if (record.fields != nullptr) {
-    for (const std::string_view field : *record.fields) bytes += kMaxVarint32Bytes + field.size();
-  }
-  return bytes;
 }
 
 bool MayPass(const absl::Status& status) {
@@ -260,28 +248,6 @@ bool Ingest::FeedLine(const InputLine& line) {
   return true;
 }
 
-void Ingest::Add(uint32_t partition, const RecordView& record) {
-  FrameBuilder& builder = feeds_[partition].builder;
-  if (!builder.empty() && (builder.record_count() >= options_.max_frame_records ||
-                           builder.size() + FrameBytesOf(record) > options_.max_frame_bytes)) {
-    CloseFrame(partition);
-  }
-  if (open_bytes_ == 0) open_since_ = clock_.Monotonic();
-  const size_t before = builder.empty() ? 0 : builder.size();
-  RecordView placed = record;
-  if (record.fields != nullptr) placed.shape = builder.InternShape(*record.fields);
-  builder.Add(placed);
-  open_bytes_ += builder.size() - before;
-  ++feeds_[partition].records;
-  ++records_;
-  if (open_bytes_ >= options_.max_open_bytes) {
-    // The record's own line is not behind position_ yet: its frame stays open.
-    for (uint32_t p = 0; p < options_.partitions; ++p) {
-      if (p != partition) CloseFrame(p);
-    }
-  }
-}
-
 void Ingest::Reject(const InputLine& line, std::string_view error) {
   if (line.end <= rejects_start_) return;
   RejectedLine rejected;
@@ -298,56 +264,6 @@ void Ingest::Reject(const InputLine& line, std::string_view error) {
   append.message_id = RejectedLineMessageId(options_.uid, line.begin);
   appender_.Push(kLettersPartition, std::move(append));
   if (!appender_.HasRoom(kLettersPartition)) crowded_ = kLettersPartition;
-}
-
-void Ingest::CloseFrame(uint32_t partition) {
-  Feed& feed = feeds_[partition];
-  if (feed.builder.empty()) return;
-  open_bytes_ -= std::min(open_bytes_, feed.builder.size());
-  feed.builder.SetWatermark(watermark_ms_);
-  PushFrame(partition, FrameKind::kData, {position_, 0}, feed.builder.Finish());
-  feed.builder.Reset(FrameKind::kData);
-  MILLRACE_FAILPOINT("ingest_after_append");
-}
-
-void Ingest::CloseAllFrames() {
-  for (uint32_t p = 0; p < options_.partitions; ++p) CloseFrame(p);
-  open_bytes_ = 0;
-  bus_.Flush();
-}
-
-// Every partition learns the watermark and how far it was fed, also one that gets few records: windows close,
-// and an ingest that resumes need not begin where that partition's last record was.
-void Ingest::BringUpToDate() {
-  up_to_date_at_ = clock_.Monotonic();
-  if (IsSuperseded()) return;
-  CloseAllFrames();
-  NoteInput();
-  FrameBuilder empty;
-  empty.SetWatermark(watermark_ms_);
-  const std::string_view frame = empty.Finish();
-  for (uint32_t p = 0; p < options_.partitions; ++p) {
-    if (!feeds_[p].ended && feeds_[p].mark.offset < position_) {
-      PushFrame(p, FrameKind::kData, {position_, 0}, frame);
-    }
-  }
-}
-
-void Ingest::PushMark(uint32_t partition, FrameKind kind) {
-  FrameBuilder empty(kind);
-  empty.SetWatermark(watermark_ms_);
-  PushFrame(partition, kind, feeds_[partition].mark, empty.Finish());
-}
-
-void Ingest::PushFrame(uint32_t partition, FrameKind kind, Mark upto, std::string_view payload) {
-  Feed& feed = feeds_[partition];
-  PendingAppend append;
-  append.header =
-      FormatMessageHeader({kind, options_.uid, kIngestWriter, epoch_, feed.mark, upto, feed.records});
-  append.payload.assign(payload);
-  feed.mark = upto;
-  appender_.Push(partition, std::move(append));
-  if (!appender_.HasRoom(partition)) crowded_ = partition;
 }
 
 void Ingest::EndInput() {

@@ -89,6 +89,7 @@ class Ingest {
   void NoteInput();
   bool FeedSome();
   bool FeedLine(const InputLine& line);
+  static size_t FrameBytesOf(const RecordView& record);  // at most
   void Add(uint32_t partition, const RecordView& record);
   void Reject(const InputLine& line, std::string_view error);
   void CloseFrame(uint32_t partition);
