@@ -93,6 +93,17 @@ class CheckpointRun(scenario.LedgerRun):
     def start_worker(self, name, **options):
         return self.cluster.start_worker(name, flags=self.flags, environment=self.store.environment, **options)
 
+    def begin_with_worker(self, name):
+        """The job runs on this worker."""
+        self.start_worker(name)
+        self.begin()
+        self.wait_running()
+
+    def store_share(self, share):
+        """So much of the records is fed, and in checkpoints. Returns their offsets."""
+        self.share(share)
+        return self.wait_checkpoints()
+
     def rows(self):
         return self.cluster.json("partitions", self.name)
 

@@ -43,11 +43,8 @@ class Killed(unittest.TestCase):
 
     def die_while_restoring(self, cluster, store, point, passing):
         run = CheckpointRun(cluster, store, "native", f"{point}-{passing}", records=4000)
-        run.start_worker("w1")
-        run.begin()
-        run.wait_running()
-        run.share(0.5)
-        run.wait_checkpoints()
+        run.begin_with_worker("w1")
+        run.store_share(0.5)
         run.lose("w1")
         run.start_worker("w3", failpoint=f"{point}:{passing}")
         cluster.wait_killed_by_itself("w3", point)
@@ -83,9 +80,7 @@ class Stopped(unittest.TestCase):
         """A zombie goes on with an upload; the new owner's checkpoints stand."""
         with Cluster() as cluster:
             run = CheckpointRun(cluster, Directory(cluster), "lua")
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
+            run.begin_with_worker("w1")
             run.share(0.3)
             cluster.wait_records(run.name, run.feed.written)
             cluster.workers["w1"].signal(signal.SIGSTOP)

@@ -20,11 +20,8 @@ class TakeOver(unittest.TestCase):
     def take_over(self, make_store, kind):
         with Cluster() as cluster:
             run = CheckpointRun(cluster, make_store(cluster), kind)
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
-            run.share(0.5)
-            offsets = run.wait_checkpoints()
+            run.begin_with_worker("w1")
+            offsets = run.store_share(0.5)
             run.lose("w1")
             run.start_worker("w2")
             run.wait_opened("w2")
@@ -49,17 +46,13 @@ class ThereAndBack(unittest.TestCase):
         """Each time with the newest state, whoever stored it; no more checkpoints than are to be kept."""
         with Cluster() as cluster:
             run = CheckpointRun(cluster, Directory(cluster), "lua", flags=["--checkpoint-keep", "2"])
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
+            run.begin_with_worker("w1")
             for there, back in (("w1", "w2"), ("w2", "w1"), ("w1", "w2")):
-                run.share(0.2)
-                run.wait_checkpoints()
+                run.store_share(0.2)
                 run.lose(there)
                 run.start_worker(back)
                 run.wait_opened(back)
-            run.share(0.2)
-            run.wait_checkpoints()
+            run.store_share(0.2)
             for partition in range(scenario.PARTITIONS):
                 wait_for(lambda: len(run.store.manifests(partition)) == 2, "two checkpoints are kept")
             run.finish_and_check()
@@ -71,12 +64,9 @@ class TwoSegments(unittest.TestCase):
     def take_over_again_and_again(self, kind):
         with Cluster() as cluster:
             run = CheckpointRun(cluster, Directory(cluster), kind)
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
+            run.begin_with_worker("w1")
             for there, back in (("w1", "w2"), ("w2", "w3"), ("w3", "w4")):
-                run.share(0.2)
-                run.wait_checkpoints()
+                run.store_share(0.2)
                 run.share(0.05)  # on its way through both segments
                 run.lose(there)
                 run.start_worker(back)
@@ -95,11 +85,8 @@ class StoreGoesAway(unittest.TestCase):
     def test_and_comes_back(self):
         with Cluster() as cluster:
             run = CheckpointRun(cluster, S3(cluster))
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
-            run.share(0.3)
-            run.wait_checkpoints()
+            run.begin_with_worker("w1")
+            run.store_share(0.3)
             run.store.stop()
             run.share(0.3)
             cluster.wait_records(run.name, run.feed.written)  # nothing waits for the store
@@ -116,11 +103,8 @@ class JobDeleted(unittest.TestCase):
     def test_takes_its_checkpoints_along(self):
         with Cluster() as cluster:
             run = CheckpointRun(cluster, Directory(cluster))
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
-            run.share(0.3)
-            run.wait_checkpoints()
+            run.begin_with_worker("w1")
+            run.store_share(0.3)
             run.finish_and_check()
             cluster.run("delete", run.name, "--yes")
             wait_for(lambda: not list(run.store.path.glob("*/*")), "no checkpoint is left")
@@ -133,11 +117,8 @@ class OtherClients(unittest.TestCase):
             if reader is None:
                 self.skipTest("NOT TESTED: the Go client cannot be built here")
             run = CheckpointRun(cluster, Objects(cluster))
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
-            run.share(0.5)
-            run.wait_checkpoints()
+            run.begin_with_worker("w1")
+            run.store_share(0.5)
             cluster.kill_worker("w1")
             read = subprocess.run([str(reader), cluster.nats.url, "checkpoints"], capture_output=True, text=True, timeout=60)
             self.assertEqual(read.returncode, 0, read.stderr)

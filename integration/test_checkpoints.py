@@ -133,11 +133,8 @@ class StateOnDisk(unittest.TestCase):
     def test_that_is_damaged_is_replaced_by_the_checkpoint(self):
         with Cluster() as cluster:
             run = CheckpointRun(cluster, Directory(cluster))
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
-            run.share(0.5)
-            run.wait_checkpoints()
+            run.begin_with_worker("w1")
+            run.store_share(0.5)
             cluster.kill_worker("w1")
             for current in (cluster.folder / "w1").glob("*/*/CURRENT"):
                 current.unlink()
@@ -148,11 +145,8 @@ class StateOnDisk(unittest.TestCase):
     def test_that_is_newer_is_used(self):
         with Cluster() as cluster:
             run = CheckpointRun(cluster, Directory(cluster))
-            run.start_worker("w1")
-            run.begin()
-            run.wait_running()
-            run.share(0.5)
-            run.wait_checkpoints()
+            run.begin_with_worker("w1")
+            run.store_share(0.5)
             cluster.kill_worker("w1")
             run.start_worker("w1")
             run.finish_and_check()

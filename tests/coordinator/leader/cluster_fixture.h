@@ -78,6 +78,14 @@ class ClusterTest : public testing::Test {
   }
   void RunUntilPlanned() { Run(kTestTtl); }
 
+  // One coordinator, workers w1 and w2, and a job u1 that they share.
+  void BeginWithTwoWorkers(uint32_t partitions) {
+    AddCoordinator("a");
+    AddWorker("w1");
+    AddWorker("w2");
+    Submit("job", "u1", partitions);
+    RunUntilPlanned();
+  }
   void Submit(const std::string& name, const std::string& uid, uint32_t partitions) {
     JobRecord record;
     record.name = name;
