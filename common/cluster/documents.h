@@ -16,6 +16,7 @@
 //                                                             each second while it moves
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
 //                   <uid>.in.read           InputRead         put by the ingest of a pipe, from time to time
+//                   <uid>.<s>.<p>.begin.<n> LogBegin          see common/cluster/log_begin.h
 //
 // Every Decode answers INVALID_ARGUMENT on anything that is not such a document; unknown fields are ignored.
 #pragma once

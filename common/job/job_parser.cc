@@ -111,12 +111,12 @@ void ParseCommit(const YamlNode& value, JobSpec* spec, YamlReader* reader) {
   }
 }
 
-void ParseRetain(const YamlNode& value, YamlReader* reader) {
-  if (value.text == "results" || value.text == "none") {
-    reader->FailAbsent(value, StrCat("retain: ", value.text),
-                       "use `retain: all`, and delete the job when it is done");
+void ParseRetain(const YamlNode& value, JobSpec* spec, YamlReader* reader) {
+  if (value.text == "none") {
+    reader->FailAbsent(value, "retain: none", "use `retain: results`, and delete the job when it is done");
   }
-  reader->Choice<int>(value, "retain", {{"all", 0}});
+  spec->retain =
+      reader->Choice<Retain>(value, "retain", {{"all", Retain::kAll}, {"results", Retain::kResults}});
 }
 
 void ParseName(const YamlNode& root, JobSpec* spec, YamlReader* reader) {
@@ -160,7 +160,7 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
   if (const YamlNode* sink = root.Find("sink")) ParseSink(*sink, &spec.sink, reader);
   spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
   if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);
-  if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, reader);
+  if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, &spec, reader);
   if (const YamlNode* ttl = root.Find("ttl")) {
     spec.ttl = reader->Duration(*ttl, "ttl", kMinTtl, kMaxTtl, "ttl: 30d");
   }

@@ -134,6 +134,12 @@ struct TestSpec {
   int line = 0;
 };
 
+// What stays of a job's logs while it runs.
+enum class Retain {
+  kAll,
+  kResults,  // the input of every segment goes once all kept checkpoints have passed it; results stay
+};
+
 struct JobSpec {
   std::string name;
   SourceSpec source;
@@ -144,6 +150,7 @@ struct JobSpec {
   SinkSpec sink;
   ErrorPolicy errors;
   absl::Duration commit_interval = absl::Seconds(1);
+  Retain retain = Retain::kAll;
   absl::Duration ttl = absl::InfiniteDuration();  // in log time; StateExpiry
   std::vector<TestSpec> tests;
 

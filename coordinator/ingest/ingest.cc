@@ -109,7 +109,10 @@ void Ingest::MarkEpoch() {
   MILLRACE_FAILPOINT("ingest_after_epoch_marks");
   phase_ = Phase::kResume;
   // The first epoch's streams hold nothing of any ingest.
-  if (epoch_ > Epoch(1)) scan_.emplace(bus_, options_.job, options_.uid, epoch_, options_.partitions);
+  if (epoch_ > Epoch(1)) {
+    scan_.emplace(bus_, ResumeScan::Job{options_.job, options_.uid, options_.partitions, options_.trims_log},
+                  epoch_);
+  }
 }
 
 bool Ingest::Resume() {

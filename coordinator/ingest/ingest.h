@@ -30,7 +30,8 @@ struct IngestOptions {
   std::string job;
   std::string uid;
   uint32_t partitions = 1;
-  std::string claimer;  // unique for each ingest: what it writes into the keys it makes
+  bool trims_log = false;  // `retain: results`: its streams may begin in the middle
+  std::string claimer;     // unique for each ingest: what it writes into the keys it makes
 
   // A frame is closed at the first of these. Measured: frames of about a hundred records are near the
   // optimum.

@@ -222,6 +222,7 @@ class Submission {
     options.job = spec_.name;
     options.uid = uid_;
     options.partitions = spec_.partitions;
+    options.trims_log = spec_.retain == Retain::kResults;
     options.claimer = RandomId();
     options.max_message_bytes =
         static_cast<size_t>(std::max<int64_t>(kMessageSlackBytes, server->max_payload - kMessageSlackBytes));

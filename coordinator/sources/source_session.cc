@@ -54,6 +54,7 @@ absl::StatusOr<std::unique_ptr<SourceSession>> SourceSession::Create(const Sourc
   options.job = job.name;
   options.uid = job.uid;
   options.partitions = job.spec.partitions;
+  options.trims_log = job.spec.retain == Retain::kResults;
   options.claimer = claimer;
   options.max_message_bytes =
       static_cast<size_t>(std::max<int64_t>(kMessageSlackBytes, server->max_payload - kMessageSlackBytes));

@@ -47,6 +47,12 @@ absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(Bus& bus, StreamS
   const std::string name = InputStream(job.name, segment.id, partition);
   const auto info = bus.GetStream(name);
   if (!info.ok()) return info.status();
+  if (info->first_sequence > 1 && segment.job.retain == Retain::kResults) {
+    return absl::FailedPreconditionError(StrCat(
+        "the log ", name, " begins at ", info->first_sequence,
+        ": what came before is deleted, and a replay needs all of it — use `retain: all` in a job that is "
+        "to be replayed"));
+  }
   const auto input = streams.Open({name, 1, info->last_sequence});
   return std::unique_ptr<LogReplayer>(
       new LogReplayer(streams, input, Offset(info->last_sequence), *std::move(replay)));

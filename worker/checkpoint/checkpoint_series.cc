@@ -154,15 +154,18 @@ absl::StatusOr<std::set<std::string>> CheckpointSeries::NamedFiles(
   return all;
 }
 
-absl::Status CheckpointSeries::Collect(const std::function<absl::StatusOr<bool>()>& newest_owner) {
+absl::StatusOr<std::vector<CheckpointId>> CheckpointSeries::Collect(
+    const std::function<absl::StatusOr<bool>()>& newest_owner) {
+  const std::vector<CheckpointId> none;
   const absl::StatusOr<std::vector<BlobInfo>> files = store_.List(layout_.files());
   if (!files.ok()) return files.status();
   const absl::StatusOr<std::vector<CheckpointId>> there = ListCheckpoints(store_, layout_);
   if (!there.ok()) return there.status();
   const ManifestsToKeep plan = PlanManifests(*there, epoch_, options_.keep);
-  if (plan.fenced) return absl::OkStatus();
+  if (plan.fenced) return none;
   const absl::StatusOr<bool> newest = newest_owner();
-  if (!newest.ok() || !*newest) return newest.status();
+  if (!newest.ok()) return newest.status();
+  if (!*newest) return none;
   for (const CheckpointId& id : plan.drop) {
     if (absl::Status status = store_.Delete(layout_.Manifest(id)); !status.ok()) return status;
     MILLRACE_FAILPOINT("in_collection");
@@ -172,7 +175,7 @@ absl::Status CheckpointSeries::Collect(const std::function<absl::StatusOr<bool>(
   if (absl::IsDataLoss(named.status())) {
     LogWarning("a checkpoint's manifest is damaged: no file is deleted while it is kept",
                {{"partition", key_.ToString()}, {"why", named.status()}});
-    return absl::OkStatus();
+    return none;
   }
   if (!named.ok()) return named.status();
   std::vector<std::string> names;
@@ -182,7 +185,7 @@ absl::Status CheckpointSeries::Collect(const std::function<absl::StatusOr<bool>(
   for (const std::string& name : gone) {
     if (absl::Status status = store_.Delete(name); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  return plan.keep;
 }
 
 }  // namespace millrace

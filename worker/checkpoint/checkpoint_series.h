@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "common/blob/blob_store.h"
@@ -45,8 +46,10 @@ class CheckpointSeries {
   absl::StatusOr<Stored> Store(const LinkedCheckpoint& linked);
 
   // Deletes what is no longer needed. `newest_owner`: whether no later epoch was claimed; asked before
-  // anything is deleted.
-  absl::Status Collect(const std::function<absl::StatusOr<bool>()>& newest_owner);
+  // anything is deleted. Answers the checkpoints that are kept; none where this owner may not delete, or one of
+  // them has a damaged manifest.
+  absl::StatusOr<std::vector<CheckpointId>> Collect(
+      const std::function<absl::StatusOr<bool>()>& newest_owner);
 
  private:
   // The files that earlier owners left, by checksum: what is the same is not put again.

@@ -64,32 +64,33 @@ void Checkpointer::Submit(LinkedCheckpoint linked, std::function<void(Outcome)> 
   });
 }
 
-CheckpointSeries& Checkpointer::SeriesOf(const LinkedCheckpoint& linked) {
-  auto& [epoch, series] = series_[linked.key];
-  if (series == nullptr || epoch != linked.epoch) {
+Checkpointer::Owner& Checkpointer::OwnerOf(const LinkedCheckpoint& linked) {
+  Owner& owner = owners_[linked.key];
+  if (owner.series == nullptr || owner.epoch != linked.epoch) {
     CheckpointSeries::Options options;
     options.engine = options_.engine;
     options.keep = options_.keep;
     options.grace = options_.grace;
     options.stopping = [this] { return stopping_.load(); };
-    epoch = linked.epoch;
-    series = std::make_unique<CheckpointSeries>(*store_, clock_, linked.key, linked.epoch, options);
+    owner.epoch = linked.epoch;
+    owner.series = std::make_unique<CheckpointSeries>(*store_, clock_, linked.key, linked.epoch, options);
+    owner.trimmer = std::make_unique<LogTrimmer>(bus_, *store_, linked.key, options_.keep);
   }
-  return *series;
+  return owner;
 }
 
 absl::StatusOr<Offset> Checkpointer::Store(const LinkedCheckpoint& linked) {
   if (stopping_) return absl::CancelledError("the worker stops");
   if (!options_.may_act()) return absl::FailedPreconditionError("this worker's lease is gone");
-  CheckpointSeries& series = SeriesOf(linked);
-  const absl::StatusOr<CheckpointSeries::Stored> stored = series.Store(linked);
+  Owner& owner = OwnerOf(linked);
+  const absl::StatusOr<CheckpointSeries::Stored> stored = owner.series->Store(linked);
   if (!stored.ok()) return stored.status();
   metrics_.checkpoint_bytes.Add(static_cast<double>(stored->put_bytes));
   LogInfo("checkpoint stored", {{"partition", linked.key.ToString()},
                                 {"epoch", linked.epoch.value()},
                                 {"offset", linked.commit.offset.value()},
                                 {"put_bytes", stored->put_bytes}});
-  Collect(linked, series);
+  Collect(linked, owner);
   MaybeTidy();
   return stored->id.offset;
 }
@@ -103,11 +104,18 @@ absl::StatusOr<bool> Checkpointer::IsNewestOwner(const PartitionKey& key, Epoch 
 }
 
 // What is not deleted now is deleted after the next checkpoint.
-void Checkpointer::Collect(const LinkedCheckpoint& linked, CheckpointSeries& series) {
-  const absl::Status collected = series.Collect([&] { return IsNewestOwner(linked.key, linked.epoch); });
-  if (collected.ok()) return;
-  LogWarning("old checkpoints were not deleted; it is tried again",
-             {{"partition", linked.key.ToString()}, {"why", collected}});
+void Checkpointer::Collect(const LinkedCheckpoint& linked, Owner& owner) {
+  const auto kept = owner.series->Collect([&] { return IsNewestOwner(linked.key, linked.epoch); });
+  if (!kept.ok()) {
+    LogWarning("old checkpoints were not deleted; it is tried again",
+               {{"partition", linked.key.ToString()}, {"why", kept.status()}});
+    return;
+  }
+  if (!linked.trims_log || !options_.may_act()) return;
+  if (absl::Status status = owner.trimmer->Trim(*kept); !status.ok()) {
+    LogWarning("the log was not trimmed; it is tried again",
+               {{"partition", linked.key.ToString()}, {"why", status}});
+  }
 }
 
 void Checkpointer::MaybeTidy() {
@@ -120,7 +128,7 @@ void Checkpointer::MaybeTidy() {
 
 void Checkpointer::Forget(const DataDir::Partition& partition) {
   SubmitTask([this, partition] {
-    std::erase_if(series_, [&](const auto& entry) {
+    std::erase_if(owners_, [&](const auto& entry) {
       const PartitionKey& key = entry.first;
       return DataDir::Partition{key.uid, key.segment, key.partition} == partition;
     });

@@ -1,5 +1,6 @@
 // The worker's checkpoints: one thread that puts linked commits into the store, one after the other, and
-// deletes what is old. A slow store, or none, holds up no lane and no commit.
+// deletes what is old, in the store, and in the log where the job does not keep it. A slow store, or none, holds
+// up no lane and no commit.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "worker/checkpoint/checkpoint_series.h"
+#include "worker/checkpoint/log_trimmer.h"
 #include "worker/runtime/task_thread.h"
 #include "worker/state/data_dir.h"
 
@@ -70,10 +72,16 @@ class Checkpointer {
   void Stop();
 
  private:
+  struct Owner {
+    Epoch epoch;
+    std::unique_ptr<CheckpointSeries> series;
+    std::unique_ptr<LogTrimmer> trimmer;
+  };
+
   absl::StatusOr<Offset> Store(const LinkedCheckpoint& linked);
-  CheckpointSeries& SeriesOf(const LinkedCheckpoint& linked);
+  Owner& OwnerOf(const LinkedCheckpoint& linked);
   absl::StatusOr<bool> IsNewestOwner(const PartitionKey& key, Epoch epoch);
-  void Collect(const LinkedCheckpoint& linked, CheckpointSeries& series);
+  void Collect(const LinkedCheckpoint& linked, Owner& owner);
   void MaybeTidy();
   void SubmitTask(std::function<void()> task);
 
@@ -84,8 +92,7 @@ class Checkpointer {
   CheckpointMetrics metrics_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> pending_{0};
-  // Of the thread: the series of each partition's newest owner here.
-  std::map<PartitionKey, std::pair<Epoch, std::unique_ptr<CheckpointSeries>>> series_;
+  std::map<PartitionKey, Owner> owners_;  // of the thread: each partition's newest one here
   absl::Duration tidied_at_;
   TaskThread thread_;  // last: it uses the rest
 };

@@ -19,7 +19,7 @@ absl::StatusOr<LinkedCheckpoint> LinkCommit(const DataDir& data_dir, const Parti
   absl::StatusOr<CommitRow> commit = DecodeCommitRow(**row);
   if (!commit.ok()) return commit.status();
   if (absl::Status status = db.LinkCheckpoint(*folder); !status.ok()) return status;
-  return LinkedCheckpoint{key, epoch, *folder, *std::move(commit)};
+  return LinkedCheckpoint{key, epoch, *folder, *std::move(commit), /*trims_log=*/false};
 }
 
 }  // namespace millrace

@@ -16,6 +16,7 @@ struct LinkedCheckpoint {
   Epoch epoch;
   std::string folder;  // a database of its own, which nobody else touches
   CommitRow commit;
+  bool trims_log = false;  // what all kept checkpoints have passed is deleted from the log (LogTrimmer)
 };
 
 // Links the last commit. Takes milliseconds. NOT_FOUND: there is no commit yet. REQUIRES: nothing commits to

@@ -94,9 +94,9 @@ absl::Status FetchFiles(BlobStore& store, const CheckpointLayout& layout, std::v
 }
 
 // The files are those that were put; that they are a database, with that commit in it, is another matter.
-absl::Status CheckFetched(const std::string& folder, std::shared_ptr<DbResources> resources,
+absl::Status CheckFetched(const std::string& folder, const std::shared_ptr<DbResources>& resources,
                           const CheckpointManifest& manifest) {
-  absl::StatusOr<std::unique_ptr<PartitionDb>> db = PartitionDb::Open(folder, std::move(resources));
+  absl::StatusOr<std::unique_ptr<PartitionDb>> db = PartitionDb::Open(folder, resources);
   if (!db.ok()) return db.status();
   // The owner's disk may have damaged them before they were put.
   if (absl::Status status = (*db)->VerifyChecksums(); !status.ok()) return status;
@@ -110,7 +110,7 @@ absl::Status CheckFetched(const std::string& folder, std::shared_ptr<DbResources
 
 absl::StatusOr<CheckpointManifest> RestoreCheckpoint(BlobStore& store, const PartitionKey& key,
                                                      const CheckpointId& id, const DataDir& data_dir,
-                                                     std::shared_ptr<DbResources> resources) {
+                                                     const std::shared_ptr<DbResources>& resources) {
   absl::StatusOr<CheckpointManifest> manifest = ReadGoodManifest(store, key, id);
   if (!manifest.ok()) return manifest.status();
   const DataDir::Partition partition = {key.uid, key.segment, key.partition};
@@ -121,7 +121,7 @@ absl::StatusOr<CheckpointManifest> RestoreCheckpoint(BlobStore& store, const Par
   fs::create_directory(*aside, error);
   if (error) return absl::UnavailableError(StrCat("cannot make the folder ", *aside, ": ", error.message()));
   absl::Status status = FetchFiles(store, LayoutOf(key), manifest->files, *aside);
-  if (status.ok()) status = CheckFetched(*aside, std::move(resources), *manifest);
+  if (status.ok()) status = CheckFetched(*aside, resources, *manifest);
   if (!status.ok()) return status;
   if (status = data_dir.Replace(partition, *aside); !status.ok()) return status;
   return manifest;

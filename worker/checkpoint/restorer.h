@@ -26,6 +26,6 @@ inline constexpr int kMaxFetchTries = 3;       // of a file whose transfer broke
 // there. Other errors are the store's or the disk's, likewise.
 absl::StatusOr<CheckpointManifest> RestoreCheckpoint(BlobStore& store, const PartitionKey& key,
                                                      const CheckpointId& id, const DataDir& data_dir,
-                                                     std::shared_ptr<DbResources> resources);
+                                                     const std::shared_ptr<DbResources>& resources);
 
 }  // namespace millrace

@@ -35,8 +35,9 @@ struct Lane::Hosted : public PartitionPorts {
   void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override {
     lane.ports_.WriteCommit(lane.number_, instance, store, std::move(commit));
   }
-  void LinkCheckpoint(StateStore& store) override {
-    lane.ports_.LinkCheckpoint(lane.number_, instance, partition->key(), partition->epoch(), store);
+  void LinkCheckpoint(StateStore& store, bool trims_log) override {
+    lane.ports_.LinkCheckpoint(lane.number_, instance, {partition->key(), partition->epoch(), trims_log},
+                               store);
   }
   void ReadResultTail(const LogTail& tail) override {
     lane.ports_.ReadResultTail(lane.number_, instance, partition->key(), tail);

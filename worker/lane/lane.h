@@ -77,6 +77,13 @@ using LaneEvent =
     std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored, TailRead,
                  LaterOwnerSought, PausePartition, ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
+// Whose last commit a checkpoint is made of.
+struct CheckpointOwner {
+  PartitionKey partition;
+  Epoch epoch;
+  bool trims_log = false;  // see LinkedCheckpoint
+};
+
 // What a lane asks of the rest of the process. No call waits for another thread's work or for an answer of
 // the broker; a reader is opened and closed by a message that is only sent (see bus.h for how long that can
 // take).
@@ -87,7 +94,7 @@ class LanePorts {
   virtual void CloseReader(ReaderId reader) = 0;
   virtual void WriteCommit(uint32_t lane, uint64_t instance, StateStore& store,
                            std::unique_ptr<FrozenCommit> commit) = 0;
-  virtual void LinkCheckpoint(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
+  virtual void LinkCheckpoint(uint32_t lane, uint64_t instance, const CheckpointOwner& owner,
                               StateStore& store) = 0;
   virtual void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                               const LogTail& tail) = 0;

@@ -77,7 +77,7 @@ absl::Status MarkDownstreams(Bus& bus, Clock& clock, const DownstreamOwner& owne
 }
 
 absl::StatusOr<DownstreamMarks> ScanDownstreams(Bus& bus, Clock& clock, const DownstreamOwner& owner,
-                                                const DownstreamMarks& begin) {
+                                                const DownstreamMarks& begin, const LogBegins& logs) {
   const bool is_heir = owner.epoch == owner.known_epoch.Next();
   const std::string writer = owner.partition.writer();
   DownstreamMarks found = begin;
@@ -88,7 +88,11 @@ absl::StatusOr<DownstreamMarks> ScanDownstreams(Bus& bus, Clock& clock, const Do
     cursor.mark = is_heir ? from.confirmed : from.since;
     WriterCursors cursors(owner.partition.uid);
     cursors.Restore(writer, cursor);
-    const uint64_t seen = is_heir ? from.confirmed_sequence : from.since_sequence;
+    uint64_t seen = is_heir ? from.confirmed_sequence : from.since_sequence;
+    if (d < logs.size() && logs[d].has_value() && logs[d]->offset.value() > seen) {
+      seen = logs[d]->offset.value();
+      cursors = logs[d]->cursors;
+    }
     const absl::StatusOr<LogTail> tail = ReadLogTail(
         bus, clock, {InputStream(owner.partition.job, Next(owner.partition), PartitionId(d)), seen + 1},
         std::move(cursors));

@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
+#include "common/cluster/log_begin.h"
 #include "common/ids.h"
 #include "worker/partition/downstream_mark.h"
 #include "worker/partition/partition_id.h"
@@ -30,7 +31,10 @@ absl::Status MarkDownstreams(Bus& bus, Clock& clock, const DownstreamOwner& owne
 // in the streams before this owner's mark, and the reading goes on from the last message confirmed. Otherwise
 // that last message may have come behind a mark that made it count for nothing, and is judged again from the
 // commit's owner's own mark on.
+//
+// `logs`: where the logs of the next segment begin, by partition; a stream that begins behind what the commit
+// knows of it is judged from there on.
 absl::StatusOr<DownstreamMarks> ScanDownstreams(Bus& bus, Clock& clock, const DownstreamOwner& owner,
-                                                const DownstreamMarks& begin);
+                                                const DownstreamMarks& begin, const LogBegins& logs);
 
 }  // namespace millrace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/cluster/log_begin.h"
 #include "common/failpoint.h"
 #include "common/frame/verdict.h"
 #include "common/log.h"
@@ -32,9 +33,10 @@ class Opening {
     state_is_ahead_ = false;
     opened_->key = key_;
     opened_->segment = request_.segment;
-    for (const auto& step : {&Opening::OpenState, &Opening::FindStreams, &Opening::ChooseState,
-                             &Opening::AdoptState, &Opening::CheckStreams, &Opening::ReadResults,
-                             &Opening::ClaimEpoch, &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
+    for (const auto& step :
+         {&Opening::OpenState, &Opening::FindStreams, &Opening::ChooseState, &Opening::AdoptState,
+          &Opening::CheckStreams, &Opening::ReadResults, &Opening::ClaimEpoch, &Opening::CheckLogLeadsOn,
+          &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
       if (state_is_ahead_) return nullptr;
     }
@@ -66,6 +68,7 @@ class Opening {
   }
 
   bool is_last() const { return request_.segment->is_last(); }
+  bool trims_log() const { return request_.segment->job.retain == Retain::kResults; }
 
   absl::Status FindStreams() {
     absl::StatusOr<StreamInfo> input = FindStream(key_.input_stream());
@@ -183,6 +186,16 @@ class Opening {
         StrCat("no free epoch among ", kMaxEpochTries, " for ", key_.ToString()));
   }
 
+  // Until the claim another owner may have trimmed the log: beyond the state that was chosen before.
+  absl::Status CheckLogLeadsOn() {
+    if (!trims_log()) return absl::OkStatus();
+    const absl::StatusOr<StreamInfo> input = bus_.GetStream(key_.input_stream());
+    if (!input.ok()) return input.status();
+    if (input->first_sequence <= opened_->offset.value() + 1) return absl::OkStatus();
+    return absl::UnavailableError(StrCat(key_.input_stream(), " was trimmed to ", input->first_sequence,
+                                         " while the partition was opened: it is opened again"));
+  }
+
   // Rule R4: the mark says at which result this epoch begins; what older owners add behind it counts for
   // nothing.
   absl::Status MarkStream(const std::string& stream, const std::string& subject, LogTail& tail,
@@ -239,7 +252,7 @@ class Opening {
     // a decision has left with it.
     if (is_heir && (known_epoch_ == Epoch(0) || !RunsUserCode(request_.segment->job)))
       return absl::OkStatus();
-    absl::StatusOr<DownstreamMarks> found = ScanDownstreams(bus_, clock_, owner, committed);
+    const absl::StatusOr<DownstreamMarks> found = ScanNextSegment(owner, committed);
     if (!found.ok()) return found.status();
     for (size_t d = 0; d < marks.size(); ++d) {
       if ((*found)[d].mark < committed[d].mark && !is_heir) state_is_ahead_ = true;
@@ -249,6 +262,32 @@ class Opening {
       opened_->low_mark = std::max(opened_->low_mark, marks[d].mark);
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<DownstreamMarks> ScanNextSegment(const DownstreamOwner& owner,
+                                                  const DownstreamMarks& committed) {
+    LogBegins logs;
+    if (trims_log()) {
+      absl::StatusOr<LogBegins> read =
+          ReadLogBegins(bus_, key_.uid, SegmentId(key_.segment.value() + 1), request_.segment->downstreams);
+      if (!read.ok()) return read.status();
+      logs = *std::move(read);
+    }
+    absl::StatusOr<DownstreamMarks> found = ScanDownstreams(bus_, clock_, owner, committed, logs);
+    // Its owner may have trimmed such a log behind the note that was read.
+    if (!trims_log() || !absl::IsDataLoss(found.status())) return found;
+    const absl::StatusOr<LogBegins> again =
+        ReadLogBegins(bus_, key_.uid, SegmentId(key_.segment.value() + 1), request_.segment->downstreams);
+    if (!again.ok()) return again.status();
+    return HaveMoved(logs, *again) ? absl::UnavailableError("the next segment's logs were trimmed meanwhile")
+                                   : found;
+  }
+  static bool HaveMoved(const LogBegins& before, const LogBegins& after) {
+    for (size_t d = 0; d < after.size(); ++d) {
+      const Offset was = before[d].has_value() ? before[d]->offset : Offset();
+      if (after[d].has_value() && after[d]->offset > was) return true;
+    }
+    return false;
   }
 
   absl::Status ReadVerdicts() {

@@ -37,8 +37,8 @@ class PartitionPorts {
   // Writes the frozen commit on another thread; HandleCommitted follows.
   virtual void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) = 0;
   // Links the last commit's files aside on another thread; HandleCheckpointLinked follows, and, when it went
-  // well and the partition is still here, HandleCheckpointStored.
-  virtual void LinkCheckpoint(StateStore& store) = 0;
+  // well and the partition is still here, HandleCheckpointStored. `trims_log`: see LinkedCheckpoint.
+  virtual void LinkCheckpoint(StateStore& store, bool trims_log) = 0;
   // Reads the result stream on from `tail` on another thread; HandleTail follows.
   virtual void ReadResultTail(const LogTail& tail) = 0;
   // Looks on another thread whether the epoch behind this partition's is claimed; HandleLaterOwner follows.

@@ -111,7 +111,7 @@ void Partition::MaybeCheckpoint() {
   checkpoint_pace_.Begin(now);
   linking_checkpoint_ = true;
   checkpoint_in_progress_ = true;
-  ports_.LinkCheckpoint(*opened_->store);
+  ports_.LinkCheckpoint(*opened_->store, opened_->segment->job.retain == Retain::kResults);
 }
 
 void Partition::HandleCheckpointLinked(const absl::Status& status) {

@@ -24,16 +24,18 @@ void WorkerRuntime::WriteCommit(uint32_t lane, uint64_t instance, StateStore& st
 }
 
 // Linked where commits are written: what is linked is the last commit, whole.
-void WorkerRuntime::LinkCheckpoint(uint32_t lane, uint64_t instance, const PartitionKey& partition,
-                                   Epoch epoch, StateStore& store) {
-  committer_->Submit([this, lane, instance, partition, epoch, &store] {
-    absl::StatusOr<LinkedCheckpoint> linked = LinkCommit(*data_dir_, partition, epoch, store.db());
+void WorkerRuntime::LinkCheckpoint(uint32_t lane, uint64_t instance, const CheckpointOwner& owner,
+                                   StateStore& store) {
+  committer_->Submit([this, lane, instance, owner, &store] {
+    absl::StatusOr<LinkedCheckpoint> linked =
+        LinkCommit(*data_dir_, owner.partition, owner.epoch, store.db());
     lanes_[lane]->Send(CheckpointLinked{instance, linked.status()});
     if (!linked.ok()) {
       LogWarning("a checkpoint was not made; the one before stands",
-                 {{"partition", partition.ToString()}, {"why", linked.status()}});
+                 {{"partition", owner.partition.ToString()}, {"why", linked.status()}});
       return;
     }
+    linked->trims_log = owner.trims_log;
     checkpointer_->Submit(*std::move(linked), [this, lane, instance](Checkpointer::Outcome outcome) {
       lanes_[lane]->Send(CheckpointStored{instance, std::move(outcome.stored), outcome.took});
     });

@@ -132,7 +132,7 @@ class WorkerRuntime : private LanePorts {
                    std::unique_ptr<FrozenCommit> commit) override;
   void LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                          Epoch epoch) override;
-  void LinkCheckpoint(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
+  void LinkCheckpoint(uint32_t lane, uint64_t instance, const CheckpointOwner& owner,
                       StateStore& store) override;
   void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                       const LogTail& tail) override;

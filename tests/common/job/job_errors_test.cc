@@ -237,7 +237,8 @@ constexpr WrongFile kWrongFiles[] = {
      "job.yaml:5:21: `interval` is `1ms` — it takes a duration from 10ms to 1h — try `commit: { interval: 1s "
      "}`"},
     {"retain: none", "name: a\nkey: k\nstages:\n  - map: r\nretain: none\n",
-     "job.yaml:5:9: `retain: none` cannot be used — this version does not have it — use `retain: all`, and "
+     "job.yaml:5:9: `retain: none` cannot be used — this version does not have it — use `retain: results`, "
+     "and "
      "delete the job when it is done"},
     {"a ttl too short", "name: a\nkey: k\nstages:\n  - map: r\nttl: 10ms\n",
      "job.yaml:5:6: `ttl` is `10ms` — it takes a duration from 1s to 3653d — try `ttl: 30d`"},

@@ -39,6 +39,7 @@ TEST(JobParser, FillsInEveryDefault) {
   EXPECT_EQ(spec.errors.on_error, OnError::kDeadLetter);
   EXPECT_EQ(spec.errors.retry.attempts, 1);
   EXPECT_EQ(spec.commit_interval, absl::Seconds(1));
+  EXPECT_EQ(spec.retain, Retain::kAll);
   EXPECT_EQ(spec.ttl, absl::InfiniteDuration());
   EXPECT_TRUE(spec.tests.empty());
   EXPECT_EQ(spec.text, kSmall);
@@ -115,7 +116,7 @@ sink: none
 on_error: retry
 retry: { attempts: 4, backoff: 50ms..2s }
 commit: { interval: 250ms }
-retain: all
+retain: results
 ttl: 30d
 )");
   EXPECT_EQ(spec.name, "delays");
@@ -134,6 +135,7 @@ ttl: 30d
   EXPECT_EQ(spec.errors.retry.backoff.initial, absl::Milliseconds(50));
   EXPECT_EQ(spec.errors.retry.backoff.maximum, absl::Seconds(2));
   EXPECT_EQ(spec.commit_interval, absl::Milliseconds(250));
+  EXPECT_EQ(spec.retain, Retain::kResults);
 
   ASSERT_EQ(spec.stages.size(), 7u);
   const CodeSettings& filter = spec.stages[0].code;

@@ -5,10 +5,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <set>
 
 #include "common/cluster/documents.h"
+#include "common/cluster/log_begin.h"
 #include "common/frame/writer_cursors.h"
 #include "common/names.h"
 #include "common/partitioner.h"
@@ -53,6 +55,7 @@ class IngestTest : public testing::Test {
 
   // Empty streams and buckets, as submit makes them.
   void Reset() {
+    archive_.clear();
     for (const char* bucket : {kEpochsBucket, kAssignmentsBucket}) {
       broker_.DeleteStream(StrCat("KV_", bucket));
       EXPECT_TRUE(admin_->CreateBucket(bucket).ok());
@@ -136,6 +139,7 @@ class IngestTest : public testing::Test {
     options.job = kJob;
     options.uid = kUid;
     options.partitions = kPartitions;
+    options.trims_log = trims_log_;
     options.claimer = StrCat("claimer-", ++started_);
     options.max_frame_records = 3;
     options.append.ack_deadline = absl::Seconds(2);
@@ -154,12 +158,13 @@ class IngestTest : public testing::Test {
 
   std::vector<Message> ReadStream(const std::string& stream) {
     const auto bus = broker_.Connect();
+    std::vector<Message> messages = archive_[stream];
     ReaderOptions options;
     options.stream = stream;
+    options.start_sequence = messages.size() + 1;
     options.window_messages = 1 << 20;
     options.window_bytes = 1 << 30;
     bus->OpenReader(options);
-    std::vector<Message> messages;
     std::vector<BusEvent> events;
     while (bus->Poll(absl::ZeroDuration(), 1000, &events) > 0) {
       for (BusEvent& event : events) {
@@ -168,6 +173,24 @@ class IngestTest : public testing::Test {
       events.clear();
     }
     return messages;
+  }
+
+  // As the owner of a partition does that keeps results only; it may die before the log is deleted.
+  void TrimAtRandom(std::mt19937& random) {
+    const PartitionId partition(random() % kPartitions);
+    const std::string stream = InputStream(kJob, kSegment, partition);
+    const std::vector<Message> log = ReadStream(stream);
+    std::vector<Message>& archive = archive_[stream];
+    if (log.size() <= archive.size()) return;
+    const size_t upto = archive.size() + 1 + random() % (log.size() - archive.size());
+    WriterCursors cursors(kUid);
+    for (size_t i = 0; i < upto; ++i) cursors.Offer(*ParseMessageHeader(log[i].header));
+    const LogBegin begin = {Offset(upto), std::move(cursors)};
+    admin_->CreateKey(kEpochsBucket, LogBeginKey(kUid, kSegment, partition, begin.offset), Encode(begin))
+        .IgnoreError();  // there when it was noted before
+    if (random() % 3 == 0 || upto == 1) return;
+    broker_.Purge(stream, upto - 1);
+    archive.assign(log.begin(), log.begin() + static_cast<ptrdiff_t>(upto) - 1);
   }
 
   // What a reader under R3 takes of a partition.
@@ -246,6 +269,8 @@ class IngestTest : public testing::Test {
   std::unique_ptr<MemoryBus> admin_;
   std::string folder_;
   int started_ = 0;
+  bool trims_log_ = false;
+  std::map<std::string, std::vector<Message>> archive_;  // what was trimmed from each stream
 };
 
 TEST_F(IngestTest, FeedsEveryRecordOnceAndEndsEveryPartition) {
@@ -294,6 +319,47 @@ TEST_F(IngestTest, HoldsWithKillsLostAppendsAndLostAcksInAnyOrder) {
     ASSERT_EQ(Finish(last), absl::OkStatus());
     ExpectAllTakenOnce(keys, 6);
   }
+}
+
+TEST_F(IngestTest, GoesOnWhereTheStreamsSayThoughTheirBeginningIsDeletedMeanwhile) {
+  trims_log_ = true;
+  int trimmed = 0;
+  for (uint32_t seed = 1; seed <= 200 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    Reset();
+    std::mt19937 random(seed);
+    const auto keys = WriteMixedInput(60);
+    for (int process = 0; process < 4; ++process) {
+      Process killed = Start();
+      for (uint32_t steps = random() % 60; steps > 0 && !killed.ingest->done(); --steps) {
+        if (random() % 4 == 0) TrimAtRandom(random);
+        killed.Step();
+      }
+      ASSERT_EQ(killed.ingest->status(), absl::OkStatus());
+    }
+    Process last = Start();
+    while (!last.ingest->done()) {
+      if (random() % 4 == 0) TrimAtRandom(random);
+      last.Step();
+      clock_.Advance(absl::Milliseconds(10));
+    }
+    ASSERT_EQ(last.ingest->status(), absl::OkStatus());
+    for (const auto& [stream, messages] : archive_) trimmed += messages.empty() ? 0 : 1;
+    ExpectAllTakenOnce(keys, 9);
+  }
+  EXPECT_GT(trimmed, 200);
+}
+
+TEST_F(IngestTest, StopsWhereALogLostItsBeginningAndNobodyNotedIt) {
+  trims_log_ = true;
+  WriteMixedInput(60);
+  {
+    Process first = Start();
+    while (first.ingest->phase() != Ingest::Phase::kEnd) first.Step();
+  }
+  broker_.Purge(InputStream(kJob, kSegment, PartitionId(1)), 2);
+  Process second = Start();
+  EXPECT_TRUE(absl::IsDataLoss(Finish(second))) << second.ingest->status();
 }
 
 TEST_F(IngestTest, LetsTheLaterOfTwoWin) {

@@ -226,8 +226,8 @@ TEST_F(CheckpointSeriesTest, DeletesNothingOnceALaterEpochIsClaimed) {
   const auto before = place_.Names();
   ASSERT_TRUE(worker.series->Collect([] { return false; }).ok());
   EXPECT_EQ(place_.Names(), before);
-  EXPECT_TRUE(
-      absl::IsUnavailable(worker.series->Collect([] { return absl::UnavailableError("no broker"); })));
+  EXPECT_TRUE(absl::IsUnavailable(
+      worker.series->Collect([] { return absl::UnavailableError("no broker"); }).status()));
   EXPECT_EQ(place_.Names(), before);
 }
 
@@ -239,7 +239,7 @@ TEST_F(CheckpointSeriesTest, ACollectionCutAnywhereLeavesTheKeptOnes) {
   }
   for (size_t calls = 0; calls < 40; ++calls) {
     place_.FailAfter(calls);
-    const absl::Status collected = worker.series->Collect([] { return true; });
+    const absl::Status collected = worker.series->Collect([] { return true; }).status();
     place_.Recover();
     clock_.Advance(absl::Seconds(61));
     EXPECT_EQ(*Restored(Named(1, 50)), 50u) << calls;

@@ -26,7 +26,7 @@ class LanePeers : public LanePorts {
     commit_store = &store;
     commit_wanted = std::move(commit);
   }
-  void LinkCheckpoint(uint32_t, uint64_t, const PartitionKey&, Epoch, StateStore&) override {
+  void LinkCheckpoint(uint32_t, uint64_t, const CheckpointOwner&, StateStore&) override {
     ADD_FAILURE() << "no checkpoints are made here";
   }
   void ReadResultTail(uint32_t, uint64_t, const PartitionKey&, const LogTail&) override {}

@@ -194,6 +194,10 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   CheckpointSeries::Options series;
   series.stopping = [] { return false; };
   series_ = std::make_unique<CheckpointSeries>(*checkpoints_, world.clock, key, (*opened)->epoch, series);
+  if (request.segment->job.retain == Retain::kResults) {
+    trimmer_ =
+        std::make_unique<LogTrimmer>(*opener_bus_, *checkpoints_, key, size_t{kDefaultKeptCheckpoints});
+  }
   PartitionOptions options;
   options.checkpoint_interval = world.checkpoint_interval;
   absl::StatusOr<std::unique_ptr<Partition>> partition =
@@ -266,7 +270,15 @@ bool PartitionOwner::StoreCheckpoint() {
   const LinkedCheckpoint linked = *std::exchange(linked_, std::nullopt);
   const absl::StatusOr<CheckpointSeries::Stored> stored = series_->Store(linked);
   if (stored.ok()) {
-    series_->Collect([] { return true; }).IgnoreError();  // the store may be away
+    const auto kept = series_->Collect([&]() -> absl::StatusOr<bool> {
+      const absl::StatusOr<bool> later = HasLaterOwner(linked.epoch);
+      if (!later.ok()) return later;
+      return !*later;
+    });
+    // The store may be away.
+    if (kept.ok() && trimmer_ != nullptr) {
+      EXPECT_EQ(trimmer_->Trim(*kept), absl::OkStatus());
+    }
     partition_->HandleCheckpointStored(stored->id.offset, absl::Microseconds(10));
   } else {
     partition_->HandleCheckpointStored(stored.status(), absl::Microseconds(10));
@@ -284,13 +296,15 @@ bool PartitionOwner::ReadTail() {
 
 bool PartitionOwner::SeekOwner() {
   if (!sought_behind_.has_value()) return false;
-  const Epoch later = std::exchange(sought_behind_, std::nullopt)->Next();
-  const absl::Status there =
-      opener_bus_->GetKey(kEpochsBucket, EpochKey(key_.uid, key_.writer(), later)).status();
-  absl::StatusOr<bool> exists = there.ok() && sees_later_owners;
-  if (!there.ok() && !absl::IsNotFound(there)) exists = there;
-  partition_->HandleLaterOwner(exists);
+  partition_->HandleLaterOwner(HasLaterOwner(*std::exchange(sought_behind_, std::nullopt)));
   return true;
+}
+
+absl::StatusOr<bool> PartitionOwner::HasLaterOwner(Epoch epoch) {
+  const absl::Status there =
+      opener_bus_->GetKey(kEpochsBucket, EpochKey(key_.uid, key_.writer(), epoch.Next())).status();
+  if (!there.ok() && !absl::IsNotFound(there)) return there;
+  return there.ok() && sees_later_owners;
 }
 
 void PartitionOwner::Tick() {

@@ -16,6 +16,7 @@
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
 #include "worker/checkpoint/checkpoint_series.h"
+#include "worker/checkpoint/log_trimmer.h"
 #include "worker/partition/partition.h"
 
 namespace millrace {
@@ -96,8 +97,8 @@ class PartitionOwner : private PartitionPorts {
   bool WriteCommit();      // the committer does its work
   bool AnswerCommit();     // and the lane hears of it
   bool LinkCheckpoint();   // the committer links
-  bool StoreCheckpoint();  // the checkpointer puts what was linked into the store, deletes what is old, and
-                           // the lane hears of it
+  bool StoreCheckpoint();  // the checkpointer puts what was linked into the store, deletes what is old there
+                           // and in the log, and the lane hears of it
   bool ReadTail();         // the opener reads the tail that was asked for
   bool SeekOwner();        // the opener looks for the later owner that was asked for
   void Tick();
@@ -111,10 +112,11 @@ class PartitionOwner : private PartitionPorts {
   bool sees_later_owners = true;  // false: a server that was deposed answers it
 
  private:
+  absl::StatusOr<bool> HasLaterOwner(Epoch epoch);
   ReaderId OpenReader(const ReaderOptions& options) override { return bus_->OpenReader(options); }
   void CloseReader(ReaderId reader) override { bus_->CloseReader(reader); }
   void WriteCommit(StateStore& store, std::unique_ptr<FrozenCommit> commit) override;
-  void LinkCheckpoint(StateStore& store) override { link_wanted_ = &store; }
+  void LinkCheckpoint(StateStore& store, bool) override { link_wanted_ = &store; }
   void ReadResultTail(const LogTail& tail) override { tail_wanted_ = tail; }
   void LookForLaterOwner(Epoch epoch) override { sought_behind_ = epoch; }
   size_t PartitionsOnLane() const override { return 1; }
@@ -126,6 +128,7 @@ class PartitionOwner : private PartitionPorts {
   std::unique_ptr<DataDir> data_dir_;
   std::unique_ptr<BlobStore> checkpoints_;
   std::unique_ptr<CheckpointSeries> series_;
+  std::unique_ptr<LogTrimmer> trimmer_;  // only where the job keeps results only
   StateStore* link_wanted_ = nullptr;
   std::optional<LinkedCheckpoint> linked_;
   absl::Status opened_;

@@ -12,17 +12,23 @@
 namespace millrace {
 namespace {
 
-TEST(SegmentsFromCheckpointsTest, AnswerRightWhereverTheyAreKilled) {
-  int restored = 0;
+class SegmentsFromCheckpointsTest : public testing::TestWithParam<Retain> {};
+INSTANTIATE_TEST_SUITE_P(Retain, SegmentsFromCheckpointsTest, testing::Values(Retain::kAll, Retain::kResults),
+                         [](const auto& retain) { return retain.param == Retain::kAll ? "All" : "Results"; });
+
+TEST_P(SegmentsFromCheckpointsTest, AnswerRightWhereverTheyAreKilled) {
+  int restored = 0, trimmed = 0;
   for (uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE(StrCat("seed ", seed));
-    PartitionWorld world(PartitionWorld::TwoSegments());
+    JobSpec job = PartitionWorld::TwoSegments();
+    job.retain = GetParam();
+    PartitionWorld world(job);
     world.checkpoint_interval = absl::Milliseconds(20);
     std::mt19937_64 random(seed);
-    const KeyTotals totals = FeedKeys(world, 40, random);
-    world.FeedEnd();
+    KeyTotals totals;
     TwoSegmentRun run(world, random);
     for (int kills = 0; kills < 20; ++kills) {
+      for (const auto& [key, count] : FeedKeys(world, 4, random)) totals[key] += count;
       for (uint64_t steps = random() % 600; steps > 0; --steps) run.StepOne();
       // Mostly on a worker that has nothing of it.
       const size_t i = random() % run.size();
@@ -30,10 +36,19 @@ TEST(SegmentsFromCheckpointsTest, AnswerRightWhereverTheyAreKilled) {
       run.Start(i, is_new ? StrCat("new-", kills) : "w1");
       if (is_new && run.owner(i).partition().offset() > Offset(0)) ++restored;
     }
+    world.FeedEnd();
     ASSERT_TRUE(run.RunToEnd(400'000)) << run.Reports();
     ExpectAnswer(world, totals);
+    for (size_t i = 0; i < run.size(); ++i) {
+      if (world.feeder->GetStream(run.key(i).input_stream())->first_sequence > 1) ++trimmed;
+    }
   }
   EXPECT_GT(restored, 20);
+  if (GetParam() == Retain::kResults) {
+    EXPECT_GT(trimmed, 8) << "of sixteen logs";
+  } else {
+    EXPECT_EQ(trimmed, 0);
+  }
 }
 
 class SegmentsFromCheckpointsByHandTest : public testing::Test {

@@ -1,0 +1,94 @@
+"""`retain: results`: the input is deleted behind the checkpoints, and nothing is missed by those who begin in the middle."""
+
+import unittest
+
+import nats_client
+import scenario
+from checkpoint_case import RESTORED, CheckpointRun, Directory
+from cluster import Cluster, wait_for
+
+FAILED = 1
+KEPT = ("--checkpoint-keep", "2")
+TRIMMING_POINTS = {"before_trim": (1, 9), "after_trim": (1, 9)}
+
+
+def setUpModule():
+    scenario.announce("retain")
+
+
+class TrimmedRun(CheckpointRun):
+    def __init__(self, cluster, kind="native", name="ledger", **options):
+        super().__init__(cluster, Directory(cluster), kind, name, flags=KEPT, retain="results", **options)
+
+    def begins(self):
+        with nats_client.NatsClient(self.cluster.nats.url) as nats:
+            return [nats.api(f"STREAM.INFO.mr-{self.name}-0-{p}")["state"]["first_seq"] for p in range(scenario.PARTITIONS)]
+
+    def trim(self):
+        """Rounds of records until the log of every partition has lost its beginning, further than it had."""
+        before = self.begins()
+
+        def trimmed():
+            return all(now > was for now, was in zip(self.begins(), before))
+        for _ in range(6):
+            self.store_share(0.03)
+            if trimmed():
+                return
+        wait_for(trimmed, "every log is trimmed")
+
+    def finish_and_check_results(self):
+        self.feed.finish()
+        self.cluster.wait_state(self.name, "completed")
+        return self.check(logs=False)
+
+
+class Retain(unittest.TestCase):
+    def losses_and_kills(self, kind):
+        with Cluster() as cluster:
+            run = TrimmedRun(cluster, kind)
+            run.begin_with_worker("w1")
+            run.trim()
+            run.feed.resume()
+            run.trim()
+            run.lose("w1")
+            run.start_worker("w2")
+            run.trim()
+            run.lose("w2")
+            run.start_worker("w3")
+            run.feed.resume()
+            run.finish_and_check_results()
+            for worker in ("w2", "w3"):
+                self.assertEqual(run.said(worker, RESTORED), scenario.PARTITIONS)
+            refused = cluster.try_run("verify", run.name)
+            self.assertEqual(refused.returncode, FAILED)
+            self.assertIn("a replay needs all of it", refused.stderr)
+
+    def test_native(self):
+        self.losses_and_kills("native")
+
+    def test_lua(self):
+        self.losses_and_kills("lua")
+
+    def test_killed_while_trimming(self):
+        with Cluster() as cluster:
+            for point, passings in TRIMMING_POINTS.items():
+                for passing in passings:
+                    with cluster.part(self, point=point, passing=passing):
+                        run = TrimmedRun(cluster, name=f"{point}-{passing}", records=4000)
+                        run.start_worker("w1", failpoint=f"{point}:{passing}")
+                        run.begin()
+                        while cluster.workers["w1"].running() and run.feed.written < 3000:
+                            run.share(0.05)
+                            wait_for(lambda: not cluster.workers["w1"].running() or all(
+                                row["checkpoint_offset"] == row["end"] > 0 for row in run.rows()), "a round of checkpoints")
+                        cluster.wait_killed_by_itself("w1", point)
+                        run.lose("w1")
+                        run.feed.kill()
+                        run.feed.resume()
+                        run.start_worker("w2")
+                        run.finish_and_check_results()
+                        cluster.kill_worker("w2")
+
+
+if __name__ == "__main__":
+    unittest.main()
