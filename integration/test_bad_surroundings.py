@@ -8,7 +8,7 @@ import unittest
 
 import nats_client
 import scenario
-from cluster import BIN, NATS_SERVER, Cluster, Process, free_port, wait_for
+from cluster import BIN, NATS_SERVER, Cluster, NatsServer, Process, free_port, wait_for
 from command_case import CANNOT_CONNECT, FAILED, USAGE, assert_one_line
 
 
@@ -41,6 +41,38 @@ class BrokerWithoutJetStream(unittest.TestCase):
             doctor = cluster.try_run("doctor", environment=where)
             self.assertEqual(doctor.returncode, FAILED)
             self.assertIn("JetStream", doctor.stdout)
+
+
+class Encryption(unittest.TestCase):
+    def test_that_is_asked_for_is_not_done_without(self):
+        with Cluster() as cluster:
+            address = cluster.nats.url.replace("nats://", "tls://")
+            refused = cluster.try_run("jobs", "--nats", address)
+            assert_one_line(self, refused, CANNOT_CONNECT)
+            self.assertIn("TLS is asked for, and the server has none", refused.stderr)
+
+    def test_with_a_certificate_of_ones_own(self):
+        if shutil.which("openssl") is None:
+            self.skipTest("NOT TESTED: there is no openssl here")
+        with Cluster() as cluster:
+            key, certificate = cluster.folder / "key.pem", cluster.folder / "cert.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+                            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+            server = NatsServer(cluster.folder / "secure", f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}\n')
+            self.addCleanup(server.kill)
+            address = server.url.replace("nats://", "tls://")
+            self.assertEqual(cluster.run("jobs", "--nats", address, "--tls-ca", certificate, "-o", "json").stdout.strip(), "[]")
+            plain = cluster.try_run("jobs", "--nats", server.url)
+            assert_one_line(self, plain, CANNOT_CONNECT)
+            self.assertIn("the server wants TLS", plain.stderr)
+
+    def test_files_that_cannot_be_read(self):
+        with Cluster() as cluster:
+            for flags in (["--creds", "no-such"], ["--tls-ca", "no-such"], ["--tls-cert", "no-such", "--tls-key", "no-such"]):
+                with self.subTest(flags):
+                    refused = cluster.try_run("jobs", *flags)
+                    assert_one_line(self, refused, USAGE)
+                    self.assertIn(f"{flags[0]} no-such", refused.stderr)
 
 
 class Folders(unittest.TestCase):

@@ -1,9 +1,13 @@
 #include "common/bus/nats_connection.h"
 
 #include <algorithm>
+#include <fstream>
 #include <random>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/log.h"
 #include "common/strings.h"
@@ -11,6 +15,7 @@
 namespace millrace {
 namespace {
 
+constexpr char kTlsScheme[] = "tls://";
 constexpr int64_t kPingIntervalMs = 5'000;
 constexpr int kMaxPingsOut = 2;
 constexpr int64_t kConnectTimeoutMs = 2'000;
@@ -20,6 +25,14 @@ constexpr int kIoBufferBytes = 256 << 10;
 // While there is no connection nothing is kept for it: an append that waited there would be sent long after
 // its writer gave it up.
 constexpr int kReconnectBufferBytes = 1;
+
+// What the client says of the last error on this thread, in one line.
+std::string LastDetail(natsStatus status) {
+  natsStatus last = NATS_OK;
+  const char* const detail = nats_GetLastError(&last);
+  if (detail == nullptr || last != status) return natsStatus_GetText(status);
+  return absl::StrReplaceAll(detail, {{"\n", " "}});
+}
 
 absl::Status Try(natsStatus status, std::string_view what) {
   return status == NATS_OK ? absl::OkStatus() : NatsError(status, what);
@@ -123,11 +136,22 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
       this));
   if (s != NATS_OK) return NatsError(s, StrCat("NATS address ", options.url, " is not usable"));
 
+  for (const auto& [flag, path] : {std::pair("--creds", &options.creds),
+                                   {"--tls-ca", &options.tls_ca},
+                                   {"--tls-cert", &options.tls_cert},
+                                   {"--tls-key", &options.tls_key}}) {
+    if (path->empty() || std::ifstream(*path).good()) continue;
+    return absl::InvalidArgumentError(
+        StrCat(flag, " ", *path, " — it cannot be read — give a file that is there and yours to read"));
+  }
   if (!options.creds.empty()) {
     then(natsOptions_SetUserCredentialsFromFiles(options_, options.creds.c_str(), nullptr));
     if (s != NATS_OK) return NatsError(s, StrCat("cannot read the credentials in ", options.creds));
   }
-  if (!options.tls_ca.empty() || !options.tls_cert.empty()) then(natsOptions_SetSecure(options_, true));
+  const bool asks_for_tls = absl::StrContains(options.url, kTlsScheme);
+  if (asks_for_tls || !options.tls_ca.empty() || !options.tls_cert.empty()) {
+    then(natsOptions_SetSecure(options_, true));
+  }
   if (!options.tls_ca.empty()) {
     then(natsOptions_LoadCATrustedCertificates(options_, options.tls_ca.c_str()));
     if (s != NATS_OK) return NatsError(s, StrCat("cannot read the CA file ", options.tls_ca));
@@ -150,8 +174,18 @@ absl::Status NatsConnection::ConnectUntil(absl::Duration deadline, const std::st
                                            " — the server refuses these credentials — try --creds FILE"
                                            " or user:password@ in the URL"));
     }
+    if (s == NATS_SECURE_CONNECTION_WANTED) {
+      return absl::UnavailableError(StrCat("cannot connect to ", url,
+                                           " — TLS is asked for, and the server has none"
+                                           " — try nats:// and no --tls flag, or give the server TLS"));
+    }
     const absl::Duration delay = absl::Milliseconds(ReconnectDelayMs(attempt));
     if (clock.Monotonic() + delay >= end) {
+      if (s == NATS_SSL_ERROR) {
+        return absl::UnavailableError(StrCat(
+            "cannot connect to ", url, " — the server wants TLS, and the handshake failed: ", LastDetail(s),
+            " — try --tls-ca FILE with who signed its certificate"));
+      }
       return absl::UnavailableError(StrCat("cannot connect to ", url, " — ", natsStatus_GetText(s),
                                            " — is nats-server running there? try --nats URL"));
     }
