@@ -113,6 +113,15 @@ class BadJobFiles(unittest.TestCase):
         self.assertIn("no-such-input.jsonl", self.assert_refused(USAGE, "submit", self.good_file, "--input", "no-such-input.jsonl"))
         self.assert_refused(USAGE, "submit", self.good_file)
 
+    def test_csv_headers_that_lack_a_column(self):
+        job = self.cluster.write("columns.yaml", GOOD_JOB.replace("jsonl", "csv"))
+        good = self.cluster.write("good.csv", "k,x\na,1\n")
+        bad = self.cluster.write("bad.csv", "key,x\na,1\n")
+        for inputs in (["--input", bad], ["--input", good, "--input", bad]):
+            with self.subTest(inputs):
+                said = self.assert_refused(USAGE, "submit", job, *inputs)
+                self.assertIn(f"{bad}:1: CSV header: there is no column `k`", said)
+
     def test_flags(self):
         for flags in (["--inptu", self.input_file], ["--timeout", "soon"], ["--set", "partitions"], ["--set", "partitons=3"],
                       ["--input", "-", "--input", "-"], ["--wait=perhaps"]):

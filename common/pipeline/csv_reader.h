@@ -30,6 +30,7 @@ class CsvReader {
   // must be. The views below are valid until the next call.
   absl::Status Parse(std::string_view line);
 
+  bool HasColumn(std::string_view name) const { return Find(name).has_value(); }
   const FieldNames& fields() const { return fields_; }
   std::string_view bytes() const { return packed_; }  // the row's
   // The column's text as it was written, without the quotes; nullopt: no such column, or null.

@@ -47,6 +47,13 @@ class Extractor : public KeyExtractor {
   }
 
  protected:
+  // What the job's `key` and `time` take from each record.
+  std::vector<std::pair<std::string_view, std::string>> NamedFields() const {
+    std::vector<std::pair<std::string_view, std::string>> named;
+    for (const std::string& path : key_.paths) named.emplace_back("key", path);
+    if (time_parser_.has_value()) named.emplace_back("time", time_field_);
+    return named;
+  }
   // Sets the record's value, shape and fields.
   virtual absl::Status Read(std::string_view line, RecordView* record) = 0;
   // A field's text as it was written; nullopt when it is missing, null or a container.
@@ -146,7 +153,16 @@ class CsvExtractor final : public Extractor {
   CsvExtractor(const JobSpec& spec, Parts parts)
       : Extractor(spec, std::move(parts)), reader_(spec.source.types) {}
 
-  absl::Status SetCsvHeader(std::string_view line) override { return reader_.SetHeader(line); }
+  // Without the column of its key every record would be a dead letter: that is one mistake, not many.
+  absl::Status SetCsvHeader(std::string_view line) override {
+    if (absl::Status set = reader_.SetHeader(line); !set.ok()) return set;
+    for (const auto& [what, column] : NamedFields()) {
+      if (reader_.HasColumn(column)) continue;
+      return absl::InvalidArgumentError(
+          StrCat("CSV header: there is no column `", column, "`, which `", what, "` names"));
+    }
+    return absl::OkStatus();
+  }
 
  protected:
   absl::Status Read(std::string_view line, RecordView* record) override {

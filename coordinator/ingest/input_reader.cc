@@ -97,6 +97,26 @@ absl::Status InputReader::CheckExpectations() const {
              " bytes — give the same input again, or submit this one as a new job with --name"));
 }
 
+absl::StatusOr<std::optional<std::string>> InputReader::PeekFirstLine() {
+  while (true) {
+    const std::string_view read(buffer_.data() + begin_, end_ - begin_);
+    const size_t first = read.find_first_not_of("\r\n");
+    const size_t line_end = first == std::string_view::npos ? first : read.find('\n', first);
+    const auto line = [&](size_t length) {
+      std::string text(read.substr(first, length));
+      if (text.ends_with('\r')) text.pop_back();
+      return std::optional<std::string>(std::move(text));
+    };
+    if (line_end != std::string_view::npos) return line(line_end - first);
+    if (read.size() > options_.max_line_bytes) return std::optional<std::string>();
+    const absl::StatusOr<Filled> filled = Fill();
+    if (!filled.ok()) return filled.status();
+    if (*filled == Filled::kBytes) continue;
+    if (*filled == Filled::kNotReady || first == std::string_view::npos) return std::optional<std::string>();
+    return line(read.size() - first);
+  }
+}
+
 absl::StatusOr<InputReader::Filled> InputReader::SkipToStart() {
   ByteSource& source = *sources_[current_];
   if (source.SizeIsKnown()) {

@@ -38,6 +38,9 @@ class InputReader final : public RecordInput {
   std::vector<InputFile> Identities() const;
   void StartAt(uint64_t position) override { options_.start = position; }
   void Expect(std::vector<InputPoint> points) override { expected_ = std::move(points); }
+  // The first input's first line that is not empty, which stays to be read; nullopt: there is none, or it has
+  // not come yet, or is too long. Errors are those of ByteSource::Read. REQUIRES: Next was not called yet.
+  absl::StatusOr<std::optional<std::string>> PeekFirstLine();
   // The next line that is not empty. Errors are those of ByteSource::Read, and FAILED_PRECONDITION: the input
   // is not what was expected, or ends before the start.
   absl::StatusOr<Event> Next(InputLine* line) override;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -67,6 +68,31 @@ absl::Status CheckPatience(const SubmitFlags& flags, absl::Duration start) {
   return absl::DeadlineExceededError(StrCat("the input gave nothing within --timeout ",
                                             absl::FormatDuration(flags.timeout),
                                             " — does what writes it run? — the same command goes on"));
+}
+
+// Before anything is made: a wrong header would leave a job that nothing can be fed to. Of a pipe behind the
+// first input nothing is known yet.
+absl::Status CheckCsvHeaders(const SubmitFlags& flags, const InputOptions& options, InputReader& first,
+                             KeyExtractor& extractor) {
+  for (size_t i = 0; i < flags.inputs.size(); ++i) {
+    std::unique_ptr<InputReader> later;
+    if (i > 0) {
+      std::error_code ignored;
+      if (!std::filesystem::is_regular_file(flags.inputs[i], ignored)) continue;
+      absl::StatusOr<std::unique_ptr<InputReader>> opened = InputReader::Open({flags.inputs[i]}, options);
+      if (!opened.ok()) return opened.status();
+      later = *std::move(opened);
+    }
+    const auto header = (later != nullptr ? *later : first).PeekFirstLine();
+    if (!header.ok()) return header.status();
+    if (!header->has_value()) continue;
+    if (const absl::Status fits = extractor.SetCsvHeader(**header); !fits.ok()) {
+      return absl::InvalidArgumentError(StrCat(flags.inputs[i], ":1: ", ToStd(fits.message()),
+                                               " — nothing was submitted — try `head -n 1 ", flags.inputs[i],
+                                               "`"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 // One line on a terminal, rewritten in place.
@@ -184,12 +210,14 @@ class Submission {
     return std::vector<InputFile>{*source};
   }
 
-  // Input that is damaged does not get better by the same command, and other input would be another job's.
+  // Input that is damaged, or of which a later part has another header, does not get better by the same command,
+  // and other input would be another job's.
   absl::Status ExplainStop(const absl::Status& status) const {
-    if (!absl::IsDataLoss(status)) return status;
-    return absl::DataLossError(StrCat(ToStd(status.message()), " — what came before was fed, and job ",
-                                      spec_.name, " waits for the rest — `coordinator delete ", spec_.name,
-                                      "`, then submit a whole input"));
+    if (!absl::IsDataLoss(status) && !absl::IsInvalidArgument(status)) return status;
+    return absl::Status(
+        status.code(),
+        StrCat(ToStd(status.message()), " — what came before was fed, and job ", spec_.name,
+               " waits for the rest — `coordinator delete ", spec_.name, "`, then submit a whole input"));
   }
 
   absl::Status LookAtEnd() {
@@ -359,6 +387,10 @@ int RunSubmit(const Arguments& arguments) {
     absl::StatusOr<std::unique_ptr<InputReader>> opened = InputReader::Open(flags.inputs, input_options);
     if (!opened.ok()) return Fail(opened.status());
     input = *std::move(opened);
+    if (input_options.has_header) {
+      const absl::Status fit = CheckCsvHeaders(flags, input_options, *input, **extractor);
+      if (!fit.ok()) return Fail(fit);
+    }
   }
 
   const absl::StatusOr<std::unique_ptr<Bus>> bus = command.Connect();
