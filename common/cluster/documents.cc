@@ -191,6 +191,7 @@ void Fields(C& c, D& d) {
     c("state", d.state), c("reason", d.reason), c("ended_ms", d.ended_ms);
     c("records_in", d.records_in), c("records_out", d.records_out), c("dead_letters", d.dead_letters);
     c("term", d.term), c("skipped", d.skipped), c("inspected", d.inspected);
+    c.Later("partitions", d.partitions);
   } else if constexpr (Is<D, InputPoint>) {
     c("position", d.position), c("digest", d.digest);
   } else if constexpr (Is<D, InputRead>) {

@@ -140,6 +140,9 @@ struct Command {
   std::string process = {};  // drain, undrain: the worker's process that is meant
 };
 
+// A job of more partitions does not keep their reports: a document is one message.
+inline constexpr size_t kMaxFinalReports = 1024;
+
 struct FinalStatus {
   std::string state;  // completed | failed | cancelled
   std::string reason;
@@ -148,6 +151,7 @@ struct FinalStatus {
   uint64_t term = 0;
   uint64_t skipped = 0;
   std::vector<StageCount> inspected = {};
+  std::vector<PartitionReport> partitions = {};  // the last that their owners said, in any order
 };
 
 struct InputPoint {

@@ -26,6 +26,12 @@ constexpr size_t kStatusValueColumn = 15;  // where `status` puts values: behind
 
 int64_t NowMs() { return absl::ToUnixMillis(SystemClock().Now()); }
 
+std::string StateText(const ViewJson& segment) {
+  if (segment["state_keys"].is_null()) return "nobody says any more how much state";
+  return StrCat(segment["state_keys"].dump(), " keys, ", FormatSize(segment["state_bytes"].get<uint64_t>()),
+                " of state");
+}
+
 std::string StatusText(const ViewJson& view) {
   std::string text;
   for (const auto& [name, value] : view.items()) {
@@ -38,8 +44,7 @@ std::string StatusText(const ViewJson& view) {
   }
   for (const auto& segment : view["segments"]) {
     StrAppend(&text, "segment ", segment["segment"].dump(), "      ", segment["owned"].dump(), " of ",
-              segment["partitions"].dump(), " partitions owned, ", segment["state_keys"].dump(), " keys, ",
-              FormatSize(segment["state_bytes"].get<uint64_t>()), " of state\n");
+              segment["partitions"].dump(), " partitions owned, ", StateText(segment), "\n");
   }
   return text;
 }

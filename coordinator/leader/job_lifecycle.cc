@@ -19,6 +19,7 @@ FinalStatus Final(std::string state, std::string reason, const JobFacts& facts) 
     final.dead_letters += report->dead_letters;
     final.skipped += report->skipped;
     AddCounts(report->inspected, &final.inspected);
+    if (facts.reports.size() <= kMaxFinalReports) final.partitions.push_back(*report);
   }
   return final;
 }

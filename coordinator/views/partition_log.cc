@@ -52,15 +52,17 @@ absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, const std::string&
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job) {
   std::vector<std::optional<PartitionReport>> reports(job.all_partitions());
   const auto rank = [](const PartitionReport& r) { return std::pair(r.epoch, r.offset); };
-  for (const auto& [name, worker] : cluster.workers) {
-    for (const PartitionReport& report : worker.lease.partitions) {
+  const auto take = [&](const std::vector<PartitionReport>& said) {
+    for (const PartitionReport& report : said) {
       const SegmentId segment(report.segment);
       if (report.uid != job.uid || report.segment >= job.segments()) continue;
       if (report.partition >= job.partitions_of(segment)) continue;
       auto& newest = reports[job.IndexOf(segment, PartitionId(report.partition))];
       if (!newest || rank(report) > rank(*newest)) newest = report;
     }
-  }
+  };
+  if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) take(final_status->partitions);
+  for (const auto& [name, worker] : cluster.workers) take(worker.lease.partitions);
   return reports;
 }
 

@@ -23,7 +23,7 @@ struct PartitionLog {
 
 // What the owners last said of each partition of the job (JobRecord::IndexOf): the report of the greatest
 // epoch, then offset. The leases of workers that are gone count too: theirs is the best that is known until
-// the next owner speaks.
+// the next owner speaks. Of a job that has ended, what its end keeps of them; nullopt where that is too many.
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job);
 
 // What the partition's owner of now says of it; nullopt: it has none, or that one is silent or says nothing

@@ -102,8 +102,10 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
       known.committed_at_ms > 0 ? ViewJson(AgeMs(now_ms, known.committed_at_ms)) : ViewJson(nullptr);
   row["committed_offset"] = known.committed_offset;
   row["checkpoint_offset"] = known.checkpoint_offset;
-  row["state_keys"] = known.state_keys;
-  row["state_bytes"] = known.state_bytes;
+  // Of a job that has ended nobody will say it any more; of one that runs it is what was not begun with yet.
+  const bool is_unknown = !report.has_value() && cluster.FindFinal(job.uid) != nullptr;
+  row["state_keys"] = is_unknown ? ViewJson(nullptr) : ViewJson(known.state_keys);
+  row["state_bytes"] = is_unknown ? ViewJson(nullptr) : ViewJson(known.state_bytes);
   const auto said = OwnersReport(cluster, job, place.segment, place.partition);
   row["state"] = PartitionStateOf(cluster, job, owner, said ? said : report);
   row["reason"] = said ? said->reason : known.reason;
@@ -116,28 +118,35 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
   return row;
 }
 
+// Null where one of them is.
+ViewJson Sum(const ViewJson& rows, SegmentId segment, const char* column) {
+  uint64_t sum = 0;
+  for (const auto& row : rows) {
+    if (row["segment"].get<uint32_t>() != segment.value()) continue;
+    if (row[column].is_null()) return nullptr;
+    sum += row[column].get<uint64_t>();
+  }
+  return sum;
+}
+
 // `partitions`: rows of the whole job.
 ViewJson SegmentJson(SegmentId id, const ViewJson& partitions) {
   ViewJson segment;
-  uint64_t lag_records = 0, state_keys = 0, state_bytes = 0;
   uint64_t count = 0, owned = 0;
   int64_t oldest_ms = 0;
   for (const auto& row : partitions) {
     if (row["segment"].get<uint32_t>() != id.value()) continue;
     ++count;
     if (!row["owner"].get_ref<const std::string&>().empty()) ++owned;
-    lag_records += row["lag_records"].get<uint64_t>();
     oldest_ms = std::max(oldest_ms, row["oldest_ms"].get<int64_t>());
-    state_keys += row["state_keys"].get<uint64_t>();
-    state_bytes += row["state_bytes"].get<uint64_t>();
   }
   segment["segment"] = id.value();
   segment["partitions"] = count;
   segment["owned"] = owned;
-  segment["lag_records"] = lag_records;
+  segment["lag_records"] = Sum(partitions, id, "lag_records");
   segment["oldest_ms"] = oldest_ms;
-  segment["state_keys"] = state_keys;
-  segment["state_bytes"] = state_bytes;
+  segment["state_keys"] = Sum(partitions, id, "state_keys");
+  segment["state_bytes"] = Sum(partitions, id, "state_bytes");
   return segment;
 }
 

@@ -43,7 +43,10 @@ TEST(DocumentsTest, EveryDocumentComesBackWhole) {
   Command command{"drain", "x", "p"};
   EXPECT_EQ(Encode(*DecodeCommand(Encode(command))), Encode(command));
   FinalStatus final{"failed", "why", 1, 2, 3, 4, 5};
+  final.partitions.resize(2);
+  final.partitions[1].offset = 7;
   EXPECT_EQ(Encode(*DecodeFinalStatus(Encode(final))), Encode(final));
+  EXPECT_EQ(DecodeFinalStatus(Encode(final))->partitions[1].offset, 7u);
   InputFed fed{1, 2, 3};
   EXPECT_EQ(Encode(*DecodeInputFed(Encode(fed))), Encode(fed));
 }

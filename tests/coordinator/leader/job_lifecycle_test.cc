@@ -1,5 +1,6 @@
 #include "coordinator/leader/job_lifecycle.h"
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace millrace {
@@ -64,6 +65,15 @@ TEST(JobLifecycle, SumsWhatThePartitionsSaid) {
   EXPECT_EQ(final.skipped, 4u);
   ASSERT_EQ(final.inspected.size(), 1u);
   EXPECT_EQ(final.inspected[0].records, 10u);
+}
+
+TEST(JobLifecycle, KeepsTheLastReportsWhereTheyFitIntoAMessage) {
+  const PartitionReport done = In("completed");
+  std::vector<const PartitionReport*> reports(kMaxFinalReports, &done);
+  EXPECT_EQ(Next({{}, reports}).final->partitions.size(), kMaxFinalReports);
+  EXPECT_LT(Encode(*Next({{}, reports}).final).size(), size_t{1} << 20);
+  reports.push_back(&done);
+  EXPECT_THAT(Next({{}, reports}).final->partitions, testing::IsEmpty());
 }
 
 TEST(JobLifecycle, NamesThePartitionThatFailed) {

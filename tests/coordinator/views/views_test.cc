@@ -160,6 +160,23 @@ TEST(ViewsTest, ACompletedJobHasNoLagWhateverTheLastReportsSaid) {
   EXPECT_EQ(counted["inspected"]["big"], 9);
 }
 
+TEST(ViewsTest, AnEndedJobsPartitionsAreWhatTheirOwnersSaidLast) {
+  Cluster cluster = MakeViewCluster();
+  const JobRecord& job = cluster.jobs.at("delays");
+  const std::vector<std::optional<PartitionReport>> said = NewestReports(cluster, job);
+  for (auto& [name, worker] : cluster.workers) worker.lease.partitions.clear();
+  cluster.finals[kViewUid] = FinalStatus{"failed", "why", kViewNowMs};
+  const ViewJson unknown = PartitionsView(cluster, job, MakeViewLogs(), kViewNowMs);
+  EXPECT_TRUE(unknown[0]["state_keys"].is_null());
+  EXPECT_TRUE(StatusView(cluster, job, MakeViewLogs(), kViewNowMs)["segments"][0]["state_keys"].is_null());
+  cluster.finals[kViewUid].partitions = {*said[0]};
+  const ViewJson row = PartitionsView(cluster, job, MakeViewLogs(), kViewNowMs)[0];
+  EXPECT_EQ(row["epoch"], said[0]->epoch);
+  EXPECT_EQ(row["offset"], said[0]->offset);
+  EXPECT_EQ(row["state_keys"], said[0]->state_keys);
+  EXPECT_EQ(row["state"], "failed");
+}
+
 TEST(ViewsTest, LinesThatTheIngestRejectedAreDeadLettersToo) {
   Cluster cluster = MakeViewCluster();
   cluster.fed[kViewUid] = InputFed{190, 3, 1};
