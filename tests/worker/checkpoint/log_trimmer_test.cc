@@ -55,6 +55,7 @@ class LogTrimmerTest : public testing::Test {
     WriterCursors cursors(key_.uid);
     cursors.Restore("in", {Epoch(1), {offset * 100, 0}, offset});
     manifest.commit.input_cursors = cursors.Encode();
+    manifest.files = {{"CURRENT", StrCat(epoch, "-", offset, "-CURRENT"), 1, std::string(64, 'a')}};
     EXPECT_TRUE(store_->Put(layout_.Manifest(manifest.id), EncodeManifest(manifest)).ok());
     return manifest.id;
   }
