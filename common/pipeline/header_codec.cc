@@ -9,12 +9,9 @@ namespace millrace {
 absl::Status MergeHeaders(std::string_view base,
                           const std::vector<std::pair<std::string, std::string>>& overrides,
                           std::string* raw) {
-  HeaderList merged;
-  if (!base.empty()) {
-    absl::StatusOr<HeaderList> headers = DecodeHeaders(base);
-    if (!headers.ok()) return headers.status();
-    merged = *std::move(headers);
-  }
+  absl::StatusOr<HeaderList> headers = base.empty() ? HeaderList() : DecodeHeaders(base);
+  if (!headers.ok()) return headers.status();
+  HeaderList& merged = *headers;
   for (const auto& [name, value] : overrides) {
     const auto same =
         std::find_if(merged.begin(), merged.end(), [&](const auto& h) { return h.first == name; });
