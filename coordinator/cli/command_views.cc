@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/strings.h"
 #include "common/units.h"
 #include "common/value/json_text.h"
@@ -36,7 +37,7 @@ std::string StatusText(const ViewJson& view) {
   std::string text;
   for (const auto& [name, value] : view.items()) {
     if (value.is_null() || value.is_array() || (value.is_object() && value.empty())) continue;
-    const std::string shown = value.is_string() ? value.get<std::string>() : JsonText(value);
+    const std::string shown = EscapeControls(value.is_string() ? value.get<std::string>() : JsonText(value));
     if (shown.empty()) continue;
     StrAppend(&text, name,
               std::string(name.size() < kStatusValueColumn ? kStatusValueColumn - name.size() : 1, ' '),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/escape.h"
+#include "common/strings.h"
 #include "common/value/json_text.h"
 
 namespace millrace {
@@ -23,9 +25,9 @@ Cell CellOf(const nlohmann::ordered_json& row, const std::string& field) {
   if (found == row.end() || found->is_null()) return {"-", false};
   if (found->is_string()) {
     const auto& text = found->get_ref<const std::string&>();
-    return {text.empty() ? "-" : text, false};
+    return {text.empty() ? "-" : EscapeControls(text), false};
   }
-  return {JsonText(*found), found->is_number()};
+  return {EscapeControls(JsonText(*found)), found->is_number()};
 }
 
 void AppendCell(const Cell& cell, size_t width, bool last, std::string* line) {

@@ -13,7 +13,8 @@ struct TableColumn {
   std::string title;
 };
 
-// The rows (JSON objects) under their titles; a missing or null field is `-`. `color` makes the titles bold.
+// The rows (JSON objects) under their titles; a missing or null field is `-`, control characters are escaped.
+// kColor makes the titles bold.
 enum class TableStyle { kPlain, kColor };
 std::string FormatTable(const std::vector<TableColumn>& columns, const nlohmann::ordered_json& rows,
                         TableStyle style);

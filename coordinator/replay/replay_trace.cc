@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "common/escape.h"
 #include "common/pipeline/event_time.h"
 #include "common/strings.h"
 #include "coordinator/results/result_line.h"
@@ -98,7 +99,7 @@ std::string ToJson(const ReplayedUnit& unit) {
 }
 
 std::string ToText(const ReplayedUnit& unit) {
-  std::string out = StrCat(unit.offset.value(), ".", unit.index, "  ", unit.key);
+  std::string out = StrCat(unit.offset.value(), ".", unit.index, "  ", EscapeControls(unit.key));
   if (unit.time_ms != kNoTime) StrAppend(&out, "  ", FormatTime(unit.time_ms));
   out += unit.kind == StepUnit::Kind::kRecord ? "" : "  (due)";
   // Behind `"value":` or `"value_base64":` stands the value.
@@ -107,8 +108,8 @@ std::string ToText(const ReplayedUnit& unit) {
   StrAppend(&out, "\n    state   ", OrNothing(unit.before));
   if (unit.before != unit.after) StrAppend(&out, "\n         -> ", OrNothing(unit.after));
   for (const std::string& output : unit.outputs) StrAppend(&out, "\n    emits   ", output);
-  for (const std::string& letter : unit.rejected) StrAppend(&out, "\n    dead    ", letter);
-  if (!unit.fails_job.empty()) StrAppend(&out, "\n    fails   the job: ", unit.fails_job);
+  for (const std::string& letter : unit.rejected) StrAppend(&out, "\n    dead    ", EscapeControls(letter));
+  if (!unit.fails_job.empty()) StrAppend(&out, "\n    fails   the job: ", EscapeControls(unit.fails_job));
   return out + "\n";
 }
 

@@ -25,5 +25,11 @@ TEST(FormatTableTest, CountsCharactersNotBytes) {
   EXPECT_EQ(FormatTable({{"a", "A"}, {"b", "B"}}, rows, TableStyle::kPlain), "A   B\né   x\nab  y\n");
 }
 
+TEST(FormatTableTest, KeepsOneLineARowWhateverACellHolds) {
+  const TableJson rows = TableJson::array({{{"a", "x\ny\x1b[31m"}, {"b", {{"c", "\x7f"}}}}});
+  EXPECT_EQ(FormatTable({{"a", "A"}, {"b", "B"}}, rows, TableStyle::kPlain),
+            "A             B\nx\\ny\\x1b[31m  {\"c\":\"\\x7f\"}\n");
+}
+
 }  // namespace
 }  // namespace millrace
