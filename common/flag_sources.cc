@@ -4,11 +4,14 @@
 #include <boost/program_options.hpp>
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/escape.h"
 #include "common/strings.h"
 #include "common/units.h"
 
@@ -18,6 +21,7 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr size_t kMaxConfigFileBytes = 1 << 20;
+constexpr size_t kMostShownBytes = 60;  // of a line that a message quotes
 
 std::string EnvironmentName(const std::string& flag) {
   return "MILLRACE_" + absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}}));
@@ -41,6 +45,29 @@ absl::Status Unknown(const FlagTable& table, const std::string& shown, const std
       near.empty()
           ? StrCat(shown, ": no such flag — ", command, " does not have it — see ", command, " --help")
           : StrCat(shown, ": no such flag — did you mean --", near, "? — see ", command, " --help"));
+}
+
+// `key = value`, and behind a # whatever one likes. Boost reads such files too, but tells of no line.
+absl::Status ReadConfigLine(const FlagTable& table, const std::string& place, std::string_view line,
+                            GivenByName* given) {
+  const auto text = absl::StripAsciiWhitespace(ToAbsl(line.substr(0, line.find('#'))));
+  if (text.empty()) return absl::OkStatus();
+  const std::pair<std::string, std::string> words = absl::StrSplit(text, absl::MaxSplits('=', 1));
+  const std::string name(absl::StripAsciiWhitespace(words.first));
+  if (name.empty() || !absl::StrContains(text, "=")) {
+    return absl::InvalidArgumentError(StrCat(place, ": \"",
+                                             EscapeControls(Shorten(ToStd(text), kMostShownBytes)),
+                                             "\" sets nothing — a config file has lines `key = value` — try "
+                                             "`log-level = debug`"));
+  }
+  const std::string shown = StrCat(place, ": ", EscapeControls(Shorten(name, kMostShownBytes)));
+  const bool known = std::any_of(table.flags.begin(), table.flags.end(),
+                                 [&](const Flag& flag) { return flag.name == name; });
+  if (!known || name == "config") return Unknown(table, shown, name);
+  Given& entry = (*given)[name];
+  entry.source = shown;
+  entry.values.emplace_back(absl::StripAsciiWhitespace(words.second));
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -107,22 +134,10 @@ absl::Status ReadConfigFile(const FlagTable& table, const std::string& path, Giv
     return absl::InvalidArgumentError(
         StrCat("--config ", path, ": too large — a config file has at most 1 MiB — check the path"));
   }
-  try {
-    std::istringstream stream(text);
-    const po::parsed_options parsed = po::parse_config_file(stream, Describe(table), true);
-    for (const po::option& option : parsed.options) {
-      const std::string shown = StrCat(path, ": ", option.string_key);
-      const bool known = std::any_of(table.flags.begin(), table.flags.end(),
-                                     [&](const Flag& flag) { return flag.name == option.string_key; });
-      if (!known || option.string_key == "config") return Unknown(table, shown, option.string_key);
-      Given& entry = (*given)[option.string_key];
-      entry.source = shown;
-      entry.values.insert(entry.values.end(), option.value.begin(), option.value.end());
-    }
-  } catch (const po::error& error) {
-    return absl::InvalidArgumentError(
-        StrCat("--config ", path, ": ", error.what(),
-               " — a config file has lines `key = value` — try `log-level = debug`"));
+  int number = 0;
+  for (const auto line : absl::StrSplit(text, '\n')) {
+    const std::string place = StrCat(path, ":", ++number);
+    if (absl::Status read = ReadConfigLine(table, place, ToStd(line), given); !read.ok()) return read;
   }
   return absl::OkStatus();
 }

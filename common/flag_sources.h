@@ -14,7 +14,7 @@ absl::Status ReadCommandLine(const FlagTable& table, const std::vector<std::stri
                              GivenByName* given, std::vector<std::string>* positional);
 // --lease-ttl is MILLRACE_LEASE_TTL; NATS_URL also serves --nats.
 void ReadEnvironment(const FlagTable& table, GivenByName* given);
-// Lines `key = value`.
+// Lines `key = value`; messages begin with FILE:LINE.
 absl::Status ReadConfigFile(const FlagTable& table, const std::string& path, GivenByName* given);
 
 }  // namespace millrace

@@ -31,7 +31,7 @@ struct Argument {
 
 // What one source says of one flag.
 struct Given {
-  std::string source;  // as messages name it: --lease-ttl, MILLRACE_LEASE_TTL, FILE: lease-ttl
+  std::string source;  // as messages name it: --lease-ttl, MILLRACE_LEASE_TTL, FILE:LINE: lease-ttl
   std::vector<std::string> values;
 };
 using GivenByName = std::map<std::string, Given>;

@@ -1,10 +1,12 @@
 #include "common/flags.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/exit_codes.h"
 #include "common/flag_sources.h"
@@ -101,6 +103,37 @@ void Flags::Add(const std::string& name, std::vector<std::string>* values, const
     values->push_back(text);
     return absl::OkStatus();
   };
+}
+
+void Flags::Add(const std::string& name, std::optional<std::string>* value, const std::string& metavar,
+                const std::string& help) {
+  impl_->table.New(name, metavar, help).set = [value](const std::string& text) {
+    *value = text;
+    return absl::OkStatus();
+  };
+}
+
+void Flags::AddChoice(const std::string& name, std::string* value, const std::string& metavar,
+                      const std::vector<std::string>& choices, const std::string& help) {
+  Flag& flag = impl_->table.New(name, metavar, help);
+  flag.default_text = *value;
+  flag.set = Setter(value, [choices](const std::string& text) -> absl::StatusOr<std::string> {
+    if (std::find(choices.begin(), choices.end(), text) != choices.end()) return text;
+    const std::string near = NearMiss(text, choices);
+    return absl::InvalidArgumentError(StrCat("\"", text, "\" is not known — it is one of ",
+                                             absl::StrJoin(choices, ", "), " — try ",
+                                             near.empty() ? choices.front() : near));
+  });
+}
+
+void Flags::AddChecked(const std::string& name, std::string* value, const std::string& metavar,
+                       absl::Status (*check)(const std::string&), const std::string& help) {
+  Flag& flag = impl_->table.New(name, metavar, help);
+  flag.default_text = *value;
+  flag.set = Setter(value, [check](const std::string& text) -> absl::StatusOr<std::string> {
+    if (const absl::Status status = check(text); !status.ok()) return status;
+    return text;
+  });
 }
 
 void Flags::AddSize(const std::string& name, uint64_t* value, const std::string& help) {

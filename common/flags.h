@@ -32,6 +32,14 @@ class Flags {
            const std::string& help);
   void Add(const std::string& name, std::vector<std::string>* values, const std::string& metavar,
            const std::string& help);  // repeats
+  void Add(const std::string& name, std::optional<std::string>* value, const std::string& metavar,
+           const std::string& help);
+  // One of `choices`, the first of which an error names where none is near.
+  void AddChoice(const std::string& name, std::string* value, const std::string& metavar,
+                 const std::vector<std::string>& choices, const std::string& help);
+  // `check` says what is wrong with a text, in one line that does not name the flag.
+  void AddChecked(const std::string& name, std::string* value, const std::string& metavar,
+                  absl::Status (*check)(const std::string&), const std::string& help);
   void AddSize(const std::string& name, uint64_t* value, const std::string& help);
   void AddSwitch(const std::string& name, bool* value, const std::string& help);
   void AddShort(char letter, const std::string& name);  // -o for --output
@@ -66,7 +74,7 @@ struct CommonOptions {
   std::string log_format = "text";
 
   void AddTo(Flags& flags);
-  // Checks the names of level and format and sets the logging up.
+  // Checks what only all of them together tell, and sets the logging up.
   absl::Status Apply(std::string_view component) const;
 };
 

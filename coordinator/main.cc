@@ -36,9 +36,25 @@ std::string HelpText() {
          "Example: coordinator status delays --watch\n";
 }
 
+// Commands that one may look for.
+struct AbsentCommand {
+  std::string_view name, why, instead;
+};
+constexpr AbsentCommand kAbsentCommands[] = {
+    {"update", "a job stays as it was submitted", "`coordinator submit` of the new file with another --name"},
+    {"top", "it has no view of everything at once", "`coordinator status JOB --watch`"},
+};
+
 int UnknownCommand(const std::string& name) {
   std::vector<std::string> names;
   for (const CommandEntry& entry : millrace::CommandTable()) names.push_back(entry.name);
+  if (const auto* absent = std::find_if(std::begin(kAbsentCommands), std::end(kAbsentCommands),
+                                        [&](const AbsentCommand& command) { return command.name == name; });
+      absent != std::end(kAbsentCommands)) {
+    millrace::Say(millrace::StrCat("no command `", name, "` in this version — ", absent->why, " — try ",
+                                   absent->instead));
+    return millrace::kExitUsage;
+  }
   const std::string near = millrace::NearMiss(name, names);
   millrace::Say(millrace::StrCat("no command `", name, "`",
                                  near.empty() ? std::string(" — try `coordinator --help`")
@@ -53,7 +69,7 @@ int main(int argc, char** argv) {
   millrace::CatchStopSignals();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.empty()) {
-    std::fputs(HelpText().c_str(), stderr);
+    millrace::Say("no command — the first argument names one — try `coordinator --help`");
     return millrace::kExitUsage;
   }
   const std::string& name = arguments.front();

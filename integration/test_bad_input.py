@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import subprocess
 import unittest
 
 import nats_client
 import scenario
-from cluster import Cluster
+from cluster import BIN, Cluster
 from command_case import DONE, NO_SUCH_THING, USAGE, assert_one_line
 
 GOOD_JOB = """\
@@ -84,6 +85,23 @@ class BadJobFiles(unittest.TestCase):
         bad = self.cluster.write("place.yaml", GOOD_JOB.replace("aggregate", "agregate"))
         self.assertIn(f"{bad}:6:5", self.assert_refused(USAGE, "submit", bad, "--input", self.input_file))
 
+    def test_flags_that_are_wrong_are_told_with_their_source(self):
+        config = self.cluster.write("mill.conf", "# ours\noutput = json\nlog-level = loud\n")
+        self.assertIn(f"{config}:3: log-level: ", self.assert_refused(USAGE, "jobs", "--config", config))
+        said = self.assert_refused(USAGE, "jobs", environment={"MILLRACE_LOG_LEVEL": "loud"})
+        self.assertIn('MILLRACE_LOG_LEVEL: "loud"', said)
+
+    def test_addresses_to_listen_on_that_are_none(self):
+        nats = ["--nats", self.cluster.nats.url]
+        for command in ([BIN / "worker", "--data", self.cluster.folder / "none"], [BIN / "coordinator", "serve"]):
+            done = subprocess.run([*map(str, command), *nats, "--http", "foo"], capture_output=True, text=True, timeout=60)
+            assert_one_line(self, done, USAGE)
+            self.assertIn('--http: "foo"', done.stderr)
+
+    def test_commands_that_there_are_not(self):
+        self.assertIn("no command", self.assert_refused(USAGE))
+        self.assertIn("in this version", self.assert_refused(USAGE, "update"))
+
     def test_job_names(self):
         for name in BAD_NAMES:
             with self.subTest(name=name):
@@ -152,7 +170,14 @@ class BadLines(unittest.TestCase):
                                    b'{"k":"b\xff"}\n{"k":"a"}')
         self.assertEqual(counts, {"a": 2})
         self.assertEqual(len(errors), 8, errors)
+        self.assertIn("field `k` is null", " ".join(errors))
         self.assertIn("max_record", " ".join(errors))
+
+    def test_keys_that_hold_what_a_terminal_obeys_stay_in_their_rows(self):
+        self.feed("escapes", b'{"k":"x\\ny\\u001b[31m"}\n')
+        rows = self.cluster.run("state", "scan", "escapes", "-o", "table").stdout
+        self.assertEqual(len(rows.splitlines()), 2)
+        self.assertIn("x\\ny\\x1b[31m", rows)
 
     def test_empty_input(self):
         self.assertEqual(self.feed("empty", b""), ({}, []))

@@ -10,6 +10,7 @@
 #include "common/bus/nats_flags.h"
 #include "common/bus/replicas.h"
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/exit_codes.h"
 #include "common/flags.h"
 #include "common/log.h"
@@ -51,7 +52,7 @@ struct WorkerFlags {
 };
 
 int Fail(int code, const absl::Status& status) {
-  std::fprintf(stderr, "worker: %s\n", std::string(status.message()).c_str());
+  std::fprintf(stderr, "worker: %s\n", EscapeControls(ToStd(status.message())).c_str());
   return code;
 }
 
@@ -153,7 +154,7 @@ int Run(WorkerFlags& flags) {
   if (!options.ok()) return Fail(kExitUsage, options.status());
   WorkerHttp http;
   if (!flags.http.empty()) {
-    if (absl::Status status = http.Start(flags.http); !status.ok()) return Fail(kExitFailed, status);
+    if (absl::Status status = http.Start(flags.http); !status.ok()) return Fail(ExitCodeOf(status), status);
     options->http = http.address();
   }
   options->metrics = &http.metrics();

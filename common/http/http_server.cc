@@ -165,8 +165,8 @@ absl::StatusOr<tcp::endpoint> ParseAddress(const std::string& address) {
   const auto ip = asio::ip::make_address(host, error);
   if (colon == std::string::npos || error || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
       port > 65535) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", address, "\" is no address to listen on — expected IP:PORT — try 127.0.0.1:8222"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--http: \"", address, "\" is no address to listen on — expected IP:PORT — try 127.0.0.1:8222"));
   }
   return tcp::endpoint(ip, static_cast<uint16_t>(port));
 }

@@ -12,9 +12,9 @@
 #include <iostream>
 
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "common/bus/nats_flags.h"
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/signals.h"
 #include "common/strings.h"
 
@@ -27,10 +27,9 @@ constexpr int kSignalLookMs = 100;  // while nobody takes what is printed
 CommandLine::CommandLine(const std::string& usage, const std::string& what, const std::string& example)
     : flags_(usage, what, example) {}
 
-void CommandLine::AddOutput(std::vector<std::string> choices) {
-  output_choices_ = std::move(choices);
-  output_ = output_choices_.front();
-  flags_.Add("output", &output_, absl::StrJoin(output_choices_, "|"), "how to print");
+void CommandLine::AddOutput(const std::vector<std::string>& choices) {
+  output_ = choices.front();
+  flags_.AddChoice("output", &output_, absl::StrJoin(choices, "|"), choices, "how to print");
   flags_.AddShort('o', "output");
 }
 
@@ -44,11 +43,6 @@ std::optional<int> CommandLine::Parse(const std::vector<std::string>& arguments)
   const auto outcome = flags_.Parse(arguments);
   if (!outcome.ok()) return Fail(outcome.status());
   if (!outcome->proceed) return outcome->exit_code;
-  if (!output_choices_.empty() &&
-      std::find(output_choices_.begin(), output_choices_.end(), output_) == output_choices_.end()) {
-    return Fail(absl::InvalidArgumentError(
-        StrCat("--output ", output_, " — no such form — try one of ", absl::StrJoin(output_choices_, ", "))));
-  }
   if (connects_) {
     if (const absl::Status status = common_.Apply("coordinator"); !status.ok()) return Fail(status);
   }
@@ -85,8 +79,7 @@ int Fail(const absl::Status& status) {
 }
 
 void Say(std::string_view line) {
-  const std::string text =
-      StrCat("coordinator: ", absl::StrReplaceAll(ToAbsl(line), {{"\n", " "}, {"\r", " "}}), "\n");
+  const std::string text = StrCat("coordinator: ", EscapeControls(line), "\n");
   std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

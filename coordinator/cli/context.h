@@ -23,7 +23,7 @@ class CommandLine {
 
   Flags& flags() { return flags_; }
   // Adds `-o, --output` with these choices; the first is the default.
-  void AddOutput(std::vector<std::string> choices);
+  void AddOutput(const std::vector<std::string>& choices);
   // The choice made. REQUIRES: AddOutput was called.
   const std::string& output() const { return output_; }
   bool json() const { return output_ == "json"; }
@@ -42,7 +42,6 @@ class CommandLine {
   CommonOptions common_;
   bool connects_ = false;
   std::string output_;
-  std::vector<std::string> output_choices_;
 };
 
 // Exit codes by what the caller can do; see the table in common/exit_codes.h.
@@ -51,7 +50,7 @@ int ExitCodeOf(const absl::Status& status);
 // Says an error in one line on standard error, and gives its exit code.
 int Fail(const absl::Status& status);
 
-// One line for people on standard error: `coordinator: …`.
+// One line for people on standard error: `coordinator: …`, control characters escaped.
 void Say(std::string_view line);
 
 // CANCELLED when a stop signal came: for loops that may run long.

@@ -176,10 +176,13 @@ TEST_F(FlagsTest, RefusesABadConfigFile) {
   EXPECT_THAT(Error({"--config", "/nonexistent/x.conf", "job.yaml"}),
               HasSubstr("/nonexistent/x.conf: cannot be read"));
   EXPECT_THAT(Error({"--config", ::testing::TempDir(), "job.yaml"}), HasSubstr("cannot be read"));
-  EXPECT_THAT(Error({"--config", WriteConfig("lanez = 2\n"), "job.yaml"}),
-              HasSubstr("did you mean --lanes?"));
-  EXPECT_THAT(Error({"--config", WriteConfig("what is this\n"), "job.yaml"}),
-              HasSubstr("lines `key = value`"));
+  EXPECT_THAT(Error({"--config", WriteConfig("# ours\nlanez = 2\n"), "job.yaml"}),
+              HasSubstr(".conf:2: lanez: no such flag — did you mean --lanes?"));
+  EXPECT_THAT(Error({"--config", WriteConfig("lanes = 2\n\nwhat is this\n"), "job.yaml"}),
+              HasSubstr(".conf:3: \"what is this\" sets nothing — a config file has lines `key = value`"));
+  EXPECT_THAT(Error({"--config", WriteConfig("lanes = 2\nlanes = 3\n"), "job.yaml"}),
+              HasSubstr(".conf:2: lanes: given more than once"));
+  EXPECT_THAT(Error({"--config", WriteConfig("[worker]\n"), "job.yaml"}), HasSubstr(".conf:1: "));
   EXPECT_THAT(Error({"--config", WriteConfig(std::string(2 << 20, 'a')), "job.yaml"}),
               HasSubstr("too large"));
 }
@@ -207,15 +210,27 @@ TEST_F(FlagsTest, ShowsTheVersionOfTheExecutable) {
   EXPECT_FALSE(outcome->proceed);
 }
 
-TEST(CommonOptionsTest, RefusesUnknownLogLevels) {
-  CommonOptions options;
-  options.log_level = "debgu";
-  EXPECT_EQ(options.Apply("test").message(),
-            "--log-level: \"debgu\" is not known — it is one of info, debug, warning, error — try "
-            "--log-level debug");
-  options.log_level = "info";
-  options.log_format = "xml";
-  EXPECT_EQ(options.Apply("test").code(), absl::StatusCode::kInvalidArgument);
+TEST_F(FlagsTest, SaysWhereAWordThatIsNotKnownCameFrom) {
+  EXPECT_EQ(Error({"--log-level", "debgu", "job.yaml"}),
+            "--log-level: \"debgu\" is not known — it is one of info, debug, warning, error — try debug");
+  EXPECT_THAT(Error({"--log-format", "xml", "job.yaml"}), HasSubstr("try text"));
+  EXPECT_EQ(Error({"--nats", "nowhere", "job.yaml"}).rfind("--nats: \"nowhere\" is no address", 0), 0u);
+  const std::string config = WriteConfig("lanes = 3\n\nlog-level = loud # hm\n");
+  EXPECT_EQ(
+      Error({"--config", config, "job.yaml"}),
+      StrCat(config,
+             ":3: log-level: \"loud\" is not known — it is one of info, debug, warning, error — try info"));
+  const ScopedEnvironment level("MILLRACE_LOG_LEVEL", "loud");
+  EXPECT_EQ(Error({"job.yaml"}).rfind("MILLRACE_LOG_LEVEL: \"loud\" is not known", 0), 0u);
+}
+
+TEST_F(FlagsTest, TellsAnEmptyTextFromNone) {
+  std::optional<std::string> key;
+  flags_.Add("key", &key, "K", "only this one");
+  ASSERT_TRUE(flags_.Parse({"job.yaml"}).ok());
+  EXPECT_EQ(key, std::nullopt);
+  ASSERT_TRUE(flags_.Parse({"--key", "", "job.yaml"}).ok());
+  EXPECT_EQ(key, "");
 }
 
 }  // namespace
