@@ -72,6 +72,7 @@ SourceSpec ParseSource(const YamlNode& value, YamlReader* reader) {
 TimeSpec ParseTime(const YamlNode& value, YamlReader* reader) {
   constexpr std::string_view kExample = "time: { field: date, format: '%Y/%m/%d %H:%M' }";
   TimeSpec time;
+  time.place = reader->PlaceOf(value);
   if (!reader->Mapping(value, "time", kExample)) return time;
   reader->CheckKeys(value, "`time`", {"field", "format"});
   if (const YamlNode* field = reader->Required(value, "field", "`time`", kExample)) {
@@ -81,6 +82,7 @@ TimeSpec ParseTime(const YamlNode& value, YamlReader* reader) {
     }
   }
   if (const YamlNode* format = value.Find("format")) {
+    time.place = reader->PlaceOf(*format);
     time.format = reader->Text(*format, "format", "a strptime format", kExample);
     if (!time.format.empty() && (time.format.find('%') == std::string::npos || time.format.back() == '%')) {
       reader->FailValue(*format, "format", "a strptime format with %Y %m %d …", kExample);
@@ -174,10 +176,10 @@ absl::StatusOr<JobSpec> ParseJob(std::string_view file_name, std::string_view te
                                  const std::vector<std::string>& sets) {
   absl::StatusOr<YamlNode> root = ParseYaml(file_name, text, kMaxJobFileBytes);
   if (!root.ok()) return root.status();
-  for (const std::string& set : sets) {
-    if (absl::Status status = ApplySet(set, &*root); !status.ok()) return status;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    if (absl::Status status = ApplySet(sets[i], i, &*root); !status.ok()) return status;
   }
-  YamlReader reader{std::string(file_name)};
+  YamlReader reader(std::string(file_name), sets);
   JobSpec spec = ParseRoot(*root, &reader);
   if (!reader.ok()) return reader.status();
   spec.text = sets.empty() ? std::string(text) : EmitYaml(*root);

@@ -2,7 +2,14 @@
 
 #include <algorithm>
 
+#include "common/strings.h"
+
 namespace millrace {
+
+absl::Status AtPlace(std::string_view place, const absl::Status& status) {
+  if (status.ok() || place.empty()) return status;
+  return absl::Status(status.code(), StrCat(place, ": ", status.message()));
+}
 
 bool RunsLua(const StageSpec& stage) {
   if (const auto* key_by = std::get_if<KeyByStage>(&stage.what)) {

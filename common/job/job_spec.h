@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace millrace {
@@ -36,11 +37,13 @@ struct KeySpec {
   Kind kind = Kind::kField;
   std::vector<std::string> paths;  // kField: one; kFields: several
   std::string lua;                 // kLua: an expression over `r`
+  std::string place = {};          // as in StageSpec
 };
 
 struct TimeSpec {
   std::string field;
-  std::string format;  // strftime-like; empty: RFC 3339, epoch seconds or milliseconds
+  std::string format;      // strftime-like; empty: RFC 3339, epoch seconds or milliseconds
+  std::string place = {};  // as in StageSpec
 };
 
 struct BackoffSpec {
@@ -60,9 +63,16 @@ struct ErrorPolicy {
   RetrySpec retry;
 };
 
+// Where user code stands in the job file.
+struct CodePlace {
+  int line = 0;            // of its beginning; 0: it is not in the file
+  bool has_lines = false;  // its second line is the file's next one, and so on
+};
+
 // Settings of a stage that runs user code.
 struct CodeSettings {
   std::string name;  // for messages and metrics; default: the stage's kind and position
+  CodePlace place;
   absl::Duration timeout = absl::Seconds(2);
   std::optional<ErrorPolicy> errors;  // overrides the job's
 };
@@ -116,8 +126,7 @@ struct StageSpec {
   std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage>
       what;
   CodeSettings code;
-  int line = 0;  // in the file, for messages
-  int column = 0;
+  std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
 };
 
 struct SinkSpec {
@@ -160,6 +169,9 @@ struct JobSpec {
 inline constexpr uint32_t kMaxPartitions = 4096;
 inline constexpr size_t kMaxJobFileBytes = 1 << 20;
 inline constexpr size_t kMaxStages = 64;
+
+// The error with `place` in front of it; as it is where that is empty.
+absl::Status AtPlace(std::string_view place, const absl::Status& status);
 
 bool RunsLua(const StageSpec& stage);
 // Whether any stage runs user code, and so whether it may give verdicts.

@@ -24,6 +24,7 @@ std::string ParsePath(const YamlNode& value, std::string_view field, YamlReader*
 KeySpec LuaKey(const YamlNode& value, std::string_view expression, std::string_view field,
                YamlReader* reader) {
   KeySpec key;
+  key.place = reader->PlaceOf(value);
   key.kind = KeySpec::Kind::kLua;
   key.lua = std::string(absl::StripAsciiWhitespace(ToAbsl(expression)));
   if (key.lua.empty()) {
@@ -53,6 +54,7 @@ KeySpec ParseKey(const YamlNode& value, std::string_view field, YamlReader* read
   }
   if (value.IsMapping()) return LuaMapping(value, field, reader);
   KeySpec key;
+  key.place = reader->PlaceOf(value);
   if (value.IsSequence()) {
     key.kind = KeySpec::Kind::kFields;
     if (value.items.empty() || value.items.size() > kMaxKeyFields) {

@@ -135,10 +135,17 @@ void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
   }
 }
 
+// Where the code of a stage begins: the stage itself where it has none, or several expressions.
+CodePlace PlaceOfCode(const YamlNode& stage, const std::string& kind) {
+  const YamlNode* code = stage.Find(kind);
+  if (code->IsMapping() && kind != "map") code = code->Find("lua");
+  if (code == nullptr || !code->IsScalar()) return {stage.line, false};
+  return code->literal ? CodePlace{code->line + 1, true} : CodePlace{code->line, false};
+}
+
 StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader) {
   StageSpec spec;
-  spec.line = stage.line;
-  spec.column = stage.column;
+  spec.place = reader->PlaceOf(stage);
   if (!reader->Mapping(stage, "stages", "- filter: r.delay > 0")) return spec;
   const std::string kind = KindOf(stage, reader);
   CheckStageKeys(stage, kind, reader);
@@ -154,6 +161,7 @@ StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader)
   if (kind == "inspect") spec.what = InspectStage{Expression(value, kind, "inspect: r.delay > 60", reader)};
 
   spec.code.name = StrCat(kind, "-", position);
+  spec.code.place = PlaceOfCode(stage, kind);
   if (const YamlNode* name = stage.Find("name")) {
     spec.code.name = reader->Text(*name, "name", "letters, digits, _ and -", "name: late-only");
     if (!IsValidName(spec.code.name)) {

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "common/job/yaml_sets.h"
 #include "common/strings.h"
 #include "common/units.h"
 
@@ -28,9 +29,15 @@ std::string Describe(const YamlNode& value) {
 
 }  // namespace
 
+std::string YamlReader::PlaceOf(const YamlNode& node) const {
+  if (node.line == 0 && node.set < sets_.size()) return SetName(sets_[node.set]);
+  return StrCat(file_name_, ":", node.line, ":", node.column);
+}
+
 void YamlReader::Fail(const YamlNode& at, std::string_view what, std::string_view why,
                       std::string_view attempt) {
-  if (status_.ok()) status_ = ErrorAt(file_name_, at.line, at.column, what, why, attempt);
+  if (!status_.ok()) return;
+  status_ = absl::InvalidArgumentError(StrCat(PlaceOf(at), ": ", what, " — ", why, " — ", attempt));
 }
 
 void YamlReader::FailValue(const YamlNode& value, std::string_view field, std::string_view takes,

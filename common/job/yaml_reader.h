@@ -23,10 +23,15 @@ struct AbsentKey {
 // Not thread-safe. The tree must outlive what is read from it.
 class YamlReader {
  public:
-  explicit YamlReader(std::string file_name) : file_name_(std::move(file_name)) {}
+  // `sets`: what was given with --set, by number.
+  explicit YamlReader(std::string file_name, std::vector<std::string> sets = {})
+      : file_name_(std::move(file_name)), sets_(std::move(sets)) {}
 
   const absl::Status& status() const { return status_; }
   bool ok() const { return status_.ok(); }
+
+  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin.
+  std::string PlaceOf(const YamlNode& node) const;
 
   // Keeps this error, if it is the first.
   void Fail(const YamlNode& at, std::string_view what, std::string_view why, std::string_view attempt);
@@ -74,6 +79,7 @@ class YamlReader {
   void FailChoice(const YamlNode& value, std::string_view field, const std::vector<std::string>& names);
 
   const std::string file_name_;
+  const std::vector<std::string> sets_;
   absl::Status status_;
 };
 

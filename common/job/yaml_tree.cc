@@ -10,7 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_format.h"
+#include "common/escape.h"
 #include "common/job/yaml_text.h"
 #include "common/strings.h"
 #include "common/units.h"
@@ -49,6 +49,7 @@ Refusal RefusalOf(const YAML::Exception& error) {
 // Builds the tree from the parser's events, so that nothing is expanded before it is judged.
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(std::string_view text) : text_(text) {}
   YamlNode TakeRoot() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
@@ -69,6 +70,8 @@ class TreeBuilder : public YAML::EventHandler {
     YamlNode node = NewNode(mark, YamlNode::Kind::kScalar);
     node.text = value;
     node.quoted = tag == "!";
+    const auto at = static_cast<size_t>(mark.pos);
+    node.literal = node.quoted && at < text_.size() && text_[at] == '|';
     Finish(std::move(node));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -152,6 +155,7 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
+  const std::string_view text_;
   YamlNode root_ = NewNode(YAML::Mark(), YamlNode::Kind::kNull);
   std::vector<Unfinished> unfinished_;
   int documents_ = 0;
@@ -201,7 +205,7 @@ absl::StatusOr<YamlNode> ParseYaml(std::string_view file_name, std::string_view 
   if (const std::optional<TextProblem> problem = CheckText(text)) {
     return ErrorAt(file_name, problem->line, problem->column, problem->what, problem->why, problem->attempt);
   }
-  TreeBuilder builder;
+  TreeBuilder builder(text);
   std::optional<Refusal> refusal;
   try {
     std::istringstream stream{std::string(text)};
@@ -227,28 +231,14 @@ std::string EmitYaml(const YamlNode& root) {
 
 absl::Status ErrorAt(std::string_view file_name, int line, int column, std::string_view what,
                      std::string_view why, std::string_view attempt) {
-  const std::string place = line == 0 ? "--set" : StrCat(line, ":", column);
-  return absl::InvalidArgumentError(StrCat(file_name, ":", place, ": ", what, " — ", why, " — ", attempt));
+  return absl::InvalidArgumentError(
+      StrCat(file_name, ":", line, ":", column, ": ", what, " — ", why, " — ", attempt));
 }
 
 std::string Quoted(std::string_view text) {
-  std::string quoted = "`";
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    // Not within a UTF-8 sequence.
-    if (i >= kMaxQuotedBytes && (c & 0xC0) != 0x80) {
-      quoted += "…";
-      break;
-    }
-    if (c == '\n') {
-      quoted += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      quoted += absl::StrFormat("\\x%02x", static_cast<unsigned char>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "`";
+  size_t end = std::min(text.size(), kMaxQuotedBytes);
+  while (end < text.size() && (text[end] & 0xC0) == 0x80) ++end;  // not within a UTF-8 sequence
+  return StrCat("`", EscapeControls(text.substr(0, end)), end < text.size() ? "…`" : "`");
 }
 
 }  // namespace millrace

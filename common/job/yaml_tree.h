@@ -24,8 +24,10 @@ struct YamlNode {
   bool quoted = false;             // kScalar: quoted or a block; then `12` is text, not a number
   std::vector<YamlNode> items;     // kSequence
   std::vector<YamlEntry> entries;  // kMapping, in the file's order
-  int line = 0;                    // from 1; 0: it is not from the file but from --set
+  bool literal = false;            // kScalar: a `|` block, whose text has the file's lines
+  int line = 0;                    // from 1; 0: it is not from the file but from --set number `set`
   int column = 0;                  // from 1, in characters
+  size_t set = 0;                  // from 0
 
   bool IsMapping() const { return kind == Kind::kMapping; }
   bool IsSequence() const { return kind == Kind::kSequence; }

@@ -130,8 +130,6 @@ std::vector<std::string> Expressions(const StageSpec& spec) {
 
 }  // namespace
 
-std::string CodeTitle(const StageSpec& spec) { return StrCat(spec.code.name, ", line ", spec.line); }
-
 LuaInput InputOf(const RecordView& record, const StepContext& context) {
   return {.record = &record,
           .key = record.key,
@@ -145,7 +143,8 @@ LuaInput InputOf(const RecordView& record, const StepContext& context) {
 absl::StatusOr<std::unique_ptr<Stage>> MakeExpressionStage(const StageSpec& spec,
                                                            const ErrorPolicy& job_errors, LuaSandbox* lua,
                                                            StepContext* context) {
-  const absl::StatusOr<LuaSandbox::ChunkId> chunk = lua->AddExpressions(CodeTitle(spec), Expressions(spec));
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk =
+      lua->AddExpressions(spec.code.name, spec.code.place, Expressions(spec));
   if (!chunk.ok()) return chunk.status();
   std::unique_ptr<Stage> stage;
   if (std::holds_alternative<FilterStage>(spec.what)) {

@@ -9,9 +9,6 @@
 
 namespace millrace {
 
-// What stands before every message about the stage's code.
-std::string CodeTitle(const StageSpec& spec);
-
 // The record as the stage's code sees it. Both must outlive the input.
 LuaInput InputOf(const RecordView& record, const StepContext& context);
 

@@ -43,20 +43,20 @@ class FieldKeyStage final : public Stage {
       const absl::StatusOr<std::string_view> text = KeyTextOf(*packed, &text_);
       if (text.ok()) return text;
     }
-    return Missing(path);
+    return Missing(record, path);
   }
 
   absl::Status AppendMember(const RecordView& record, const std::string& path) {
     const std::optional<std::string_view> packed = FindField(ValueView::Of(record), path);
-    if (!packed.has_value() || !KeyTextOf(*packed, &text_).ok()) return Missing(path);
+    if (!packed.has_value() || !KeyTextOf(*packed, &text_).ok()) return Missing(record, path);
     if (list_.size() > 1) list_.push_back(',');
     return AppendPackedJson(*packed, &list_);
   }
 
-  static absl::Status Missing(const std::string& path) {
+  static absl::Status Missing(const RecordView& record, const std::string& path) {
     return absl::InvalidArgumentError(
-        StrCat("no key: field `", path,
-               "` is missing here — what goes through `key_by` needs one that is neither null, a list nor an "
+        StrCat("no key: field `", path, "` is ", WhyNoKey(ValueView::Of(record), path),
+               " here — what goes through `key_by` needs one that is neither null, a list nor an "
                "object"));
   }
 
@@ -103,7 +103,8 @@ absl::StatusOr<std::unique_ptr<Stage>> MakeKeyByStage(const StageSpec& spec, con
     stage = std::make_unique<FieldKeyStage>(spec, job_errors, context);
     return stage;
   }
-  const absl::StatusOr<LuaSandbox::ChunkId> chunk = lua->AddExpressions(CodeTitle(spec), {key.lua});
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk =
+      lua->AddExpressions(spec.code.name, spec.code.place, {key.lua});
   if (!chunk.ok()) return chunk.status();
   stage = std::make_unique<LuaKeyStage>(spec, job_errors, lua, *chunk, context);
   return stage;

@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "common/pipeline/csv_reader.h"
 #include "common/pipeline/event_time.h"
+#include "common/pipeline/key_text.h"
 #include "common/pipeline/lua_key.h"
 #include "common/pipeline/pipeline.h"
 #include "common/strings.h"
@@ -69,7 +70,7 @@ class Extractor : public KeyExtractor {
     }
     if (key_.kind == KeySpec::Kind::kField) {
       const std::optional<std::string_view> text = Text(key_.paths.front());
-      if (!text.has_value()) return Missing("no key", key_.paths.front());
+      if (!text.has_value()) return Missing("no key", *record, key_.paths.front());
       record->key = *text;
       return absl::OkStatus();
     }
@@ -82,7 +83,7 @@ class Extractor : public KeyExtractor {
     list_key_.assign(1, '[');
     for (const std::string& path : key_.paths) {
       const std::optional<std::string_view> text = Text(path);
-      if (!text.has_value()) return Missing("no key", path);
+      if (!text.has_value()) return Missing("no key", *record, path);
       if (list_key_.size() > 1) list_key_.push_back(',');
       AppendFieldJson(path, *text, &list_key_);
     }
@@ -93,7 +94,7 @@ class Extractor : public KeyExtractor {
 
   absl::Status TakeTime(RecordView* record) {
     const std::optional<std::string_view> text = Text(time_field_);
-    if (!text.has_value()) return Missing("no time", time_field_);
+    if (!text.has_value()) return Missing("no time", *record, time_field_);
     const std::optional<int64_t> time_ms = time_parser_->Parse(*text);
     if (!time_ms.has_value()) {
       return absl::InvalidArgumentError(StrCat("no time: field `", time_field_, "` holds `",
@@ -104,10 +105,10 @@ class Extractor : public KeyExtractor {
     return absl::OkStatus();
   }
 
-  static absl::Status Missing(std::string_view what, std::string_view path) {
-    return absl::InvalidArgumentError(StrCat(what, ": field `", path,
-                                             "` is missing — every record needs one that is neither null, "
-                                             "a list nor an object"));
+  static absl::Status Missing(std::string_view what, const RecordView& record, std::string_view path) {
+    return absl::InvalidArgumentError(
+        StrCat(what, ": field `", path, "` is ", WhyNoKey(ValueView::Of(record), path),
+               " — every record needs one that is neither null, a list nor an object"));
   }
 
   const KeySpec key_;
@@ -209,12 +210,12 @@ absl::StatusOr<std::unique_ptr<KeyExtractor>> KeyExtractor::Create(const JobSpec
   Parts parts;
   if (spec.time.has_value()) {
     absl::StatusOr<TimeParser> parser = TimeParser::Create(spec.time->format);
-    if (!parser.ok()) return parser.status();
+    if (!parser.ok()) return AtPlace(spec.time->place, parser.status());
     parts.time_parser = *std::move(parser);
   }
   if (spec.key.kind == KeySpec::Kind::kLua) {
     absl::StatusOr<LuaKey> lua_key = LuaKey::Create(spec.key.lua);
-    if (!lua_key.ok()) return lua_key.status();
+    if (!lua_key.ok()) return AtPlace(spec.key.place, lua_key.status());
     parts.lua_key = *std::move(lua_key);
   }
   switch (spec.source.format) {
@@ -227,8 +228,9 @@ absl::StatusOr<std::unique_ptr<KeyExtractor>> KeyExtractor::Create(const JobSpec
   }
   const bool named_fields = spec.key.kind == KeySpec::Kind::kField || spec.key.kind == KeySpec::Kind::kFields;
   if (named_fields || spec.time.has_value()) {
-    return absl::InvalidArgumentError(
-        "a raw source has no fields — leave `key` and `time` out, or use `format: jsonl`");
+    return AtPlace(named_fields ? spec.key.place : spec.time->place,
+                   absl::InvalidArgumentError("a raw source has no fields — neither a `key` nor a `time` is "
+                                              "in it — leave them out, or use `format: jsonl`"));
   }
   return std::make_unique<RawExtractor>(spec, std::move(parts));
 }

@@ -46,4 +46,12 @@ absl::StatusOr<std::string_view> ExpressionKeyText(std::string_view packed, std:
   }
 }
 
+std::string_view WhyNoKey(const ValueView& value, std::string_view path) {
+  const std::optional<std::string_view> packed = FindField(value, path);
+  PackToken token;
+  if (!packed.has_value() || !PackReader(*packed).Next(&token)) return "missing";
+  if (token.type == PackToken::Type::kArray) return "a list";
+  return token.type == PackToken::Type::kMap ? "an object" : "null";
+}
+
 }  // namespace millrace

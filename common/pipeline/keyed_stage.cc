@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const
                                                                            LuaSandbox* lua,
                                                                            StepContext* context) {
   const absl::StatusOr<LuaSandbox::ChunkId> chunk =
-      lua->AddKeyed(CodeTitle(spec), std::get<KeyedStage>(spec.what).lua);
+      lua->AddKeyed(spec.code.name, spec.code.place, std::get<KeyedStage>(spec.what).lua);
   if (!chunk.ok()) return chunk.status();
   return std::unique_ptr<KeyedStageRunner>(
       new KeyedStageRunner(spec, table, std::move(expiry), job_errors, lua, *chunk, context));

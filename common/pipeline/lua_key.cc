@@ -11,7 +11,7 @@ absl::StatusOr<LuaKey> LuaKey::Create(const std::string& expression) {
   absl::StatusOr<std::unique_ptr<LuaSandbox>> sandbox =
       LuaSandbox::Create(PipelineOptions().lua_memory_bytes);
   if (!sandbox.ok()) return sandbox.status();
-  const absl::StatusOr<LuaSandbox::ChunkId> chunk = (*sandbox)->AddExpressions("key", {expression});
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk = (*sandbox)->AddExpressions("key", {}, {expression});
   if (!chunk.ok()) return chunk.status();
   return LuaKey(*std::move(sandbox), *chunk);
 }

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_replace.h"
 #include "common/pipeline/lua_builtins.h"
 #include "common/pipeline/lua_keyed_api.h"
@@ -30,21 +31,15 @@ int RefuseGlobal(lua_State* lua) {
   return luaL_error(lua, "global '%s' cannot be set here: use `local`", lua_tostring(lua, 2));
 }
 
-// One line, with "title:3:" made "title: " for expressions, which have one line as a rule.
-std::string TidyMessage(std::string_view message, std::string_view title, bool is_expression) {
-  std::string tidy(Shorten(message, kMaxErrorBytes));
-  if (is_expression && tidy.size() > title.size() && tidy.compare(0, title.size(), title) == 0) {
-    size_t at = title.size() + 1;
-    while (at < tidy.size() && tidy[at] >= '0' && tidy[at] <= '9') ++at;
-    if (tidy[title.size()] == ':' && at < tidy.size() && tidy[at] == ':')
-      tidy.erase(title.size(), at - title.size());
-  }
-  return absl::StrReplaceAll(tidy, {{"\n", " "}, {"\r", " "}, {"[builtin#", "["}});
+// What Lua calls a chunk; it cuts longer names off.
+std::string ChunkName(std::string_view name) {
+  constexpr size_t kMaxChunkNameBytes = 50;
+  return std::string(Shorten(name, kMaxChunkNameBytes));
 }
 
-void Compile(lua_State* lua, const std::string& title, const std::string& code) {
+void Compile(lua_State* lua, const std::string& name, const std::string& code) {
   // Text only: LuaJIT does not check bytecode.
-  if (luaL_loadbufferx(lua, code.data(), code.size(), title.c_str(), "t") != 0) lua_error(lua);
+  if (luaL_loadbufferx(lua, code.data(), code.size(), name.c_str(), "t") != 0) lua_error(lua);
 }
 
 }  // namespace
@@ -84,8 +79,8 @@ struct LuaSandbox::Engine {
   bool exceeded = false;  // user code cannot hide it behind a pcall
   bool refused = false;   // by the machine, within the limit
   LuaPacker packer;
-  std::string title;  // scratch of CompileChunk: a raised error must leak nothing
-  std::string code;   // likewise
+  std::string name;  // scratch of CompileChunk: a raised error must leak nothing
+  std::string code;  // likewise
   lua_State* const lua;
 };
 
@@ -165,27 +160,27 @@ void LuaSandbox::Request::SetUp(lua_State* lua) const {
 
 void LuaSandbox::Request::CompileChunk(lua_State* lua) const {
   const Chunk& code = compiled();
-  std::string& title = sandbox->engine_->title;
+  std::string& name = sandbox->engine_->name;
   std::string& text = sandbox->engine_->code;
-  title = StrCat("=", code.title);
+  name = StrCat("=", ChunkName(code.name));
   if (code.expressions.empty()) {
-    Compile(lua, title, code.keyed.record_code);
+    Compile(lua, name, code.keyed.record_code);
     lua_rawseti(lua, LUA_REGISTRYINDEX, CodeSlot(chunk));
-    Compile(lua, title, code.keyed.definitions);
+    Compile(lua, name, code.keyed.definitions);
     lua_rawseti(lua, LUA_REGISTRYINDEX, DefinitionsSlot(chunk));
     return;
   }
   // Each alone first: `1), (2` is no expression, though two of them together would compile.
   for (const std::string& expression : code.expressions) {
-    text = StrCat("return ((", expression, "\n))");
-    Compile(lua, title, text);
+    text = StrCat(code.Padding(), "return ((", expression, "\n))");
+    Compile(lua, name, text);
     lua_pop(lua, 1);
   }
-  text = "local r, key, time, headers, label = ... return ";
+  text = StrCat(code.Padding(), "local r, key, time, headers, label = ... return ");
   for (size_t i = 0; i < code.expressions.size(); ++i) {
     StrAppend(&text, i == 0 ? "(" : ", (", code.expressions[i], "\n)");
   }
-  Compile(lua, title, text);
+  Compile(lua, name, text);
   lua_rawgeti(lua, LUA_REGISTRYINDEX, kExpressionEnv);
   lua_setfenv(lua, -2);
   lua_rawseti(lua, LUA_REGISTRYINDEX, CodeSlot(chunk));
@@ -265,10 +260,38 @@ absl::StatusOr<std::unique_ptr<LuaSandbox>> LuaSandbox::Create(size_t memory_byt
 LuaSandbox::LuaSandbox(size_t memory_bytes) : memory_bytes_(memory_bytes) {}
 LuaSandbox::~LuaSandbox() = default;
 
-absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddExpressions(std::string title,
+std::string LuaSandbox::Chunk::Title(int line) const {
+  return line == 0 ? name : StrCat(name, ", line ", line);
+}
+
+std::string LuaSandbox::Chunk::Padding() const {
+  return std::string(place.has_lines ? static_cast<size_t>(place.line) - 1 : 0, '\n');
+}
+
+// Lua begins most of them with NAME:LINE: itself. Of code that has not the file's lines only the beginning is
+// known.
+std::string LuaSandbox::Chunk::Tidy(std::string_view message) const {
+  std::string_view rest = message;
+  int line = place.line;
+  const std::string chunk_name = StrCat(ChunkName(name), ":");
+  if (rest.starts_with(chunk_name)) {
+    const size_t digits = chunk_name.size();
+    const size_t end = rest.find(':', digits);
+    int told = 0;
+    if (end != std::string_view::npos && absl::SimpleAtoi(ToAbsl(rest.substr(digits, end - digits)), &told)) {
+      if (place.has_lines) line = told;
+      rest.remove_prefix(std::min(rest.size(), end + 2));
+    }
+  }
+  const std::string tidy = StrCat(Title(line), ": ", Shorten(rest, kMaxErrorBytes));
+  return absl::StrReplaceAll(tidy, {{"\n", " "}, {"\r", " "}, {"[builtin#", "["}});
+}
+
+absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddExpressions(std::string name, const CodePlace& place,
                                                                std::vector<std::string> expressions) {
   Chunk chunk;
-  chunk.title = std::move(title);
+  chunk.name = std::move(name);
+  chunk.place = place;
   std::string all;
   for (const std::string& expression : expressions) StrAppend(&all, expression, "\n;");
   chunk.usage = FindUsage(all);
@@ -276,11 +299,13 @@ absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddExpressions(std::string title
   return Add(std::move(chunk));
 }
 
-absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddKeyed(std::string title, const std::string& code) {
+absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddKeyed(std::string name, const CodePlace& place,
+                                                         const std::string& code) {
   Chunk chunk;
-  absl::StatusOr<KeyedSource> keyed = SplitKeyedSource(code);
-  if (!keyed.ok()) return absl::InvalidArgumentError(StrCat(title, ": ", keyed.status().message()));
-  chunk.title = std::move(title);
+  chunk.name = std::move(name);
+  chunk.place = place;
+  absl::StatusOr<KeyedSource> keyed = SplitKeyedSource(StrCat(chunk.Padding(), code));
+  if (!keyed.ok()) return absl::InvalidArgumentError(chunk.Tidy(ToStd(keyed.status().message())));
   chunk.keyed = *std::move(keyed);
   chunk.usage = FindUsage(code);
   return Add(std::move(chunk));
@@ -351,8 +376,7 @@ absl::Status LuaSandbox::Call(Request* request) {
   const Chunk& chunk = chunks_[request->chunk];
   if (request->input->record != nullptr && chunk.usage.Uses("headers")) {
     absl::StatusOr<HeaderList> headers = DecodeHeaders(request->input->record->raw_headers);
-    if (!headers.ok())
-      return absl::InvalidArgumentError(StrCat(chunk.title, ": ", headers.status().message()));
+    if (!headers.ok()) return absl::InvalidArgumentError(chunk.Tidy(ToStd(headers.status().message())));
     request->headers = *std::move(headers);
   }
   const size_t packed_before = request->packed == nullptr ? 0 : request->packed->size();
@@ -383,20 +407,16 @@ absl::Status LuaSandbox::CallOnce(Request* request, bool* out_of_memory) {
   *out_of_memory = engine_->exceeded || failed == LUA_ERRMEM;
   if (failed == 0 && !*out_of_memory) return absl::OkStatus();
 
-  const bool knows_chunk = request->chunk < chunks_.size();
-  const std::string& title = knows_chunk ? chunks_[request->chunk].title : std::string();
-  if (*out_of_memory) {
-    lua_settop(lua, 0);
-    return absl::InvalidArgumentError(
-        StrCat(title, ": out of memory (limit ", FormatSize(memory_bytes_), ")"));
-  }
+  const Chunk unknown;
+  const Chunk& chunk = request->chunk < chunks_.size() ? chunks_[request->chunk] : unknown;
   std::string message = "the error is no text";
-  if (lua_type(lua, -1) == LUA_TSTRING) message = lua_tostring(lua, -1);
+  if (*out_of_memory) {
+    message = StrCat("out of memory (limit ", FormatSize(memory_bytes_), ")");
+  } else if (lua_type(lua, -1) == LUA_TSTRING) {
+    message = lua_tostring(lua, -1);
+  }
   lua_settop(lua, 0);
-  const bool is_expression = knows_chunk && !chunks_[request->chunk].expressions.empty();
-  message = TidyMessage(message, title, is_expression);
-  if (message.compare(0, title.size(), title) != 0) message = StrCat(title, ": ", message);
-  return absl::InvalidArgumentError(message);
+  return absl::InvalidArgumentError(chunk.Tidy(message));
 }
 
 }  // namespace millrace

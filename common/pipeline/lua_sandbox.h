@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/job/job_spec.h"
 #include "common/pipeline/lua_inputs.h"
 #include "common/pipeline/lua_source.h"
 
@@ -53,10 +54,11 @@ class LuaSandbox {
   LuaSandbox(const LuaSandbox&) = delete;
   LuaSandbox& operator=(const LuaSandbox&) = delete;
 
-  // Expressions that are evaluated in one call. `title` ("filter 1, line 7") leads every message.
-  // INVALID_ARGUMENT, one line, when one does not compile.
-  absl::StatusOr<ChunkId> AddExpressions(std::string title, std::vector<std::string> expressions);
-  absl::StatusOr<ChunkId> AddKeyed(std::string title, const std::string& code);
+  // Expressions that are evaluated in one call. `name` and the line in the job file ("filter-1, line 7") lead
+  // every message. INVALID_ARGUMENT, one line, when one does not compile.
+  absl::StatusOr<ChunkId> AddExpressions(std::string name, const CodePlace& place,
+                                         std::vector<std::string> expressions);
+  absl::StatusOr<ChunkId> AddKeyed(std::string name, const CodePlace& place, const std::string& code);
   bool has_on_timer(ChunkId chunk) const { return chunks_[chunk].keyed.has_on_timer; }
 
   // Each returns INVALID_ARGUMENT, one line, when the code fails; what was asked for is then unspecified.
@@ -77,10 +79,18 @@ class LuaSandbox {
   struct Engine;   // the Lua state with its allocator
   struct Request;  // one call, as it goes through lua_cpcall
   struct Chunk {
-    std::string title;
+    std::string name;
+    CodePlace place;
     std::vector<std::string> expressions;  // empty: keyed
     KeyedSource keyed;
     LuaUsage usage;
+
+    // What leads a message about that line of the job file; 0: not known.
+    std::string Title(int line) const;
+    // Newlines that give the code's lines the numbers which they have in the job file.
+    std::string Padding() const;
+    // A message of Lua's with Title in front, on one line.
+    std::string Tidy(std::string_view message) const;
   };
 
   explicit LuaSandbox(size_t memory_bytes);

@@ -66,10 +66,7 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
   for (const StageSpec& stage : spec.stages) {
-    if (absl::Status status = AddStage(stage, spec); !status.ok()) {
-      return absl::Status(status.code(),
-                          StrCat(stage.line, ":", stage.column, ": ", ToStd(status.message())));
-    }
+    if (absl::Status status = AddStage(stage, spec); !status.ok()) return AtPlace(stage.place, status);
   }
   if (!stages_.empty()) output_.set_blamed(stages_.back().get());
   StageChain chain;
@@ -113,8 +110,9 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     shown_ = stages_.back().get();
     shown_table_ = table;
     if (table >= kFirstHelperTable) {
-      return absl::InvalidArgumentError(
-          StrCat("line ", spec.line, ": a job has at most ", kMaxStatefulStages, " stages that keep state"));
+      return absl::InvalidArgumentError(StrCat("the stage keeps state as ", kMaxStatefulStages,
+                                               " before it do — a job has no more of them — try a second "
+                                               "job on the results of this one"));
     }
     next_table_ = static_cast<TableId>(table + kTablesPerStage);
   }

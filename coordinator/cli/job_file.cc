@@ -19,12 +19,13 @@ absl::StatusOr<std::string> ReadJobText(const std::string& path) {
   if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file && !file.eof()) {
     return absl::InvalidArgumentError(
-        StrCat("cannot read ", path, " — ", std::strerror(errno), " — is this the job file?"));
+        StrCat("cannot read ", path, " — ", std::strerror(errno), " — check that it is the job file"));
   }
   text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kMaxJobFileBytes) {
-    return absl::InvalidArgumentError(
-        StrCat(path, " is larger than ", FormatSize(kMaxJobFileBytes), " — is this the job file?"));
+    return absl::InvalidArgumentError(StrCat(path, " cannot be a job file — it is larger than ",
+                                             FormatSize(kMaxJobFileBytes),
+                                             " — check that it is the right file"));
   }
   return text;
 }
@@ -37,10 +38,7 @@ absl::StatusOr<JobSpec> LoadJob(const std::string& path, const std::vector<std::
   auto spec = ParseJob(path, *text, sets);
   if (!spec.ok()) return spec.status();
   if (const auto pipeline = Pipeline::Create(*spec, PipelineOptions()); !pipeline.ok()) {
-    return absl::InvalidArgumentError(StrCat(path, ":", ToStd(pipeline.status().message())));
-  }
-  if (const auto extractor = KeyExtractor::Create(*spec); !extractor.ok()) {
-    return absl::InvalidArgumentError(StrCat(path, ": ", ToStd(extractor.status().message())));
+    return pipeline.status();
   }
   return spec;
 }

@@ -48,7 +48,7 @@ TEST(JobParser, FillsInEveryDefault) {
   EXPECT_EQ(spec.stages[0].code.name, "filter-0");
   EXPECT_EQ(spec.stages[0].code.timeout, absl::Seconds(2));
   EXPECT_FALSE(spec.stages[0].code.errors.has_value());
-  EXPECT_EQ(spec.stages[0].line, 4);
+  EXPECT_EQ(spec.stages[0].place, "job.yaml:4:5");
 }
 
 TEST(JobParser, KeyByTakesWhatKeyTakesAndPartitions) {
@@ -234,17 +234,19 @@ TEST(JobParser, AppliesSetsAndStoresATextThatReadsBackTheSame) {
 
 TEST(JobParser, SaysWhichSetCannotBeApplied) {
   EXPECT_EQ(ErrorOf(kSmall, {"partitions"}),
-            "--set `partitions`: cannot be applied — it is PATH=VALUE — try --set partitions=4");
-  EXPECT_EQ(
-      ErrorOf(kSmall, {"stages.3.name=x"}),
-      "--set `stages.3.name=x`: cannot be applied — `3` is no position in a list of 1, counted from 0 — "
-      "try --set stages.0.name=first");
+            "--set partitions: cannot be applied — it is PATH=VALUE — try --set partitions=4");
+  EXPECT_EQ(ErrorOf(kSmall, {"stages.3.name=x"}),
+            "--set stages.3.name=x: cannot be applied — `3` is no position in a list of 1, counted from 0 — "
+            "try --set stages.0.name=first");
   EXPECT_THAT(ErrorOf(kSmall, {"name.x=y"}), HasSubstr("there is a plain value where `x` would be"));
   EXPECT_THAT(ErrorOf(kSmall, {"a..b=y"}), HasSubstr("the path has an empty part"));
   EXPECT_EQ(ErrorOf(kSmall, {"partitions=*x"}).rfind("--set partitions:1:1: ", 0), 0u);
   EXPECT_EQ(
+      ErrorOf(kSmall, {"partitions=4", "stages.0={filtr: r.x}"}).rfind("--set stages.0={filtr: r.x}: ", 0),
+      0u);
+  EXPECT_EQ(
       ErrorOf(kSmall, {"partitons=4"}),
-      "job.yaml:--set: `partitons`: did you mean `partitions`? — a job has no such key — use one of name, "
+      "--set partitons=4: `partitons`: did you mean `partitions`? — a job has no such key — use one of name, "
       "source, key, time, partitions, stages, sink, on_error, retry, commit, retain, ttl, tests");
 }
 

@@ -63,8 +63,9 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(KeyExtractor, SaysWhichFieldOfTheKeyIsMissing) {
   const auto one = *KeyExtractor::Create(Spec(Format::kJsonLines, {"origin"}));
   EXPECT_THAT(ErrorOf(*one, R"({"delay":5})"), HasSubstr("no key: field `origin` is missing"));
-  EXPECT_THAT(ErrorOf(*one, R"({"origin":null})"), HasSubstr("no key: field `origin`"));
-  EXPECT_THAT(ErrorOf(*one, R"({"origin":["ATL"]})"), HasSubstr("no key: field `origin`"));
+  EXPECT_THAT(ErrorOf(*one, R"({"origin":null})"), HasSubstr("no key: field `origin` is null"));
+  EXPECT_THAT(ErrorOf(*one, R"({"origin":["ATL"]})"), HasSubstr("no key: field `origin` is a list"));
+  EXPECT_THAT(ErrorOf(*one, R"({"origin":{}})"), HasSubstr("no key: field `origin` is an object"));
   EXPECT_THAT(ErrorOf(*one, "[1]"), HasSubstr("no key: field `origin`"));
   const auto two = *KeyExtractor::Create(Spec(Format::kJsonLines, {"origin", "carrier"}));
   EXPECT_THAT(ErrorOf(*two, R"({"origin":"ATL"})"), HasSubstr("no key: field `carrier`"));

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 constexpr size_t kMemory = 8 << 20;
 
 std::string Eval(LuaSandbox& lua, const std::string& expression) {
-  const absl::StatusOr<LuaSandbox::ChunkId> chunk = lua.AddExpressions("test, line 1", {expression});
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk = lua.AddExpressions("test", {.line = 1}, {expression});
   if (!chunk.ok()) return std::string(chunk.status().message());
   RecordView record;
   const LuaInput input{
