@@ -72,6 +72,16 @@ class CommandTest(CommandCase):
         expected[f"key-{1000 % 7}"] -= 1
         self.assertEqual(latest, expected)
 
+    def test_results_latest_as_csv_have_the_columns_of_the_first_that_is_kept(self):
+        lines = self.cluster.run("results", "done", "--latest", "-o", "csv").stdout.splitlines()
+        latest = self.cluster.results("done", "--latest")
+        self.assertEqual(lines[0], "key,n,last,partition,offset,index,time")
+        self.assertEqual([line.split(",")[:3] for line in lines[1:]],
+                         [[line["key"], str(line["value"]["n"]), str(line["value"]["last"])] for line in latest])
+
+    def test_results_of_the_empty_key(self):
+        self.assertEqual(self.cluster.results("done", "--key", ""), [])
+
     def test_results_chosen(self):
         everything = self.cluster.results("done")
         partition = everything[0]["partition"]
@@ -109,6 +119,8 @@ class CommandTest(CommandCase):
         rows = [json.loads(line) for line in self.cluster.run("state", "scan", "done", "--prefix", "key-").stdout.splitlines()]
         self.assertEqual(sorted(row["key"] for row in rows), [f"key-{k}" for k in range(7)])
         self.assertEqual(len(self.cluster.run("state", "scan", "done", "--limit", "2").stdout.splitlines()), 2)
+        heads, count = self.table("state", "scan", "done", "-o", "table")
+        self.assertEqual((heads, count), (["KEY", "VALUE", "SEGMENT", "PARTITION", "OFFSET"], 7))
         absent = self.cluster.try_run("state", "get", "done", "no-such-key")
         self.assertEqual((absent.returncode, absent.stdout), (NO_SUCH_THING, ""))
         self.assertIn("no-such-key", absent.stderr.splitlines()[-1])

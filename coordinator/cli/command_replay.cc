@@ -15,7 +15,8 @@ namespace {
 constexpr size_t kReplayWriteBytes = 64 << 10;  // gathered before a write
 
 struct ReplayRequest {
-  std::string job, key;
+  std::string job;
+  std::optional<std::string> key;
   std::optional<int64_t> partition;
   int64_t segment = 0;
   int64_t from = 0;
@@ -99,7 +100,7 @@ absl::Status Replay(Bus& bus, const ReplayRequest& request, bool json) {
   ReplayFilter filter;
   filter.from = static_cast<uint64_t>(request.from);
   if (request.to) filter.to = static_cast<uint64_t>(*request.to);
-  if (!request.key.empty()) filter.key = request.key;
+  filter.key = request.key;
   UnitPrinter printer(json);
   ReplayTrace trace(filter, [&](const ReplayedUnit& unit) { printer.Print(unit); });
   StreamSet streams(bus, SystemClock());

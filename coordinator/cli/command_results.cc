@@ -3,6 +3,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/clock.h"
+#include "common/frame/frame.h"
 #include "common/names.h"
 #include "common/strings.h"
 #include "common/units.h"
@@ -32,17 +33,14 @@ class LinePrinter {
  public:
   explicit LinePrinter(std::string form) : form_(std::move(form)) { buffer_.reserve(kWriteBytes * 2); }
 
-  absl::Status Format(PartitionId partition, const RecordView& record, std::string* out) {
-    if (form_ == "csv") return csv_.Append(record, partition, out);
-    if (form_ == "raw") {
-      AppendRawLine(record, out);
-    } else {
-      AppendResultLine(record, partition, out);
-    }
-    return absl::OkStatus();
-  }
   absl::Status Print(PartitionId partition, const RecordView& record) {
-    if (const absl::Status status = Format(partition, record, &buffer_); !status.ok()) return status;
+    if (form_ == "csv") {
+      if (const absl::Status status = csv_.Append(record, partition, &buffer_); !status.ok()) return status;
+    } else if (form_ == "raw") {
+      AppendRawLine(record, &buffer_);
+    } else {
+      AppendResultLine(record, partition, &buffer_);
+    }
     return buffer_.size() < kWriteBytes ? absl::OkStatus() : Flush();
   }
   absl::Status Flush() {
@@ -57,40 +55,46 @@ class LinePrinter {
   std::string buffer_;
 };
 
-// The last line of each key, held in memory and printed in the order of their labels.
-class LatestLines {
+// The last result of each key, held in memory and printed in the order of their labels.
+class LatestResults {
  public:
-  absl::Status Add(std::string_view key, std::string line) {
-    auto [at, is_new] = lines_.try_emplace(std::string(key));
-    bytes_ += line.size() + (is_new ? key.size() : 0);
-    bytes_ -= at->second.line.size();
-    at->second = {next_++, std::move(line)};
+  absl::Status Add(PartitionId partition, RecordView record) {
+    frame_.Reset(FrameKind::kResults);
+    record.raw_headers = {};  // which no form prints
+    if (record.fields != nullptr) record.shape = frame_.InternShape(*record.fields);
+    frame_.Add(record);
+    auto [at, is_new] = results_.try_emplace(std::string(record.key));
+    bytes_ -= at->second.frame.size();
+    at->second = {next_++, partition, std::string(frame_.Finish())};
+    bytes_ += at->second.frame.size() + (is_new ? record.key.size() : 0);
     if (bytes_ <= kMaxLatestBytes) return absl::OkStatus();
     return absl::ResourceExhaustedError(
         StrCat("the latest results take more than ", FormatSize(kMaxLatestBytes),
                " of memory — too many keys — try --partition, one at a time"));
   }
-  absl::Status Print() {
-    std::vector<Latest*> order;
-    for (auto& [key, latest] : lines_) order.push_back(&latest);
+  absl::Status Print(LinePrinter& printer) const {
+    std::vector<const Latest*> order;
+    for (const auto& [key, latest] : results_) order.push_back(&latest);
     std::sort(order.begin(), order.end(),
               [](const Latest* a, const Latest* b) { return a->number < b->number; });
-    std::string buffer;
+    FrameView frame;
     for (const Latest* latest : order) {
-      buffer += latest->line;
-      if (buffer.size() < kWriteBytes) continue;
-      if (const absl::Status status = WriteOut(buffer); !status.ok()) return status;
-      buffer.clear();
+      if (const absl::Status status = frame.ParseInto(latest->frame); !status.ok()) return status;
+      RecordView record;
+      frame.records().Next(&record);
+      if (const absl::Status status = printer.Print(latest->partition, record); !status.ok()) return status;
     }
-    return WriteOut(buffer);
+    return printer.Flush();
   }
 
  private:
   struct Latest {
     uint64_t number = 0;
-    std::string line;
+    PartitionId partition;
+    std::string frame;  // of this one record
   };
-  absl::flat_hash_map<std::string, Latest> lines_;
+  absl::flat_hash_map<std::string, Latest> results_;
+  FrameBuilder frame_;
   uint64_t next_ = 0;
   uint64_t bytes_ = 0;
 };
@@ -110,16 +114,11 @@ absl::StatusOr<ResultQuery> QueryOf(const ResultsRequest& request, const JobReco
   return query;
 }
 
-absl::Status PrintLatest(ResultReader& reader, const std::string& form) {
-  LatestLines latest;
-  LinePrinter printer(form);
-  const absl::Status status =
-      reader.ReadAll([&](PartitionId partition, const RecordView& record) -> absl::Status {
-        std::string line;
-        if (const absl::Status formed = printer.Format(partition, record, &line); !formed.ok()) return formed;
-        return latest.Add(record.key, std::move(line));
-      });
-  return status.ok() ? latest.Print() : status;
+absl::Status PrintLatest(ResultReader& reader, LinePrinter& printer) {
+  LatestResults latest;
+  const absl::Status status = reader.ReadAll(
+      [&](PartitionId partition, const RecordView& record) { return latest.Add(partition, record); });
+  return status.ok() ? latest.Print(printer) : status;
 }
 
 absl::Status PrintResults(Bus& bus, const ResultsRequest& request, const std::string& form) {
@@ -130,9 +129,9 @@ absl::Status PrintResults(Bus& bus, const ResultsRequest& request, const std::st
   const auto query = QueryOf(request, *job);
   if (!query.ok()) return query.status();
   ResultReader reader(bus, SystemClock(), *job, *query);
-  if (request.latest) return PrintLatest(reader, form);
-
   LinePrinter printer(form);
+  if (request.latest) return PrintLatest(reader, printer);
+
   const auto print = [&](PartitionId partition, const RecordView& record) {
     return printer.Print(partition, record);
   };
@@ -149,17 +148,16 @@ absl::Status PrintResults(Bus& bus, const ResultsRequest& request, const std::st
   return reader.Follow(print, over, [&] { return printer.Flush(); });
 }
 
-absl::Status CheckRequest(const ResultsRequest& request, const std::string& form) {
+absl::Status CheckRequest(const ResultsRequest& request) {
   if (request.follow && request.latest) {
     return absl::InvalidArgumentError(
         "--follow with --latest — which line is a key's last is known only at the end — leave one of them "
         "out");
   }
-  if (request.latest && form == "csv") {
+  if (request.from < 0) {
     return absl::InvalidArgumentError(
-        "--latest with -o csv — the columns would be those of a line that is not printed — try -o jsonl");
+        StrCat("--from ", request.from, " — it is no offset, they count from 1 — try --from 1"));
   }
-  if (request.from < 0) return absl::InvalidArgumentError("--from — offsets count from 1");
   return absl::OkStatus();
 }
 
@@ -167,7 +165,6 @@ absl::Status CheckRequest(const ResultsRequest& request, const std::string& form
 
 int RunResults(const Arguments& arguments) {
   ResultsRequest request;
-  std::string key;
   CommandLine command(
       "coordinator results JOB [--follow] [--latest] [--key K] [--partition P] [--from OFFSET] [-o "
       "jsonl|csv|raw]",
@@ -180,12 +177,11 @@ int RunResults(const Arguments& arguments) {
   flags.AddSwitch("follow", &request.follow, "print what comes until the job is over");
   flags.AddSwitch("latest", &request.latest,
                   "only the last result of each key (held in memory, up to 2 GiB)");
-  flags.Add("key", &key, "K", "only this key's");
+  flags.Add("key", &request.key, "K", "only this key's");
   flags.Add("partition", &request.partition, "P", "only this partition's");
   flags.Add("from", &request.from, "OFFSET", "only labels of this input offset and later ones");
   if (const auto exit = command.Parse(arguments)) return *exit;
-  if (!key.empty()) request.key = key;
-  if (const absl::Status s = CheckRequest(request, command.output()); !s.ok()) return Fail(s);
+  if (const absl::Status s = CheckRequest(request); !s.ok()) return Fail(s);
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
   const absl::Status status = PrintResults(**bus, request, command.output());

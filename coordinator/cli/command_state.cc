@@ -9,6 +9,7 @@
 #include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
+#include "coordinator/cli/table.h"
 #include "coordinator/state/owner_query.h"
 #include "coordinator/verify/log_replayer.h"
 #include "nlohmann/json.hpp"
@@ -24,7 +25,7 @@ struct StateRequest {
   std::string verb, job, key, prefix;
   int64_t limit = 100;
   std::optional<int64_t> segment;
-  bool json = false;
+  std::string output;
 };
 
 class NoOutput : public StepSink {
@@ -138,17 +139,24 @@ class ReplaySource : public StateSource {
   const JobSpec& spec_;
 };
 
-// A line each; with -o json one document: the row of `get`, the list of `scan`.
+// A table, a line each, or with json one document: the row of `get`, the list of `scan`.
 absl::Status PrintRows(const std::vector<Row>& rows, const StateRequest& request) {
-  const auto text_of = [](const Json& json, int indent) { return JsonText(json, indent) + "\n"; };
-  std::string text;
-  if (request.json && request.verb == "scan") {
-    Json list = Json::array();
-    for (const Row& row : rows) list.push_back(row.line);
-    return WriteOut(text_of(list, 2));
+  if (request.output == "jsonl") {
+    std::string text;
+    for (const Row& row : rows) text += JsonText(row.line) + "\n";
+    return WriteOut(text);
   }
-  for (const Row& row : rows) text += text_of(row.line, request.json ? 2 : -1);
-  return WriteOut(text);
+  Json list = Json::array();
+  for (const Row& row : rows) list.push_back(row.line);
+  if (request.output == "table") {
+    return WriteOut(FormatTable({{"key", "KEY"},
+                                 {"value", "VALUE"},
+                                 {"segment", "SEGMENT"},
+                                 {"partition", "PARTITION"},
+                                 {"offset", "OFFSET"}},
+                                list, UseColor() ? TableStyle::kColor : TableStyle::kPlain));
+  }
+  return WriteOut(JsonText(request.verb == "scan" ? list : list.front(), 2) + "\n");
 }
 
 // The segments that are asked, the last first: the one that was wanted, or all that keep state.
@@ -168,7 +176,12 @@ absl::StatusOr<std::vector<SegmentId>> SegmentsToAsk(const JobSpec& spec, const 
     });
     if (keeps) keeping.insert(keeping.begin(), segment.id);
   }
-  if (keeping.empty()) keeping.push_back(kFirstSegment);  // whose answer is why there is none
+  if (keeping.empty()) {
+    return absl::NotFoundError(StrCat("no state in `", request.job,
+                                      "` — none of its stages is an aggregate or keyed — try `coordinator "
+                                      "results ",
+                                      request.job, "`"));
+  }
   return keeping;
 }
 
@@ -231,13 +244,15 @@ absl::Status Run(Bus& bus, const StateRequest& request) {
 
 int RunState(const Arguments& arguments) {
   StateRequest request;
-  CommandLine command("coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N] [--segment S]",
-                      "Shows the state of keys, a JSON line each, asked of the partition's owner at its last "
-                      "offset. In a job of "
-                      "several segments: the last one that has the key; of scan, the last that keeps state.",
-                      "coordinator state get delays ATL");
+  CommandLine command(
+      "coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N] [--segment S] [-o "
+      "jsonl|json|table]",
+      "Shows the state of keys, a JSON line each, asked of the partition's owner at its last "
+      "offset. In a job of "
+      "several segments: the last one that has the key; of scan, the last that keeps state.",
+      "coordinator state get delays ATL");
   command.AddConnection();
-  command.AddOutput({"jsonl", "json"});
+  command.AddOutput({"jsonl", "json", "table"});
   Flags& flags = command.flags();
   flags.Positional("get|scan", &request.verb);
   flags.Positional("JOB", &request.job);
@@ -258,10 +273,10 @@ int RunState(const Arguments& arguments) {
                                                   " — which key? — try `coordinator state get ", request.job,
                                                   " KEY`, or `coordinator state scan ", request.job, "`")));
   }
-  request.json = command.json();
+  request.output = command.output();
   if (request.limit < 1 || request.limit > kMaxScanLimit) {
-    return Fail(
-        absl::InvalidArgumentError(StrCat("--limit ", request.limit, " — between 1 and ", kMaxScanLimit)));
+    return Fail(absl::InvalidArgumentError(
+        StrCat("--limit ", request.limit, " — it is 1 to ", kMaxScanLimit, " — try --limit 100")));
   }
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());

@@ -25,7 +25,8 @@ constexpr size_t kCompressedChunkBytes = 256 << 10;
 constexpr std::string_view kGzipMagic = "\x1f\x8b";
 
 absl::Status ReadError(const std::string& name, int error) {
-  return absl::InvalidArgumentError(StrCat("input ", name, ": ", std::strerror(error)));
+  return absl::InvalidArgumentError(
+      StrCat("cannot read input ", name, " — ", std::strerror(error), " — check the path given to --input"));
 }
 
 std::string Hex(uint64_t hash) { return absl::StrFormat("%016x", hash); }
@@ -198,7 +199,7 @@ class GzipSource final : public ByteSource {
         if (!n.ok()) return n.status();
         if (*n == 0) {
           if (between_members_) return size_t{0};
-          return Broken("ends in the middle of its compressed data — is it still being written?");
+          return Broken("ends in the middle of its compressed data — see whether it is still being written");
         }
         stream_.next_in = reinterpret_cast<Bytef*>(chunk_.data());
         stream_.avail_in = static_cast<uInt>(*n);
@@ -208,7 +209,8 @@ class GzipSource final : public ByteSource {
       if (result == Z_STREAM_END) {
         between_members_ = true;
       } else if (result != Z_OK && result != Z_BUF_ERROR) {
-        return Broken(StrCat("is damaged: ", stream_.msg != nullptr ? stream_.msg : "not gzip"));
+        return Broken(StrCat("is damaged: ", stream_.msg != nullptr ? stream_.msg : "not gzip",
+                             " — try `gzip -t` on it"));
       }
     }
     return room - stream_.avail_out;
@@ -225,7 +227,7 @@ class GzipSource final : public ByteSource {
   }
 
   absl::Status Broken(std::string_view what) const {
-    return absl::DataLossError(StrCat("input ", Identity().name, ": the gzip file ", what));
+    return absl::DataLossError(StrCat("cannot read input ", Identity().name, " — the gzip file ", what));
   }
 
   std::unique_ptr<ByteSource> inner_;

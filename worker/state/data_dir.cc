@@ -24,19 +24,19 @@ namespace {
 namespace fs = std::filesystem;
 
 absl::Status DiskError(int error, std::string_view doing, std::string_view path) {
-  const std::string text = StrCat("cannot ", doing, " ", path, ": ", std::strerror(error));
+  const std::string text = StrCat("cannot ", doing, " ", path, " — ", std::strerror(error));
   switch (error) {
     case ENOSPC:
     case EDQUOT:
-      return absl::ResourceExhaustedError(StrCat(text, "; make room there, or give --data another folder"));
+      return absl::ResourceExhaustedError(StrCat(text, " — make room there, or give --data another folder"));
     case EACCES:
     case EPERM:
     case EROFS:
-      return absl::PermissionDeniedError(StrCat(text, "; give --data a folder that this user may write to"));
+      return absl::PermissionDeniedError(StrCat(text, " — give --data a folder that this user may write to"));
     case ENOTDIR:
     case ENAMETOOLONG:
     case ELOOP:
-      return absl::InvalidArgumentError(StrCat(text, "; give --data the path of a folder"));
+      return absl::InvalidArgumentError(StrCat(text, " — give --data the path of a folder"));
     default:
       return absl::UnavailableError(text);
   }
@@ -93,7 +93,7 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
   if (absl::Status status = MakeFolder(dir); !status.ok()) {
     // A place that is none, under /proc say, will not become one.
     return absl::IsUnavailable(status) ? absl::InvalidArgumentError(StrCat(
-                                             ToStd(status.message()), "; give --data the path of a folder"))
+                                             ToStd(status.message()), " — give --data the path of a folder"))
                                        : status;
   }
   const std::string path = dir + "/LOCK";
@@ -102,9 +102,9 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& dir) {
   std::unique_ptr<DataDir> opened(new DataDir(dir, fd));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return DiskError(errno, "lock", path);
-    return absl::FailedPreconditionError(StrCat("the data folder ", dir, " is in use by process ",
-                                                HolderOf(fd),
-                                                "; stop that worker, or give this one another --data"));
+    return absl::FailedPreconditionError(
+        StrCat("cannot use the data folder ", dir, " — process ", HolderOf(fd),
+               " uses it — stop that worker, or give this one another --data"));
   }
   if (absl::Status status = WritePid(fd, path); !status.ok()) return status;
   absl::StatusOr<std::string> id = ReadOrMakeId(dir + "/ID");
