@@ -54,7 +54,8 @@ absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
     // `--name --wait` forgot the name; `--name -x` would be a flag to every other command.
     if (!IsValidName(flags.name) || flags.name.starts_with('-')) {
       return absl::InvalidArgumentError(
-          StrCat("--name ", flags.name, " — a job's name is 1 to 64 letters, digits, _ and -"));
+          StrCat("--name ", flags.name,
+                 " — a job's name is 1 to 64 letters, digits, _ and - — try --name delays-2"));
     }
     sets.push_back(StrCat("name=\"", flags.name, "\""));
   }
@@ -361,10 +362,6 @@ int RunSubmit(const Arguments& arguments) {
   if (const absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return Fail(status);
   const absl::StatusOr<JobSpec> spec = ReadJob(flags);
   if (!spec.ok()) return Fail(spec.status());
-  // Expressions that do not compile are told here, before anything is made.
-  const absl::Status compiled = Pipeline::Create(*spec, {}).status();
-  if (!compiled.ok())
-    return Fail(absl::Status(compiled.code(), StrCat(flags.file, ":", ToStd(compiled.message()))));
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());
   if (spec->source.unbounded() && !flags.inputs.empty()) {
@@ -374,8 +371,9 @@ int RunSubmit(const Arguments& arguments) {
                ", or leave `source` without `subject` and `stream` to feed files")));
   }
   if (!spec->source.unbounded() && flags.inputs.empty()) {
-    return Fail(absl::InvalidArgumentError(StrCat("no input — say what to feed to job ", spec->name,
-                                                  ": --input FILE, or --input - for standard input")));
+    return Fail(absl::InvalidArgumentError(StrCat(
+        "no input — job ", spec->name,
+        " is fed from files, and none was given — try --input FILE, or --input - for standard input")));
   }
   InputOptions input_options;
   input_options.max_line_bytes = spec->source.max_record_bytes;
