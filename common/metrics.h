@@ -1,8 +1,8 @@
 // Metrics in the Prometheus text format. The only file pair that knows prometheus-cpp.
 //
 // A series lives as long as somebody holds its handle: a partition that moves away takes its series along.
-// Handles of one name and labels share one series. Updating a handle is lock-free and may be done on any
-// thread; making one takes a lock and is for set-up.
+// Handles of one name and labels share one series. Updating a handle may be done on any thread: a counter or a
+// gauge takes no lock, a histogram one of its own for an instant; making one takes a lock and is for set-up.
 #pragma once
 
 #include <cstdint>

@@ -16,6 +16,7 @@
 #include "common/units.h"
 #include "coordinator/service/api.h"
 #include "coordinator/service/board.h"
+#include "coordinator/service/lag_meter.h"
 #include "coordinator/service/service.h"
 #include "coordinator/sources/source_feeders.h"
 
@@ -24,7 +25,7 @@ namespace {
 
 constexpr absl::Duration kConnectTry = absl::Seconds(2);
 constexpr absl::Duration kBetweenTries = absl::Milliseconds(500);
-constexpr absl::Duration kBetweenLooksAtSources = absl::Milliseconds(200);
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(200);
 
 CoordinatorLease Self(uint64_t random_id, const std::string& http) {
   CoordinatorLease self;
@@ -83,12 +84,14 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
   Service service({Self(random_id, url), options.lease_ttl, random_id}, *bus, clock, board, metrics);
   SourceFeeders feeders(
       [&] { return ConnectNats(NatsOptionsOf(options.connection, "millrace-source"), clock); }, clock);
+  LagMeter lag(*bus, clock, metrics);
   absl::Duration look_at = clock.Monotonic();
   while (StopSignals() == 0) {
     service.Turn();
     if (clock.Monotonic() < look_at) continue;
-    look_at = clock.Monotonic() + kBetweenLooksAtSources;
+    look_at = clock.Monotonic() + kBetweenLooks;
     feeders.Update(service.JobsInCharge());
+    lag.Update(service.Leads() ? board.Look().snapshot : nullptr);
   }
   LogInfo("stopping", {});
   service.Resign();

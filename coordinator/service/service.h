@@ -22,6 +22,7 @@ class Service {
   // Waits for events for a moment, handles all there are, steps.
   void Turn();
   void Resign() { leader_.Resign(); }
+  bool Leads() const { return leader_.leadership().Leads(); }
   std::vector<OpenJob> JobsInCharge() const { return leader_.JobsInCharge(); }
 
  private:

@@ -1,5 +1,6 @@
 #include "coordinator/views/partition_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/frame/message_header.h"
@@ -48,6 +49,18 @@ absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, const std::string&
 }
 
 }  // namespace
+
+PartitionLag LagOf(const PartitionLog& log, uint64_t offset, uint64_t records_in, int64_t now_ms) {
+  PartitionLag lag;
+  if (offset >= log.end) return lag;
+  if (!log.records) {
+    lag.records = log.end - offset;
+  } else if (*log.records > records_in) {
+    lag.records = *log.records - records_in;
+  }
+  if (log.oldest_ms) lag.oldest_ms = std::max<int64_t>(0, now_ms - *log.oldest_ms);
+  return lag;
+}
 
 std::vector<std::optional<PartitionReport>> NewestReports(const Cluster& cluster, const JobRecord& job) {
   std::vector<std::optional<PartitionReport>> reports(job.all_partitions());

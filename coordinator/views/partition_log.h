@@ -21,6 +21,13 @@ struct PartitionLog {
   std::optional<int64_t> oldest_ms;
 };
 
+struct PartitionLag {
+  uint64_t records = 0;   // what the ingest counted less what was taken; without its count, messages
+  int64_t oldest_ms = 0;  // age of the oldest that was not applied
+};
+// Of a partition that has applied `offset`, and taken `records_in` records up to it.
+PartitionLag LagOf(const PartitionLog& log, uint64_t offset, uint64_t records_in, int64_t now_ms);
+
 // What the owners last said of each partition of the job (JobRecord::IndexOf): the report of the greatest
 // epoch, then offset. The leases of workers that are gone count too: theirs is the best that is known until
 // the next owner speaks. Of a job that has ended, what its end keeps of them; nullopt where that is too many.

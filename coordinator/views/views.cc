@@ -56,13 +56,6 @@ bool IsCompleted(const Cluster& cluster, const JobRecord& job) {
   return final_status != nullptr && final_status->state == "completed";
 }
 
-// Records that wait: what the ingest counted less what was taken; without its count, messages.
-uint64_t LagOf(const PartitionLog& log, uint64_t offset, uint64_t records_in) {
-  if (offset >= log.end) return 0;
-  if (!log.records) return log.end - offset;
-  return *log.records > records_in ? *log.records - records_in : 0;
-}
-
 int64_t AgeMs(int64_t now_ms, int64_t then_ms) { return std::max<int64_t>(0, now_ms - then_ms); }
 
 std::string PartitionStateOf(const Cluster& cluster, const JobRecord& job, const std::string& owner,
@@ -96,8 +89,9 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
   row["epoch"] = known.epoch;
   row["offset"] = offset;
   row["end"] = log.end;
-  row["lag_records"] = LagOf(log, offset, known.records_in);
-  row["oldest_ms"] = offset < log.end && log.oldest_ms ? AgeMs(now_ms, *log.oldest_ms) : 0;
+  const PartitionLag lag = LagOf(log, offset, known.records_in, now_ms);
+  row["lag_records"] = lag.records;
+  row["oldest_ms"] = lag.oldest_ms;
   row["committed_ms_ago"] =
       known.committed_at_ms > 0 ? ViewJson(AgeMs(now_ms, known.committed_at_ms)) : ViewJson(nullptr);
   row["committed_offset"] = known.committed_offset;

@@ -52,7 +52,6 @@ class Checkpointer {
   ~Checkpointer();
 
   BlobStore& store() { return *store_; }
-  const CheckpointMetrics& metrics() const { return metrics_; }
 
   // Puts it into the store; `done` is called on this object's thread. At most one for each partition waits.
   struct Outcome {

@@ -49,6 +49,8 @@ std::string WorkerHttp::MetricsText() {
         s.items_in =
             metrics_.MakeCounter("items_in_total", "Records taken from the partition's log.", labels);
         s.items_out = metrics_.MakeCounter("items_out_total", "Records that left the last stage.", labels);
+        s.errors = metrics_.MakeCounter(
+            "errors_total", "Attempts that failed: tried again, made a dead letter or left out.", labels);
         s.dead_letters =
             metrics_.MakeCounter("dead_letters_total", "Records that could not be handled.", labels);
         s.retries = metrics_.MakeCounter("retries_total", "Attempts beyond a record's first.", labels);
@@ -82,6 +84,8 @@ void WorkerHttp::Update(Series& series, const PartitionReport& report) {
   };
   grow(series.items_in, series.last.records_in, report.records_in);
   grow(series.items_out, series.last.records_out, report.records_out);
+  const auto errors = [](const PartitionReport& of) { return of.retries + of.dead_letters + of.skipped; };
+  grow(series.errors, errors(series.last), errors(report));
   grow(series.dead_letters, series.last.dead_letters, report.dead_letters);
   grow(series.retries, series.last.retries, report.retries);
   grow(series.skipped, series.last.skipped, report.skipped);

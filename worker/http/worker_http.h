@@ -30,7 +30,7 @@ class WorkerHttp {
   // A partition's series: counters are fed with what a report adds to the one before.
   struct Series {
     PartitionReport last;
-    Counter items_in, items_out, dead_letters, retries, skipped;
+    Counter items_in, items_out, errors, dead_letters, retries, skipped;
     std::map<std::string, Counter> inspected;  // by stage
     Gauge offset, committed_offset, checkpoint_offset, state_keys, state_bytes;
   };

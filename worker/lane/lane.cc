@@ -85,7 +85,7 @@ void Lane::Handle(LaneEvent event) {
   } else if (auto* release = std::get_if<ReleasePartition>(&event)) {
     if (Partition* p = find(release->instance)) {
       if (release->abandon) {
-        p->Abandon("the lease is gone");
+        p->Supersede("the lease is gone");
       } else {
         p->BeginRelease();
       }
@@ -104,6 +104,7 @@ void Lane::Adopt(AdoptPartition event) {
   PartitionOptions options;
   options.instance = event.instance;
   options.checkpoint_interval = event.checkpoint_interval;
+  options.metrics = event.metrics;
   if (RunsUserCode(event.opened->segment->job)) {
     hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, key, event.opened->epoch,
                                                     event.opened->verdict_tail, event.opened->low_mark);

@@ -28,6 +28,7 @@ struct AdoptPartition {
   bool paused = false;
   uint64_t state_budget_bytes = 64 << 20;  // as SetStateBudget; the plan may have changed since it was opened
   absl::Duration checkpoint_interval = absl::InfiniteDuration();
+  PartitionMetrics metrics = {};
 };
 struct BusEvents {
   std::vector<BusEvent> events;  // of this lane's readers and cookies; reconnects go to every lane

@@ -31,6 +31,7 @@ class DeadLetterWriter {
 
   bool HasRoom() const { return waiting_.size() < kMaxDeadLettersInFlight; }
   bool idle() const { return waiting_.empty(); }
+  size_t in_flight() const { return waiting_.size(); }
   // Whether every letter of frames up to `offset` was acknowledged.
   bool AckedUpTo(Offset offset) const;
 

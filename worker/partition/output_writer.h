@@ -2,6 +2,7 @@
 // segment (SegmentWriter).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -39,6 +40,8 @@ class OutputWriter {
   // Whether every output of frames up to `offset` was acknowledged (R2).
   virtual bool AckedUpTo(Offset offset) const = 0;
   virtual bool end_acked() const = 0;
+  // Messages on their way to the broker that it has not acknowledged.
+  virtual size_t in_flight() const = 0;
   // Not OK: the outputs can go nowhere, and the partition must stop.
   virtual absl::Status status() const = 0;
   // What a commit that is frozen now says of the outputs (R1).

@@ -58,7 +58,8 @@ Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pi
       committed_at_ms_(absl::ToUnixMillis(clock.Now())),
       commit_pace_(kCommitTimeShare, options.max_commit_interval, clock.Monotonic()),
       checkpoint_offset_(opened_->checkpoint_offset),
-      checkpoint_pace_(kCheckpointTimeShare, kMaxCheckpointStretch, clock.Monotonic()) {
+      checkpoint_pace_(kCheckpointTimeShare, kMaxCheckpointStretch, clock.Monotonic()),
+      metrics_(options.metrics) {
   ReaderOptions reader;
   reader.stream = key().input_stream();
   reader.start_sequence =
@@ -114,7 +115,7 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
   if (tail.ok()) {
     results_->HandleTail(*tail);
     if (results_->condition() == ResultWriter::Condition::kFenced)
-      Abandon("a later owner has taken the partition over");
+      Supersede("a later owner has taken the partition over");
   } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
     Stop(Phase::kStopped, tail.status());
   }  // otherwise the broker is away: asked again from Tick
@@ -130,7 +131,7 @@ bool Partition::CanStep() const {
 
 bool Partition::Work() {
   for (size_t n = 0; n < options_.max_frames_a_turn && CanStep(); ++n) {
-    if (!StepOne()) break;
+    if (!(n == 0 ? MeasureStep() : StepOne())) break;
   }
   GrantBack();
   FlushResults();
@@ -274,6 +275,7 @@ void Partition::MaybeTick() {
 }
 
 void Partition::Tick() {
+  ShowWaiting();
   if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
   if (phase_ == Phase::kReleasing && abandoned_) {
     if (!disk_busy()) phase_ = Phase::kReleased;
@@ -319,6 +321,11 @@ void Partition::Abandon(std::string_view reason) {
     commit_in_progress_ = false;
   }
   phase_ = disk_busy() ? Phase::kReleasing : Phase::kReleased;
+}
+
+void Partition::Supersede(std::string_view reason) {
+  if (!abandoned_ && !released()) metrics_.fenced.Add();
+  Abandon(reason);
 }
 
 void Partition::Stop(Phase phase, const absl::Status& why) {

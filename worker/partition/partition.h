@@ -22,6 +22,7 @@
 #include "worker/partition/dead_letter_writer.h"
 #include "worker/partition/open_partition.h"
 #include "worker/partition/pacer.h"
+#include "worker/partition/partition_metrics.h"
 #include "worker/partition/result_writer.h"
 #include "worker/partition/segment_writer.h"
 
@@ -61,6 +62,7 @@ struct PartitionOptions {
   absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: none are made
   size_t lua_memory_bytes = 64 << 20;
   CallObserver* observer = nullptr;  // not owned
+  PartitionMetrics metrics;
 };
 
 // Invariants (CheckInvariants): offset rises by one message at a time; a commit in progress covers an offset
@@ -101,8 +103,10 @@ class Partition : private StepSink {
 
   // Stops taking messages, commits what is done, then released() turns true.
   void BeginRelease();
-  // At once, without a commit: the lease is gone, or a later owner is there.
+  // At once, without a commit.
   void Abandon(std::string_view reason);
+  // Likewise, and counted: the lease is gone, or a later owner is there.
+  void Supersede(std::string_view reason);
   bool released() const { return phase_ == Phase::kReleased; }
   // Why it stopped by itself; OK: it has not. Whoever hosts it may open it anew where that can help.
   const absl::Status& stop_cause() const { return stop_cause_; }
@@ -130,6 +134,8 @@ class Partition : private StepSink {
   void GrantBack();
   void FlushResults();
   bool StepOne();
+  bool MeasureStep();
+  void ShowWaiting();
   absl::StatusOr<bool> Apply(const Message& message);  // false: the message waits for a retry
   void FinishMessage(const Message& message);
   void MaybeCommit();
@@ -188,6 +194,7 @@ class Partition : private StepSink {
   absl::Duration ask_standing_at_;
   bool end_confirmed_ = false;  // readers take the end marks, too
   Offset commit_offset_;
+  size_t commit_bytes_ = 0;
   Offset committed_offset_;
   int64_t committed_at_ms_ = 0;
   Pacer commit_pace_;  // its cost: lane and committer together
@@ -200,6 +207,7 @@ class Partition : private StepSink {
   Pacer checkpoint_pace_;
   uint64_t granted_bytes_ = 0;
   uint32_t granted_messages_ = 0;
+  PartitionMetrics metrics_;
 };
 
 }  // namespace millrace

@@ -39,6 +39,7 @@ void Partition::MaybeCommit() {
   commit_pace_.Begin(now);
   commit_offset_ = offset_;
   frozen_ = opened_->store->Freeze(MakeCommitRow());
+  commit_bytes_ = frozen_->bytes();
   commit_pace_.SetCost(clock_.Monotonic() - now);
   CheckInvariants();
   MILLRACE_FAILPOINT("after_freeze");
@@ -72,7 +73,7 @@ void Partition::HandleLaterOwner(const absl::StatusOr<bool>& exists) {
   if (phase_ == Phase::kReleased || phase_ == Phase::kStopped) return;
   if (exists.ok() && *exists) {
     LogWarning("a later owner has taken the partition over", {{"partition", key().ToString()}});
-    return Abandon("a later owner has taken the partition over");
+    return Supersede("a later owner has taken the partition over");
   }
   standing_ = exists.ok() ? Standing::kOwner : Standing::kUnknown;
   ask_standing_at_ = clock_.Monotonic() + (exists.ok() ? absl::ZeroDuration() : kAskStandingAgain);
@@ -97,6 +98,8 @@ void Partition::HandleCommitted(const absl::Status& status, absl::Duration took)
     committed_offset_ = commit_offset_;
     committed_at_ms_ = absl::ToUnixMillis(clock_.Now());
     commit_pace_.AddCost(took);
+    metrics_.commit_seconds.Observe(absl::ToDoubleSeconds(took));
+    metrics_.commit_bytes.Observe(static_cast<double>(commit_bytes_));
   }
   Tick();
 }

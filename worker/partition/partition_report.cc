@@ -1,7 +1,34 @@
 // What a partition tells of itself.
+#include <algorithm>
+
 #include "worker/partition/partition.h"
 
 namespace millrace {
+namespace {
+
+// The broker's clock and this machine's may differ.
+double AgeSeconds(const Message& message, absl::Time now) {
+  return std::max(0.0, absl::ToDoubleSeconds(now - absl::FromUnixNanos(message.time_ns)));
+}
+
+}  // namespace
+
+// For the first message of each turn: a turn that finds many has the lane to itself, and reading the clock for
+// each would cost what a message of a few records costs.
+bool Partition::MeasureStep() {
+  // What goes on after a retry has begun before.
+  if (!retrying_) metrics_.queue_seconds.Observe(AgeSeconds(queue_.front(), clock_.Now()));
+  const absl::Duration began = clock_.Monotonic();
+  const bool finished = StepOne();
+  metrics_.process_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - began));
+  return finished;
+}
+
+void Partition::ShowWaiting() {
+  metrics_.inflight.Set(static_cast<double>(outputs_->in_flight() + dead_letters_.in_flight()));
+  metrics_.queue_depth.Set(static_cast<double>(queue_.size()));
+  metrics_.oldest_record_seconds.Set(queue_.empty() ? 0 : AgeSeconds(queue_.front(), clock_.Now()));
+}
 
 PartitionReport Partition::Report() const {
   PartitionReport report;

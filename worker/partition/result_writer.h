@@ -66,6 +66,7 @@ class ResultWriter final : public OutputWriter {
   // Every output below this mark was acknowledged by the broker.
   Mark acked() const;
   bool end_acked() const override { return end_acked_; }
+  size_t in_flight() const override { return sent_; }
   bool idle() const { return in_flight_.empty() && (open_ == nullptr || open_->empty()); }
 
   void CheckInvariants() const override;

@@ -228,6 +228,12 @@ bool SegmentWriter::AckedUpTo(Offset offset) const {
   return true;
 }
 
+size_t SegmentWriter::in_flight() const {
+  size_t messages = 0;
+  for (const Route& route : routes_) messages += route.unconfirmed.size();
+  return messages;
+}
+
 void SegmentWriter::FillCommitRow(CommitRow* row) const {
   DownstreamMarks marks;
   marks.reserve(routes_.size());

@@ -57,6 +57,7 @@ class SegmentWriter final : public OutputWriter {
   void Tick() override;
   bool AckedUpTo(Offset offset) const override;
   bool end_acked() const override { return ended_ && appender_.idle(); }
+  size_t in_flight() const override;
   absl::Status status() const override { return status_; }
   void FillCommitRow(CommitRow* row) const override;
   void CheckInvariants() const override;

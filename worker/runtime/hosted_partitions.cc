@@ -29,9 +29,13 @@ void WorkerRuntime::HandleOpened(Opened opened) {
                                  {"offset", (*opened.result)->offset.value()}});
     hosted.phase = Hosted::Phase::kRunning;
     hosted.opened_at = clock_.Monotonic();
+    if (const auto told_at = std::exchange(hosted.told_at, std::nullopt)) {
+      worker_metrics_.takeover_seconds.Observe(absl::ToDoubleSeconds(hosted.opened_at - *told_at));
+    }
     lanes_[LaneOf(hosted.instance)]->Send(AdoptPartition{
         hosted.instance, *std::move(opened.result), hosted.paused, memory_plan_.partition_bytes,
-        checkpointer_ != nullptr ? options_.checkpoint_interval : absl::InfiniteDuration()});
+        checkpointer_ != nullptr ? options_.checkpoint_interval : absl::InfiniteDuration(),
+        MakePartitionMetrics(metrics_, opened.key, worker_metrics_.fenced)});
     return;
   }
   if (opened.result.ok() || hosted.abandon) {
@@ -165,6 +169,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   const uint64_t before = std::exchange(hosted.instance, MakeInstance(++instances_, lane));
   board_.Move(before, hosted.instance);
   hosted.phase = Hosted::Phase::kOpening;
+  if (!hosted.told_at.has_value()) hosted.told_at = clock_.Monotonic();
   hosted.paused = wish.paused;
   hosted.abandon = false;
   if (!wish.segment.ok()) {
@@ -183,7 +188,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   request.still_wanted = [unwanted = hosted.unwanted] { return !*unwanted; };
   if (checkpointer_ != nullptr) {
     request.checkpoints = &checkpointer_->store();
-    request.restore_seconds = checkpointer_->metrics().restore_seconds;
+    request.restore_seconds = worker_metrics_.checkpoints.restore_seconds;
   }
   request.failures = hosted.failures;
   const size_t i = instances_ % openers_.size();

@@ -33,7 +33,11 @@ absl::StatusOr<std::unique_ptr<WorkerRuntime>> WorkerRuntime::Create(const Worke
 }
 
 WorkerRuntime::WorkerRuntime(const WorkerOptions& options, Clock& clock)
-    : options_(options), clock_(clock), memory_plan_(PlanMemory(options.memory_bytes, kExpectedPartitions)) {}
+    : options_(options),
+      clock_(clock),
+      metrics_(options.metrics != nullptr ? *options.metrics : no_metrics_),
+      worker_metrics_(MakeWorkerMetrics(metrics_)),
+      memory_plan_(PlanMemory(options.memory_bytes, kExpectedPartitions)) {}
 
 WorkerRuntime::~WorkerRuntime() {
   if (!shutting_down_) ShutDown();
@@ -111,9 +115,8 @@ absl::Status WorkerRuntime::StartCheckpoints(const Connect& connect) {
   options.engine = options_.version;
   options.keep = options_.checkpoints_kept;
   options.may_act = [this] { return MayAct(); };
-  Metrics& metrics = options_.metrics != nullptr ? *options_.metrics : no_metrics_;
   checkpointer_ = std::make_unique<Checkpointer>(*std::move(store), *checkpoint_bus_, clock_, options,
-                                                 MakeCheckpointMetrics(metrics));
+                                                 worker_metrics_.checkpoints);
   return absl::OkStatus();
 }
 

@@ -38,6 +38,7 @@
 #include "worker/runtime/lane_thread.h"
 #include "worker/runtime/pull_loop.h"
 #include "worker/runtime/task_thread.h"
+#include "worker/runtime/worker_metrics.h"
 #include "worker/state/data_dir.h"
 #include "worker/state/memory_plan.h"
 
@@ -98,6 +99,7 @@ class WorkerRuntime : private LanePorts {
     bool abandon = false;  // the lease or the assignment went while it was being opened
     std::shared_ptr<std::atomic<bool>> unwanted = {};  // the same, for its opener
     int failures = 0;
+    std::optional<absl::Duration> told_at = {};  // to own it; nullopt once it runs
     absl::Duration opened_at;
     absl::Duration retry_at;  // kStopped: not to be tried again before; InfiniteDuration: not at all
   };
@@ -161,6 +163,9 @@ class WorkerRuntime : private LanePorts {
 
   const WorkerOptions options_;
   Clock& clock_;
+  Metrics no_metrics_;
+  Metrics& metrics_;
+  WorkerMetrics worker_metrics_;
   Places question_places_{kMaxWaitingQuestions};
   std::unique_ptr<DataDir> data_dir_;
   std::shared_ptr<DbResources> db_resources_;
@@ -173,7 +178,6 @@ class WorkerRuntime : private LanePorts {
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<PullLoop> pull_loop_;
   std::vector<std::unique_ptr<LaneThread>> lanes_;
-  Metrics no_metrics_;
   std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: no store
   std::unique_ptr<TaskThread> committer_;
   std::vector<std::unique_ptr<TaskThread>> openers_;

@@ -107,6 +107,7 @@ char* FrozenCommit::Allocate(size_t bytes) {
   char* const taken = next_;
   next_ += bytes;
   left_ -= bytes;
+  bytes_ += bytes;
   return taken;
 }
 

@@ -27,6 +27,8 @@ class FrozenCommit {
   absl::Status Write(PartitionDb& db);
 
   size_t rows() const { return rows_.size(); }
+  // What is written: keys, values and the commit row.
+  size_t bytes() const { return bytes_ + commit_row_.size(); }
   // Twice the rows: sorting takes a copy.
   size_t memory_bytes() const {
     return chunk_bytes_ + 2 * rows_.capacity() * sizeof(DbRow) + commit_row_.size();
@@ -41,6 +43,7 @@ class FrozenCommit {
   char* next_ = nullptr;
   size_t left_ = 0;
   size_t chunk_bytes_ = 0;
+  size_t bytes_ = 0;  // of keys and values
 };
 
 // Sorts by key: a radix sort over the 8 bytes behind what all keys have in common, and the same again for

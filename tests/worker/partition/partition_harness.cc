@@ -200,6 +200,7 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   }
   PartitionOptions options;
   options.checkpoint_interval = world.checkpoint_interval;
+  options.metrics = MakePartitionMetrics(world.metrics, key, world.fenced);
   absl::StatusOr<std::unique_ptr<Partition>> partition =
       Partition::Create(*std::move(opened), *this, *bus_, world.clock, options);
   opened_ = partition.status();

@@ -12,6 +12,7 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/job/job_spec.h"
+#include "common/metrics.h"
 #include "tests/support/memory_blob_store.h"
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
@@ -62,6 +63,8 @@ class PartitionWorld {
   std::filesystem::path folder;
   std::shared_ptr<DbResources> db_resources;
   std::unique_ptr<MemoryBus> feeder;
+  Metrics metrics;
+  Counter fenced = metrics.MakeCounter("fenced_total", "");
   MemoryBlobPlace checkpoints;
   absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: owners have no store
 

@@ -89,5 +89,13 @@ TEST(MemoryPlanTest, TooLittleMemoryStillGivesEachSomething) {
   EXPECT_GT(plan.partition_bytes, 0u);
 }
 
+TEST(FrozenCommitTest, CountsTheBytesThatItWrites) {
+  FrozenCommit commit("row");
+  EXPECT_EQ(commit.bytes(), 3u);
+  commit.Put(1, "key", "value");  // and the byte that tells the table
+  commit.Erase(1, "other");
+  EXPECT_EQ(commit.bytes(), 3u + 9u + 6u);
+}
+
 }  // namespace
 }  // namespace millrace
