@@ -146,7 +146,7 @@ bool Ingest::Resume() {
     phase_ = Phase::kEnd;
     return true;
   }
-  resumed_from_ = position_ = *start;
+  resumed_from_ = position_ = taken_position_ = *start;
   input_.StartAt(*start);
   return true;
 }
@@ -265,8 +265,7 @@ void Ingest::Reject(const InputLine& line, std::string_view error) {
   append.kind = PendingAppend::Kind::kDeadLetter;
   append.payload = EncodeRejectedLine(rejected);
   append.message_id = RejectedLineMessageId(options_.uid, line.begin);
-  appender_.Push(kLettersPartition, std::move(append));
-  if (!appender_.HasRoom(kLettersPartition)) crowded_ = kLettersPartition;
+  Push(kLettersPartition, std::move(append));
 }
 
 void Ingest::EndInput() {
@@ -288,7 +287,7 @@ void Ingest::EndInput() {
 bool Ingest::Finish() {
   if (!appender_.idle() || clock_.Monotonic() < retry_at_) return false;
   // All is confirmed. What a later ingest has marked cannot lie before it if none has claimed an epoch yet.
-  if (IsSuperseded()) return false;
+  if (LookForLater() != Standing::kNewest) return false;
   MILLRACE_FAILPOINT("ingest_before_fed");
   const InputFed fed = {records_, rejected_, epoch_.value()};
   const absl::Status made = bus_.CreateKey(kAssignmentsBucket, FedKey(options_.uid), Encode(fed)).status();
@@ -302,19 +301,18 @@ bool Ingest::Finish() {
   return false;
 }
 
-bool Ingest::IsSuperseded() {
+Ingest::Standing Ingest::LookForLater() {
   const absl::Status next =
       bus_.GetKey(kEpochsBucket, EpochKey(options_.uid, kIngestWriter, epoch_.Next())).status();
   if (next.ok()) {
     Fail(
         absl::AbortedError("another submit of this job took over — let it finish, or look at its state with "
                            "`coordinator status`"));
-    return true;
+    return Standing::kSuperseded;
   }
-  if (absl::IsNotFound(next)) return false;
-  // Unknown: in kEnd that must be known first; before, the next look will tell.
+  if (absl::IsNotFound(next)) return Standing::kNewest;
   retry_at_ = clock_.Monotonic() + kKeyRetry;
-  return phase_ == Phase::kEnd;
+  return Standing::kUnknown;
 }
 
 }  // namespace millrace

@@ -68,6 +68,9 @@ class Ingest {
   uint64_t rejected() const { return rejected_; }  // lines
   uint64_t position() const { return position_; }  // in the input
   uint64_t resumed_from() const { return resumed_from_; }
+  // Whoever feeds this job again begins at it or behind it: all before is in the partitions' streams, where every
+  // reader takes it. Follows position() by about mark_interval.
+  uint64_t taken_position() const { return taken_position_; }
   Epoch epoch() const { return epoch_; }
   const std::string& trouble() const { return appender_.trouble(); }
 
@@ -79,7 +82,15 @@ class Ingest {
     Mark mark;             // where its last frame ended
     uint64_t records = 0;  // of all epochs
     bool ended = false;    // by an earlier ingest
+    uint64_t pushed = 0;   // appends, of this ingest
   };
+  // A position up to which every partition was brought, and how many appends that took.
+  struct Milestone {
+    uint64_t position = 0;
+    std::vector<uint64_t> pushed;  // by partition
+  };
+  // Whether an ingest of a later epoch has claimed; kUnknown: it could not be asked.
+  enum class Standing { kNewest, kSuperseded, kUnknown };
 
   void Fail(absl::Status status);
   bool Claim();
@@ -96,11 +107,14 @@ class Ingest {
   void CloseFrame(uint32_t partition);
   void CloseAllFrames();
   void BringUpToDate();
+  bool IsMilestoneConfirmed() const;
+  void Push(uint32_t partition, PendingAppend append);
   void PushMark(uint32_t partition, FrameKind kind);
   void PushFrame(uint32_t partition, FrameKind kind, Mark upto, std::string_view payload);
   void EndInput();
   bool Finish();
-  bool IsSuperseded();
+  // Fails when superseded.
+  Standing LookForLater();
 
   const IngestOptions options_;
   Bus& bus_;
@@ -125,6 +139,8 @@ class Ingest {
   int64_t watermark_ms_ = kNoTime;
   uint64_t position_ = 0;  // every line before it is in a frame, a dead letter, or was fed before
   uint64_t resumed_from_ = 0;
+  uint64_t taken_position_ = 0;
+  std::optional<Milestone> milestone_;
   uint64_t rejects_start_ = 0;
   uint64_t records_ = 0;
   uint64_t rejected_ = 0;

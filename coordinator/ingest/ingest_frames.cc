@@ -64,7 +64,12 @@ void Ingest::CloseAllFrames() {
 // and an ingest that resumes need not begin where that partition's last record was.
 void Ingest::BringUpToDate() {
   up_to_date_at_ = clock_.Monotonic();
-  if (IsSuperseded()) return;
+  // In this order: a later ingest claims before it marks, so with no claim to be seen all that was confirmed
+  // before the look lies before any such mark, and counts.
+  const bool confirmed = IsMilestoneConfirmed();
+  const Standing standing = LookForLater();
+  if (standing == Standing::kSuperseded) return;
+  if (confirmed && standing == Standing::kNewest) taken_position_ = std::exchange(milestone_, {})->position;
   CloseAllFrames();
   NoteInput();
   FrameBuilder empty;
@@ -75,6 +80,17 @@ void Ingest::BringUpToDate() {
       PushFrame(p, FrameKind::kData, {position_, 0}, frame);
     }
   }
+  if (milestone_.has_value()) return;
+  milestone_ = {position_, {}};
+  for (const Feed& feed : feeds_) milestone_->pushed.push_back(feed.pushed);
+}
+
+bool Ingest::IsMilestoneConfirmed() const {
+  if (!milestone_.has_value()) return false;
+  for (uint32_t p = 0; p < options_.partitions; ++p) {
+    if (appender_.confirmed(p) < milestone_->pushed[p]) return false;
+  }
+  return true;
 }
 
 void Ingest::PushMark(uint32_t partition, FrameKind kind) {
@@ -90,6 +106,11 @@ void Ingest::PushFrame(uint32_t partition, FrameKind kind, Mark upto, std::strin
       FormatMessageHeader({kind, options_.uid, kIngestWriter, epoch_, feed.mark, upto, feed.records});
   append.payload.assign(payload);
   feed.mark = upto;
+  Push(partition, std::move(append));
+}
+
+void Ingest::Push(uint32_t partition, PendingAppend append) {
+  ++feeds_[partition].pushed;
   appender_.Push(partition, std::move(append));
   if (!appender_.HasRoom(partition)) crowded_ = partition;
 }

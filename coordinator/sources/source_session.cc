@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kEventsPerPoll = 4096;
 constexpr absl::Duration kTellInterval = absl::Seconds(1);
+constexpr absl::Duration kTrimInterval = absl::Seconds(10);
 constexpr int64_t kMessageSlackBytes = 16 << 10;  // of max_payload, for headers
 
 }  // namespace
@@ -30,6 +31,7 @@ void TellSourceTrouble(Bus& bus, const SourceJob& job, std::string_view trouble)
 SourceSession::SourceSession(const SourceJob& job, const StreamInfo& stream, Bus& bus, Clock& clock)
     : job_(job),
       first_sequence_(stream.first_sequence),
+      trims_source_(job.spec.retain == Retain::kResults && job.source.name == SourceStream(job.name)),
       bus_(bus),
       clock_(clock),
       input_({.stream = job.source.name,
@@ -79,8 +81,23 @@ void SourceSession::Turn(absl::Duration wait) {
                  {{"job", job_.name}, {"stream", job_.source.name}, {"at_most", told_.lost}});
     }
   }
+  if (trims_source_ && clock_.Monotonic() >= trim_at_) TrimSource();
   if (clock_.Monotonic() < tell_at_ || ingest_->phase() != Ingest::Phase::kFeed) return;
   Tell(ingest_->trouble());
+}
+
+// Only of a stream that was made for this job: what is somebody else's stays. The last message stays, too, so that
+// the stream never is an empty one.
+void SourceSession::TrimSource() {
+  trim_at_ = clock_.Monotonic() + kTrimInterval;
+  const uint64_t taken = ingest_->taken_position();
+  if (taken <= trimmed_ + 1) return;
+  const absl::Status purged = bus_.PurgeStream(job_.source.name, taken - 1);
+  if (purged.ok()) {
+    trimmed_ = taken - 1;
+  } else {
+    LogWarning("a source was not trimmed; it is tried again", {{"job", job_.name}, {"why", purged}});
+  }
 }
 
 void SourceSession::Tell(std::string_view trouble) {

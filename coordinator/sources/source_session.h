@@ -45,16 +45,19 @@ class SourceSession {
  private:
   SourceSession(const SourceJob& job, const StreamInfo& stream, Bus& bus, Clock& clock);
   void Tell(std::string_view trouble);
+  void TrimSource();
 
   const SourceJob job_;
   const uint64_t first_sequence_;
+  const bool trims_source_;
   Bus& bus_;
   Clock& clock_;
   StreamInput input_;
   std::unique_ptr<KeyExtractor> extractor_;
   std::unique_ptr<Ingest> ingest_;
   std::vector<BusEvent> events_;
-  absl::Duration tell_at_;
+  absl::Duration tell_at_, trim_at_;
+  uint64_t trimmed_ = 0;  // up to here
   bool looked_for_losses_ = false;
   SourceFed told_;
 };

@@ -239,6 +239,58 @@ TEST_F(SourceSessionTest, ASubjectThatNoStreamHoldsGetsOne) {
   EXPECT_EQ(Taken().size(), 1u);
 }
 
+TEST_F(SourceSessionTest, AStreamOfItsOwnLosesWhatIsInThePartitions) {
+  MakeJob("subject: 'trains.>'");
+  job_.spec.retain = Retain::kResults;
+  const auto publish = [&](int from, int to) {
+    for (int i = from; i < to; ++i) Publish("trains.local", StrCat(R"({"k":"key-)", i % 7, "\"}"));
+  };
+  std::mt19937 random(11);
+  int published = 0;
+  uint64_t begins = 1;
+  for (int session = 0; session < 12; ++session) {
+    publish(published, published + 35);
+    published += 35;
+    Run run = Begin();
+    Turn(run, 1200 + static_cast<int>(random() % 1200));  // and is killed
+    const uint64_t now = admin_->GetStream("mr-j-source")->first_sequence;
+    EXPECT_GE(now, begins);
+    EXPECT_LE(now, static_cast<uint64_t>(published)) << "the last message stays";
+    begins = now;
+  }
+  EXPECT_GT(begins, 200u);
+  const auto taken = Taken();
+  ASSERT_EQ(taken.size(), 7u);
+  for (const auto& [key, count] : taken) EXPECT_EQ(count, published / 7) << key;
+  EXPECT_EQ(Told().lost, 0u);
+}
+
+TEST_F(SourceSessionTest, WhatASupersededSessionSentDoesNotCountAsTaken) {
+  MakeJob("subject: 'trains.>'");
+  job_.spec.retain = Retain::kResults;
+  Run zombie = Begin();
+  Turn(zombie, 50);
+  Run heir = Begin();
+  heir.session->Turn(absl::ZeroDuration());  // claims
+  for (int i = 0; i < 35; ++i) Publish("trains.local", StrCat(R"({"k":"key-)", i % 7, "\"}"));
+  Turn(zombie, 3000);
+  EXPECT_TRUE(absl::IsAborted(zombie.session->status()));
+  EXPECT_EQ(admin_->GetStream("mr-j-source")->first_sequence, 1u);
+  Turn(heir, 3000);
+  EXPECT_GT(admin_->GetStream("mr-j-source")->first_sequence, 1u);
+  EXPECT_EQ(Taken().size(), 7u);
+}
+
+TEST_F(SourceSessionTest, AStreamOfSomebodyElsesIsNotTrimmed) {
+  MakeJob("subject: 'flights.>'");
+  job_.spec.retain = Retain::kResults;
+  PublishKeys(0, 70);
+  Run run = Begin();
+  Turn(run, 3000);
+  EXPECT_EQ(Told().position, 70u);
+  EXPECT_EQ(admin_->GetStream(kFlights)->first_sequence, 1u);
+}
+
 TEST_F(SourceSessionTest, ASourceThatCannotBeIsRefused) {
   const auto missing = FindSource(*admin_, Spec("stream: TRAINS"));
   EXPECT_TRUE(absl::IsNotFound(missing.status())) << missing.status();
