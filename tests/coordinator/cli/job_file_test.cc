@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -17,17 +19,24 @@ using ::testing::StartsWith;
 
 class JobFileTest : public ::testing::Test {
  protected:
+  JobFileTest() {
+    std::string pattern = ::testing::TempDir() + "/job-file-XXXXXX";
+    folder_ = std::string(mkdtemp(pattern.data())) + "/";
+  }
+  ~JobFileTest() override { std::filesystem::remove_all(folder_); }
+
   // The message without the file's folder.
   std::string ErrorOf(const std::string& text, const std::vector<std::string>& sets = {}) {
-    const std::string folder = ::testing::TempDir() + "/";
-    const std::string path = folder + "s.yaml";
+    const std::string path = folder_ + "s.yaml";
     std::ofstream(path, std::ios::binary) << text;
     const auto spec = LoadJob(path, sets);
     EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
     std::string message(ToStd(spec.status().message()));
-    if (message.starts_with(folder)) message.erase(0, folder.size());
+    if (message.starts_with(folder_)) message.erase(0, folder_.size());
     return message;
   }
+
+  std::string folder_;
 };
 
 constexpr char kStages[] = "stages:\n  - filter: r.x\n";
