@@ -69,7 +69,10 @@ void Ingest::BringUpToDate() {
   const bool confirmed = IsMilestoneConfirmed();
   const Standing standing = LookForLater();
   if (standing == Standing::kSuperseded) return;
-  if (confirmed && standing == Standing::kNewest) taken_position_ = std::exchange(milestone_, {})->position;
+  if (confirmed && standing == Standing::kNewest) {
+    taken_position_ = milestone_->position;
+    milestone_.reset();
+  }
   CloseAllFrames();
   NoteInput();
   FrameBuilder empty;
