@@ -7,6 +7,7 @@
 
 #include "common/strings.h"
 #include "common/value/json_fields.h"
+#include "common/value/json_number.h"
 #include "common/value/value.h"
 
 namespace millrace {
@@ -49,10 +50,8 @@ std::string_view RawToken(ondemand::document& document) {
   return document.raw_json_token().get(token) == simdjson::SUCCESS ? token : std::string_view();
 }
 
-constexpr std::string_view kNumberCharacters = "0123456789+-.eE";
-
 // A number, true, false or null as it is written, without the space that follows it. simdjson lets some of
-// them at the root end in a letter or a digit: what is accepted is decided by this text.
+// them end in a letter, a digit or a sign: what is accepted is decided by this text.
 template <typename Json>
 std::string_view ScalarText(Json& json) {
   const std::string_view token = RawToken(json);
@@ -226,8 +225,9 @@ template <typename Json>
 error_code JsonReader::Impl::PackNumber(Json& json, std::string_view* number) {
   PackWriter writer(&bytes);
   *number = ScalarText(json);
-  if (number->find_first_not_of(kNumberCharacters) != std::string_view::npos) return simdjson::NUMBER_ERROR;
-  if (number->find_first_of(".eE") == std::string_view::npos) {
+  const JsonNumber kind = ClassifyNumber(*number);
+  if (kind == JsonNumber::kNone) return simdjson::NUMBER_ERROR;
+  if (kind == JsonNumber::kInteger) {
     int64_t integer;
     if (json.get_int64().get(integer) == simdjson::SUCCESS) {
       writer.Int(integer);

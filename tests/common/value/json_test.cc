@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 
+#include "common/strings.h"
 #include "common/value/value.h"
 
 namespace millrace {
@@ -330,6 +331,11 @@ TEST(JsonReaderTest, RefusesALongNumberThatEndsInSomethingElse) {
   EXPECT_FALSE(reader.Parse("-4277772772727771363*").ok());
   EXPECT_FALSE(reader.Parse(R"({"a":4277772772727771363*})").ok());
   EXPECT_TRUE(reader.Parse("-4277772772727771363").ok());
+  for (const char* sign : {"-", "+", "-1"}) {
+    EXPECT_FALSE(reader.Parse(StrCat("14109999999999999991", sign)).ok()) << sign;
+    EXPECT_FALSE(reader.Parse(StrCat("[14109999999999999991", sign, "]")).ok()) << sign;
+  }
+  EXPECT_TRUE(reader.Parse("14109999999999999991").ok());
 }
 
 }  // namespace
