@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "worker/state/partition_db.h"
+#include "common/state/partition_db.h"
 #include "worker/state/state_store.h"
 
 namespace millrace {

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "common/failpoint.h"
+#include "common/state/row_key.h"
 #include "common/strings.h"
-#include "worker/state/row_key.h"
 
 namespace millrace::sim {
 namespace {

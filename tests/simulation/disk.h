@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/state/partition_db.h"
 #include "tests/simulation/kernel.h"
-#include "worker/state/partition_db.h"
 
 namespace millrace::sim {
 

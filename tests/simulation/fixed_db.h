@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/state/partition_db.h"
 #include "tests/simulation/disk.h"
-#include "worker/state/partition_db.h"
 
 namespace millrace::sim {
 

@@ -1,11 +1,11 @@
 // What the oracle requires of commits, of states and of the end.
 #include <utility>
 
+#include "common/state/commit_row.h"
+#include "common/state/row_key.h"
 #include "common/strings.h"
 #include "tests/simulation/fixed_db.h"
 #include "tests/simulation/oracle.h"
-#include "worker/state/commit_row.h"
-#include "worker/state/row_key.h"
 #include "worker/state/state_store.h"
 
 namespace millrace::sim {

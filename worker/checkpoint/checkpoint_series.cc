@@ -6,11 +6,11 @@
 #include <system_error>
 #include <utility>
 
+#include "common/checkpoint/catalog.h"
 #include "common/failpoint.h"
 #include "common/hash/sha256.h"
 #include "common/log.h"
 #include "common/strings.h"
-#include "worker/checkpoint/catalog.h"
 
 namespace millrace {
 namespace {

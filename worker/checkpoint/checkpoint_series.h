@@ -11,11 +11,11 @@
 
 #include "absl/status/status.h"
 #include "common/blob/blob_store.h"
+#include "common/checkpoint/layout.h"
+#include "common/checkpoint/manifest.h"
 #include "common/clock.h"
 #include "worker/checkpoint/collection.h"
-#include "worker/checkpoint/layout.h"
 #include "worker/checkpoint/linked_checkpoint.h"
-#include "worker/checkpoint/manifest.h"
 #include "worker/partition/partition_id.h"
 
 namespace millrace {

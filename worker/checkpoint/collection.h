@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "worker/checkpoint/layout.h"
+#include "common/checkpoint/layout.h"
 
 namespace millrace {
 

@@ -3,8 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/state/row_key.h"
 #include "common/strings.h"
-#include "worker/state/row_key.h"
 
 namespace millrace {
 

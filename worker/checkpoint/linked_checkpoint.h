@@ -4,10 +4,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/state/commit_row.h"
+#include "common/state/partition_db.h"
 #include "worker/partition/partition_id.h"
-#include "worker/state/commit_row.h"
 #include "worker/state/data_dir.h"
-#include "worker/state/partition_db.h"
 
 namespace millrace {
 

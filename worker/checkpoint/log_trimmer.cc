@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "common/checkpoint/catalog.h"
 #include "common/cluster/key_view.h"
 #include "common/cluster/log_begin.h"
 #include "common/cluster/numbered_key.h"
 #include "common/failpoint.h"
 #include "common/names.h"
 #include "common/strings.h"
-#include "worker/checkpoint/catalog.h"
 
 namespace millrace {
 

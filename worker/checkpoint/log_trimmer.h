@@ -18,10 +18,10 @@
 #include "absl/status/status.h"
 #include "common/blob/blob_store.h"
 #include "common/bus/bus.h"
+#include "common/checkpoint/layout.h"
 #include "common/ids.h"
-#include "worker/checkpoint/layout.h"
+#include "common/state/commit_row.h"
 #include "worker/partition/partition_id.h"
-#include "worker/state/commit_row.h"
 
 namespace millrace {
 

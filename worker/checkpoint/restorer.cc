@@ -10,11 +10,11 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/synchronization/mutex.h"
+#include "common/checkpoint/catalog.h"
 #include "common/failpoint.h"
 #include "common/hash/sha256.h"
+#include "common/state/row_key.h"
 #include "common/strings.h"
-#include "worker/checkpoint/catalog.h"
-#include "worker/state/row_key.h"
 
 namespace millrace {
 namespace {

@@ -8,11 +8,11 @@
 
 #include "absl/status/statusor.h"
 #include "common/blob/blob_store.h"
-#include "worker/checkpoint/layout.h"
-#include "worker/checkpoint/manifest.h"
+#include "common/checkpoint/layout.h"
+#include "common/checkpoint/manifest.h"
+#include "common/state/partition_db.h"
 #include "worker/partition/partition_id.h"
 #include "worker/state/data_dir.h"
-#include "worker/state/partition_db.h"
 
 namespace millrace {
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "worker/checkpoint/layout.h"
+#include "common/checkpoint/layout.h"
 
 namespace millrace {
 

@@ -14,12 +14,12 @@
 #include "common/job/segments.h"
 #include "common/metrics.h"
 #include "common/pipeline/verdict_attempts.h"
+#include "common/state/commit_row.h"
+#include "common/state/partition_db.h"
 #include "worker/partition/downstream_mark.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/partition_id.h"
-#include "worker/state/commit_row.h"
 #include "worker/state/data_dir.h"
-#include "worker/state/partition_db.h"
 #include "worker/state/state_store.h"
 
 namespace millrace {

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "common/frame/frame.h"
 #include "common/ids.h"
-#include "worker/state/commit_row.h"
+#include "common/state/commit_row.h"
 
 namespace millrace {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/checkpoint/catalog.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/strings.h"
-#include "worker/checkpoint/catalog.h"
 #include "worker/checkpoint/restorer.h"
 
 namespace millrace {

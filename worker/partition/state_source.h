@@ -10,10 +10,10 @@
 #include "common/blob/blob_store.h"
 #include "common/clock.h"
 #include "common/metrics.h"
+#include "common/state/partition_db.h"
 #include "worker/checkpoint/selection.h"
 #include "worker/partition/partition_id.h"
 #include "worker/state/data_dir.h"
-#include "worker/state/partition_db.h"
 #include "worker/state/state_store.h"
 
 namespace millrace {

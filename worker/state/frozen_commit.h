@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "worker/state/partition_db.h"
+#include "common/state/partition_db.h"
 
 namespace millrace {
 

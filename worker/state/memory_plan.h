@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "worker/state/partition_db.h"
+#include "common/state/partition_db.h"
 
 namespace millrace {
 

@@ -25,11 +25,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/pipeline/state.h"
-#include "worker/state/commit_row.h"
+#include "common/state/commit_row.h"
+#include "common/state/partition_db.h"
+#include "common/state/row_key.h"
 #include "worker/state/frozen_commit.h"
 #include "worker/state/ordered_items.h"
-#include "worker/state/partition_db.h"
-#include "worker/state/row_key.h"
 #include "worker/state/state_table.h"
 
 namespace millrace {

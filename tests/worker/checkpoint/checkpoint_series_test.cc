@@ -5,12 +5,12 @@
 
 #include <filesystem>
 
+#include "common/checkpoint/catalog.h"
+#include "common/state/row_key.h"
 #include "common/strings.h"
 #include "tests/support/memory_blob_store.h"
-#include "worker/checkpoint/catalog.h"
 #include "worker/checkpoint/restorer.h"
 #include "worker/state/frozen_commit.h"
-#include "worker/state/row_key.h"
 
 namespace millrace {
 namespace {

@@ -3,13 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/checkpoint/manifest.h"
 #include "common/cluster/key_view.h"
 #include "common/cluster/log_begin.h"
 #include "common/names.h"
 #include "common/strings.h"
 #include "tests/support/memory_blob_store.h"
 #include "tests/support/memory_bus.h"
-#include "worker/checkpoint/manifest.h"
 
 namespace millrace {
 namespace {

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <random>
 
+#include "common/checkpoint/catalog.h"
 #include "common/hash/sha256.h"
 #include "common/strings.h"
 #include "tests/worker/partition/partition_harness.h"
-#include "worker/checkpoint/catalog.h"
 #include "worker/partition/state_source.h"
 
 namespace millrace {

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "worker/state/partition_db.h"
+#include "common/state/partition_db.h"
 #include "worker/state/state_store.h"
 
 namespace millrace {

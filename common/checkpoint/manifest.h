@@ -9,7 +9,7 @@
 //      "files":[{"name":"000012.sst","object":"0…2-000012.sst","bytes":4096,"sha256":"<hex>"},…]}
 //     sha256 <hex>
 //
-// `commit_row` is the database's own commit row (worker/state/commit_row.h): the streams' identities, the
+// `commit_row` is the database's own commit row (common/state/commit_row.h): the streams' identities, the
 // cursors of input and results. What stands beside it is for people. Pure.
 #pragma once
 
@@ -19,9 +19,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/checkpoint/layout.h"
 #include "common/ids.h"
-#include "worker/checkpoint/layout.h"
-#include "worker/state/commit_row.h"
+#include "common/state/commit_row.h"
 
 namespace millrace {
 

@@ -1,4 +1,4 @@
-#include "worker/state/faulty_disk.h"
+#include "common/state/faulty_disk.h"
 
 #if MILLRACE_TEST_HOOKS
 #include <rocksdb/env.h>

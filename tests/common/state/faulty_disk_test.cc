@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "common/fault_page.h"
+#include "common/state/partition_db.h"
 #include "common/strings.h"
-#include "worker/state/partition_db.h"
 
 #if MILLRACE_TEST_HOOKS
 namespace millrace {

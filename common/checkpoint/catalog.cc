@@ -1,4 +1,4 @@
-#include "worker/checkpoint/catalog.h"
+#include "common/checkpoint/catalog.h"
 
 #include <string>
 

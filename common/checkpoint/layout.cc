@@ -1,4 +1,4 @@
-#include "worker/checkpoint/layout.h"
+#include "common/checkpoint/layout.h"
 
 #include <charconv>
 

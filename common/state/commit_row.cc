@@ -1,4 +1,4 @@
-#include "worker/state/commit_row.h"
+#include "common/state/commit_row.h"
 
 #include <cstring>
 

@@ -1,4 +1,4 @@
-#include "worker/checkpoint/manifest.h"
+#include "common/checkpoint/manifest.h"
 
 #include <set>
 

@@ -1,4 +1,4 @@
-#include "worker/state/partition_db.h"
+#include "common/state/partition_db.h"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
@@ -21,9 +21,9 @@
 #include "absl/strings/ascii.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/state/faulty_disk.h"
+#include "common/state/row_key.h"
 #include "common/strings.h"
-#include "worker/state/faulty_disk.h"
-#include "worker/state/row_key.h"
 
 namespace millrace {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "absl/status/statusor.h"
 #include "common/blob/blob_store.h"
-#include "worker/checkpoint/layout.h"
-#include "worker/checkpoint/manifest.h"
+#include "common/checkpoint/layout.h"
+#include "common/checkpoint/manifest.h"
 
 namespace millrace {
 
