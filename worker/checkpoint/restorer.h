@@ -1,8 +1,6 @@
-// Fetching a checkpoint: the store's files into a folder, every one checked, and the folder into the place of
-// the partition's state when all of it is good.
+// A checkpoint into the place of a partition's state, when all of it is there and good.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -15,9 +13,6 @@
 #include "worker/state/data_dir.h"
 
 namespace millrace {
-
-inline constexpr size_t kRestoreFetchers = 4;  // files at once
-inline constexpr int kMaxFetchTries = 3;       // of a file whose transfer broke
 
 // Puts the state of checkpoint `id` into the partition's folder, in place of what is there. Blocks; fetches
 // in threads of its own. REQUIRES: the partition's database is not open.
