@@ -28,7 +28,8 @@ class ChaosTest(unittest.TestCase):
         self.assertEqual([rule["number"] for rule in verdict["rules"]], list(range(1, 11)))
         for rule in verdict["rules"]:
             self.assertGreater(rule["checked"], 0, rule)
-        self.assertEqual(verdict["covered"]["records"], verdict["covered"]["labels"])
+        # Of three jobs that are fed alike one has two segments, and a label for a record in each.
+        self.assertEqual(verdict["covered"]["labels"], verdict["covered"]["records"] / 3 * 4)
         self.assertEqual(len(verdict["timeline"]), 4)
         self.assertIn("kill worker-1 at in_commit:27", done.stderr)
 

@@ -30,12 +30,13 @@ RuleResult ItGoesOn(const History& history) {
     }
   }
   for (const std::string& stuck : history.stuck) result.Violate(stuck);
-  for (const JobHistory& job : history.jobs) {
+  for (const LedgerHistory& ledger : history.ledgers) {
     const bool may_stop =
-        std::any_of(job.partitions.begin(), job.partitions.end(),
+        std::any_of(ledger.partitions.begin(), ledger.partitions.end(),
                     [](const PartitionHistory& partition) { return partition.stops_loudly; });
-    if (job.ended == "completed" || (may_stop && job.ended.empty())) continue;
-    result.Violate(StrCat(JobName(job.kind), " has ", job.ended.empty() ? "not ended" : job.ended));
+    if (ledger.ended == "completed" || (may_stop && ledger.ended.empty())) continue;
+    result.Violate(
+        StrCat(LedgerName(ledger.kind), " has ", ledger.ended.empty() ? "not ended" : ledger.ended));
   }
   return result;
 }
@@ -60,8 +61,8 @@ RuleResult NotVacuous(const History& history) {
                             " had an effect — ", example[entry]->note));
     }
   }
-  for (const JobHistory& job : history.jobs) {
-    if (job.input.empty()) result.Violate(StrCat(JobName(job.kind), ": no record flowed"));
+  for (const LedgerHistory& ledger : history.ledgers) {
+    if (ledger.input.empty()) result.Violate(StrCat(LedgerName(ledger.kind), ": no record flowed"));
   }
   return result;
 }

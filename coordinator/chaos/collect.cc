@@ -1,12 +1,16 @@
 #include "coordinator/chaos/collect.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <set>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
 #include "common/strings.h"
+#include "coordinator/chaos/ledger.h"
 #include "coordinator/chaos/monitor.h"
 #include "coordinator/chaos/plain_reader.h"
 
@@ -20,8 +24,8 @@ constexpr int kMostStreamPages = 1000;
 // One stream of a job: which messages count, and what is in them.
 class StreamWalk {
  public:
-  StreamWalk(std::string stream, const std::string& uid, JobHistory* job)
-      : stream_(std::move(stream)), reader_(uid), job_(job) {}
+  StreamWalk(std::string stream, const std::string& uid, LedgerHistory* ledger)
+      : stream_(std::move(stream)), reader_(uid), ledger_(ledger) {}
 
   // What a message that counts holds beyond the reader's mark for its writer.
   struct Counted {
@@ -44,14 +48,15 @@ class StreamWalk {
     return true;
   }
   bool Unreadable(const PlainMessage& message, const absl::Status& why) {
-    job_->unreadable.push_back(StrCat(stream_, ", message ", message.sequence, ": ", ToStd(why.message())));
+    ledger_->unreadable.push_back(
+        StrCat(stream_, ", message ", message.sequence, ": ", ToStd(why.message())));
     return false;
   }
 
  private:
   const std::string stream_;
   PlainReader reader_;
-  JobHistory* const job_;
+  LedgerHistory* const ledger_;
 };
 
 void TakeInput(StreamWalk& walk, const PlainMessage& message, PartitionHistory* partition) {
@@ -68,7 +73,8 @@ void TakeInput(StreamWalk& walk, const PlainMessage& message, PartitionHistory* 
   }
 }
 
-void TakeResults(StreamWalk& walk, const PlainMessage& message, JobKind kind, PartitionHistory* partition) {
+void TakeResults(StreamWalk& walk, const PlainMessage& message, LedgerKind kind,
+                 PartitionHistory* partition) {
   StreamWalk::Counted counted;
   if (!walk.Read(message, &counted)) return;
   ResultMessage seen{message.sequence,    counted.header.kind, counted.header.epoch,
@@ -89,17 +95,58 @@ void TakeResults(StreamWalk& walk, const PlainMessage& message, JobKind kind, Pa
   }
 }
 
-absl::Status CollectLetters(PlainNats& nats, const std::string& name, JobHistory* job) {
+// What crosses is an output of the one segment and a record of the other's log.
+void TakeCrossing(StreamWalk& walk, const PlainMessage& message, size_t p, LedgerHistory* first,
+                  LedgerHistory* second) {
+  StreamWalk::Counted counted;
+  if (!walk.Read(message, &counted) || counted.records.empty()) return;
+  size_t writer = 0;
+  const auto partitions = static_cast<uint32_t>(first->partitions.size());
+  absl::string_view number = counted.header.writer;
+  if (!absl::ConsumePrefix(&number, "0.") || !absl::SimpleAtoi(number, &writer) || writer >= partitions) {
+    walk.Unreadable(message, absl::DataLossError("records of " + counted.header.writer));
+    return;
+  }
+  for (const PlainRecord& record : counted.records) {
+    if (PlainMark(record.offset, record.index) < counted.from) continue;  // taken before
+    const auto entry = ParseLedgerEntry(record.value, first->kind);
+    const std::string from = record.value.is_object() ? record.value.value("from", "") : "";
+    if (!entry.ok() || record.key != GroupOf(from) || PlainPartition(record.key, partitions) != p) {
+      walk.Unreadable(message, entry.ok()
+                                   ? absl::DataLossError("a record of " + from + " under " + record.key)
+                                   : entry.status());
+      return;
+    }
+    first->partitions[writer].outputs.push_back({record.offset, record.index, from, *entry});
+    second->partitions[p].log.push_back({message.sequence, record.key, entry->last, from});
+  }
+}
+
+// One stream's are in order; there are several, and what stands twice stays.
+void SortByLabel(std::vector<Output>* outputs) {
+  std::stable_sort(outputs->begin(), outputs->end(), [](const Output& a, const Output& b) {
+    return PlainMark(a.offset, a.index) < PlainMark(b.offset, b.index);
+  });
+}
+
+absl::Status WalkStream(PlainNats& nats, const std::string& stream, const std::string& uid,
+                        LedgerHistory* ledger,
+                        const std::function<void(StreamWalk&, const PlainMessage&)>& take) {
+  StreamWalk walk(stream, uid, ledger);
+  return nats.ReadAll(stream, [&](const PlainMessage& message) { take(walk, message); });
+}
+
+absl::Status CollectLetters(PlainNats& nats, const std::string& name, LedgerHistory* ledger) {
   std::set<std::string> ids;
   absl::Status status = nats.ReadAll(StrCat("mr-", name, "-dead"), [&](const PlainMessage& message) {
     const auto letter = nlohmann::json::parse(message.payload, nullptr, false);
     const std::string id = letter.is_object() ? letter.value("id", "") : "";
     if (id.empty()) {
-      job->unreadable.push_back(StrCat("dead letter ", message.sequence, " is no JSON with an id"));
+      ledger->unreadable.push_back(StrCat("dead letter ", message.sequence, " is no JSON with an id"));
     } else if (ids.insert(id).second) {
       const auto value = letter.value("value", nlohmann::json::object());
       const uint64_t seq = value.is_object() ? value.value("seq", uint64_t{0}) : 0;
-      job->dead_letters.push_back({id, letter.value("key", ""), seq});
+      ledger->dead_letters.push_back({id, letter.value("key", ""), seq});
     }
   });
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
@@ -120,23 +167,33 @@ absl::Status DumpStream(PlainNats& nats, const std::string& stream, const std::s
 }  // namespace
 
 absl::Status CollectStreams(PlainNats& nats, const std::string& name, const std::string& uid,
-                            JobHistory* job) {
-  for (size_t p = 0; p < job->partitions.size(); ++p) {
-    PartitionHistory* partition = &job->partitions[p];
-    if (!partition->stops_loudly) {
-      const std::string input = StrCat("mr-", name, "-0-", p);
-      StreamWalk walk(input, uid, job);
-      absl::Status status =
-          nats.ReadAll(input, [&](const PlainMessage& message) { TakeInput(walk, message, partition); });
-      if (!status.ok()) return status;
+                            LedgerHistory* first, LedgerHistory* second) {
+  LedgerHistory* const last = second == nullptr ? first : second;
+  for (size_t p = 0; p < first->partitions.size(); ++p) {
+    PartitionHistory* log = &first->partitions[p];
+    absl::Status status = log->stops_loudly ? absl::OkStatus()
+                                            : WalkStream(nats, StrCat("mr-", name, "-0-", p), uid, first,
+                                                         [&](StreamWalk& walk, const PlainMessage& message) {
+                                                           TakeInput(walk, message, log);
+                                                         });
+    if (status.ok() && second != nullptr) {
+      status = WalkStream(nats, StrCat("mr-", name, "-1-", p), uid, second,
+                          [&](StreamWalk& walk, const PlainMessage& message) {
+                            TakeCrossing(walk, message, p, first, second);
+                          });
     }
-    const std::string output = StrCat("mr-", name, "-out-", p);
-    StreamWalk walk(output, uid, job);
-    absl::Status status = nats.ReadAll(
-        output, [&](const PlainMessage& message) { TakeResults(walk, message, job->kind, partition); });
+    if (status.ok()) {
+      status = WalkStream(nats, StrCat("mr-", name, "-out-", p), uid, last,
+                          [&](StreamWalk& walk, const PlainMessage& message) {
+                            TakeResults(walk, message, last->kind, &last->partitions[p]);
+                          });
+    }
     if (!status.ok()) return status;
   }
-  return CollectLetters(nats, name, job);
+  if (second != nullptr) {
+    for (PartitionHistory& partition : first->partitions) SortByLabel(&partition.outputs);
+  }
+  return CollectLetters(nats, name, first);
 }
 
 absl::Status DumpStreams(PlainNats& nats, const std::string& folder) {

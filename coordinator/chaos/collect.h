@@ -9,10 +9,11 @@
 
 namespace millrace::chaos {
 
-// Fills in the log, the outputs, the messages and the dead letters of `job`, which is called `name`.
-// REQUIRES: job->partitions has its size.
+// Fills in the logs, the outputs, the messages and the dead letters of the job that is called `name`: of its one
+// ledger, or of those of both its segments, which have as many partitions each. `second`: nullptr: it has one.
+// REQUIRES: their `partitions` have their size.
 absl::Status CollectStreams(PlainNats& nats, const std::string& name, const std::string& uid,
-                            JobHistory* job);
+                            LedgerHistory* first, LedgerHistory* second);
 
 // Every stream of the server into a file of its own, a line of JSON a message.
 absl::Status DumpStreams(PlainNats& nats, const std::string& folder);

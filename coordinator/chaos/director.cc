@@ -22,11 +22,12 @@ constexpr int kStateTries = 20;
 constexpr int kTurnsBetweenTries = 20;
 
 std::vector<std::string> JobNames(const DirectorOptions& options) {
+  const int64_t now_ms = absl::ToUnixMillis(absl::Now());
   std::vector<std::string> names;
-  for (int job = 0; job < kJobKinds; ++job) {
-    std::string name(JobName(static_cast<JobKind>(job)));
+  for (int ledger = 0; ledger < kLedgers; ++ledger) {
+    std::string name(JobName(static_cast<LedgerKind>(ledger)));
     // In somebody else's cluster the names must not meet those of another run.
-    if (!options.nats_url.empty()) StrAppend(&name, "-", absl::ToUnixMillis(absl::Now()));
+    if (!options.nats_url.empty()) StrAppend(&name, "-", now_ms);
     names.push_back(std::move(name));
   }
   return names;
@@ -63,26 +64,29 @@ absl::StatusOr<History> Director::Run() {
 
 absl::Status Director::Prepare() {
   const LoadSpec& load = options_.scenario.load;
-  for (int kind = 0; kind < kJobKinds; ++kind) {
-    const auto job = static_cast<JobKind>(kind);
-    JobHistory history;
-    history.kind = job;
+  for (int kind = 0; kind < kLedgers; ++kind) {
+    const auto ledger = static_cast<LedgerKind>(kind);
+    LedgerHistory history;
+    history.kind = ledger;
     history.input = MakeInput(load, options_.seed,
-                              job == JobKind::kLua ? OverrunsOf(load, plan_) : std::vector<int64_t>());
+                              ledger == LedgerKind::kLua ? OverrunsOf(load, plan_) : std::vector<int64_t>());
     history.partitions.resize(partitions_);
     overruns_.emplace_back(partitions_);
     outputs_.emplace_back(partitions_);
     std::string text;
-    for (const LedgerRecord& record : history.input) {
+    for (LedgerRecord& record : history.input) {
+      if (SegmentOf(ledger) > 0) record.key = GroupOf(record.key);
       text += InputLine(record);
       ++(record.seq == 0 ? overruns_
                          : outputs_)[static_cast<size_t>(kind)][PlainPartition(record.key, partitions_)];
     }
-    for (uint32_t p = 0; p < partitions_; ++p) history.partitions[p].stops_loudly = StopsLoudly(job, p);
-    history_.jobs.push_back(std::move(history));
-    const std::string path = StrCat(options_.folder, "/", JobNameOf(job));
+    for (uint32_t p = 0; p < partitions_; ++p) history.partitions[p].stops_loudly = StopsLoudly(ledger, p);
+    history_.ledgers.push_back(std::move(history));
+    if (SegmentOf(ledger) > 0) continue;
+    const std::string& name = JobNameOf(ledger);
+    const std::string path = StrCat(options_.folder, "/", name);
     if (absl::Status status = WriteFile(path + ".jsonl", text); !status.ok()) return status;
-    if (absl::Status status = WriteFile(path + ".yaml", JobText(job, JobNameOf(job), load)); !status.ok())
+    if (absl::Status status = WriteFile(path + ".yaml", JobText(ledger, name, load)); !status.ok())
       return status;
   }
   return WriteFile(options_.folder + "/plan.json", ToJson(plan_).dump(2) + "\n");
@@ -104,12 +108,12 @@ absl::Status Director::StartCluster() {
   stage_ = {&clock_, nodes_.get(), nats_.get(), monitor_.get(), &feeders_, options_.scenario.cluster.lease};
   const auto program = FindSibling("coordinator");
   if (!program.ok()) return program.status();
-  for (size_t job = 0; job < names_.size(); ++job) {
+  for (size_t job = 0; job < kLedgerJobs; ++job) {
     const std::string path = StrCat(options_.folder, "/", names_[job]);
     FeederOptions feeder{*program, url, path + ".yaml",
                          StrCat(options_.folder, "/logs/submit-", names_[job], ".log"),
                          options_.scenario.cluster.brokers};
-    feeders_.push_back(std::make_unique<Feeder>(std::move(feeder), history_.jobs[job].input, clock_));
+    feeders_.push_back(std::make_unique<Feeder>(std::move(feeder), history_.ledgers[job].input, clock_));
   }
   return nodes_ != nullptr ? absl::OkStatus() : nats_->Api("INFO").status();
 }
@@ -179,7 +183,7 @@ absl::Status Director::RunLoad() {
   const absl::Duration length = options_.scenario.load.duration;
   const auto fed = [&] {
     return std::all_of(feeders_.begin(), feeders_.end(), [this](const auto& feeder) {
-      return feeder->most_written() >= Due() || feeder->most_written() >= history_.jobs[0].input.size();
+      return feeder->most_written() >= Due() || feeder->most_written() >= history_.ledgers[0].input.size();
     });
   };
   while (true) {
@@ -221,14 +225,15 @@ absl::Status Director::Drain() {
 }
 
 void Director::AskStates() {
-  for (int job = 0; job < kJobKinds; ++job) {
+  for (int kind = 0; kind < kLedgers; ++kind) {
+    const auto ledger = static_cast<LedgerKind>(kind);
     for (uint32_t p = 0; p < partitions_; ++p) {
-      PartitionHistory& partition = history_.jobs[static_cast<size_t>(job)].partitions[p];
+      PartitionHistory& partition = HistoryOf(ledger).partitions[p];
       if (partition.stops_loudly) continue;
       // A partition that moves just now has another owner in the next round.
       const int tries = history_.stuck.empty() ? kStateTries : 1;
       for (int attempt = 0; attempt < tries; ++attempt) {
-        auto state = monitor_->AskState(static_cast<JobKind>(job), p);
+        auto state = monitor_->AskState(ledger, p);
         if (state.ok()) {
           state->when = "at the end";
           state->at_end = true;
@@ -245,14 +250,13 @@ absl::Status Director::FinishJobs() {
   for (const auto& feeder : feeders_) feeder->CloseAtEnd();
   const auto ended = [this] {
     bool all = true;
-    for (int kind = 0; kind < kJobKinds; ++kind) {
-      JobHistory& job = history_.jobs[static_cast<size_t>(kind)];
+    for (LedgerHistory& ledger : history_.ledgers) {
       const bool waits =
-          std::none_of(job.partitions.begin(), job.partitions.end(),
+          std::none_of(ledger.partitions.begin(), ledger.partitions.end(),
                        [](const PartitionHistory& partition) { return partition.stops_loudly; });
-      if (!waits || !job.ended.empty()) continue;
-      job.ended = monitor_->End(job.kind).value_or("");
-      all = all && !job.ended.empty();
+      if (!waits || !ledger.ended.empty()) continue;
+      ledger.ended = monitor_->End(ledger.kind).value_or("");
+      all = all && !ledger.ended.empty();
     }
     return all;
   };
@@ -261,11 +265,13 @@ absl::Status Director::FinishJobs() {
 }
 
 absl::Status Director::Collect() {
-  for (JobHistory& job : history_.jobs) {
-    for (uint32_t p = 0; p < partitions_; ++p) job.partitions[p].owners = monitor_->owners(job.kind, p);
-    const std::string& name = JobNameOf(job.kind);
-    if (absl::Status status = CollectStreams(*nats_, name, monitor_->uid(job.kind), &job); !status.ok())
-      return status;
+  for (LedgerHistory& ledger : history_.ledgers) {
+    for (uint32_t p = 0; p < partitions_; ++p) ledger.partitions[p].owners = monitor_->owners(ledger.kind, p);
+    if (SegmentOf(ledger.kind) > 0) continue;
+    LedgerHistory* second = ledger.kind == LedgerKind::kFront ? &HistoryOf(LedgerKind::kBack) : nullptr;
+    absl::Status status =
+        CollectStreams(*nats_, JobNameOf(ledger.kind), monitor_->uid(ledger.kind), &ledger, second);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -275,7 +281,8 @@ absl::Status Director::CleanUp() {
   if (nodes_ != nullptr) return absl::OkStatus();
   const auto program = FindSibling("coordinator");
   if (!program.ok()) return program.status();
-  for (const std::string& name : names_) {
+  for (size_t job = 0; job < kLedgerJobs; ++job) {
+    const std::string& name = names_[job];
     for (const std::vector<std::string>& verb :
          {std::vector<std::string>{"cancel", name}, {"delete", name, "--yes"}}) {
       ProcessOptions command;

@@ -1,4 +1,4 @@
-// Runs a scenario: a cluster, two ledgers fed at their rate, the plan's faults at their time; then everything
+// Runs a scenario: a cluster, three jobs' ledgers fed at their rate, the plan's faults at their time; then everything
 // that is left to see, as a history for the checker.
 //
 // One thread does it all, in turns: look after the processes, write what is due, look at the streams, let
@@ -72,19 +72,23 @@ class Director {
   bool BrokerIsUp() const;
   size_t Due() const;
   absl::Duration Patience() const;
+  RecordCounts CountAll(LedgerKind crossing,
+                        const std::function<uint64_t(LedgerKind, uint32_t)>& count) const;
   RecordCounts Fed() const;
   RecordCounts Out() const;
   RecordCounts Expected() const;
-  bool StopsLoudly(JobKind job, uint32_t partition) const;
-  const std::string& JobNameOf(JobKind job) const { return names_[static_cast<size_t>(job)]; }
+  bool StopsLoudly(LedgerKind ledger, uint32_t partition) const;
+  const std::string& JobNameOf(LedgerKind ledger) const { return names_[static_cast<size_t>(ledger)]; }
+  LedgerHistory& HistoryOf(LedgerKind ledger) { return history_.ledgers[static_cast<size_t>(ledger)]; }
 
   const DirectorOptions options_;
   Clock& clock_;
   const std::vector<PlannedFault> plan_;
   const uint32_t partitions_;
-  std::vector<std::string> names_;  // of the jobs
+  std::vector<std::string> names_;  // of the jobs, by LedgerKind
   History history_;
-  std::vector<std::vector<uint64_t>> overruns_, outputs_;  // by job and partition, worked out from the input
+  std::vector<std::vector<uint64_t>> overruns_,
+      outputs_;  // by ledger and partition, worked out from the input
 
   std::unique_ptr<Nodes> nodes_;
   std::unique_ptr<PlainNats> nats_;

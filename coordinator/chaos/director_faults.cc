@@ -54,13 +54,13 @@ void Director::End(Running& running) {
 // What an owner says of one partition's whole state, between two faults.
 void Director::TakeSighting(const FaultOutcome& outcome) {
   const auto number = static_cast<uint32_t>(outcome.plan.number);
-  const auto job = static_cast<JobKind>(number % kJobKinds);
-  const uint32_t partition = number / kJobKinds % partitions_;
-  if (StopsLoudly(job, partition)) return;
-  auto state = monitor_->AskState(job, partition);
+  const auto ledger = static_cast<LedgerKind>(number % kLedgers);
+  const uint32_t partition = number / kLedgers % partitions_;
+  if (StopsLoudly(ledger, partition)) return;
+  auto state = monitor_->AskState(ledger, partition);
   if (!state.ok()) return;  // it moves: the next sighting is another's
   state->when = StrCat("after fault ", number);
-  history_.jobs[static_cast<size_t>(job)].partitions[partition].states.push_back(*std::move(state));
+  HistoryOf(ledger).partitions[partition].states.push_back(*std::move(state));
 }
 
 void Director::GiveUpFaults() {
@@ -72,43 +72,41 @@ void Director::GiveUpFaults() {
   }
 }
 
-bool Director::StopsLoudly(JobKind job, uint32_t partition) const {
+bool Director::StopsLoudly(LedgerKind ledger, uint32_t partition) const {
   return std::any_of(plan_.begin(), plan_.end(), [&](const PlannedFault& fault) {
-    return EndsInLoudStop(fault.kind) && fault.job == job && fault.partition == partition;
+    return EndsInLoudStop(fault.kind) && fault.ledger == ledger && fault.partition == partition;
   });
 }
 
-RecordCounts Director::Fed() const {
+// Of the one-segment jobs by partition; of the other, whose records change theirs on the way, in all.
+RecordCounts Director::CountAll(LedgerKind crossing,
+                                const std::function<uint64_t(LedgerKind, uint32_t)>& count) const {
   RecordCounts counts;
-  for (int job = 0; job < kJobKinds; ++job) {
-    for (uint32_t p = 0; p < partitions_; ++p) {
-      const uint64_t fed = monitor_->Seen(static_cast<JobKind>(job), p).records_in;
-      const uint64_t silent = overruns_[static_cast<size_t>(job)][p];
-      counts.push_back(StopsLoudly(static_cast<JobKind>(job), p) ? 0 : fed - std::min(fed, silent));
-    }
+  for (int kind = 0; kind < kOneSegmentJobs; ++kind) {
+    const auto ledger = static_cast<LedgerKind>(kind);
+    for (uint32_t p = 0; p < partitions_; ++p) counts.push_back(count(ledger, p));
   }
+  counts.push_back(0);
+  for (uint32_t p = 0; p < partitions_; ++p) counts.back() += count(crossing, p);
   return counts;
+}
+
+RecordCounts Director::Fed() const {
+  return CountAll(LedgerKind::kFront, [this](LedgerKind ledger, uint32_t p) -> uint64_t {
+    const uint64_t fed = monitor_->Seen(ledger, p).records_in;
+    return StopsLoudly(ledger, p) ? 0 : fed - std::min(fed, overruns_[static_cast<size_t>(ledger)][p]);
+  });
 }
 
 RecordCounts Director::Out() const {
-  RecordCounts counts;
-  for (int job = 0; job < kJobKinds; ++job) {
-    for (uint32_t p = 0; p < partitions_; ++p) {
-      counts.push_back(monitor_->Seen(static_cast<JobKind>(job), p).records_out);
-    }
-  }
-  return counts;
+  return CountAll(LedgerKind::kBack,
+                  [this](LedgerKind ledger, uint32_t p) { return monitor_->Seen(ledger, p).records_out; });
 }
 
 RecordCounts Director::Expected() const {
-  RecordCounts counts;
-  for (int job = 0; job < kJobKinds; ++job) {
-    for (uint32_t p = 0; p < partitions_; ++p) {
-      const bool loud = StopsLoudly(static_cast<JobKind>(job), p);
-      counts.push_back(loud ? 0 : outputs_[static_cast<size_t>(job)][p]);
-    }
-  }
-  return counts;
+  return CountAll(LedgerKind::kFront, [this](LedgerKind ledger, uint32_t p) -> uint64_t {
+    return StopsLoudly(ledger, p) ? 0 : outputs_[static_cast<size_t>(ledger)][p];
+  });
 }
 
 }  // namespace millrace::chaos

@@ -22,7 +22,7 @@ struct Stage {
   Nodes* nodes = nullptr;
   PlainNats* nats = nullptr;
   Monitor* monitor = nullptr;
-  std::vector<std::unique_ptr<Feeder>>* feeders = nullptr;  // by JobKind
+  std::vector<std::unique_ptr<Feeder>>* feeders = nullptr;  // by LedgerKind
   absl::Duration lease;
 };
 

@@ -114,7 +114,7 @@ class StepDown : public Fault {
  public:
   StepDown(const PlannedFault& plan, const Stage& stage)
       : Fault(plan, stage),
-        stream_(StrCat("mr-", stage.monitor->name(plan.job), plan.seed % 2 == 0 ? "-0-" : "-out-",
+        stream_(StrCat("mr-", stage.monitor->name(plan.ledger), plan.seed % 2 == 0 ? "-0-" : "-out-",
                        plan.partition)) {}
 
   void Begin() override {

@@ -116,7 +116,7 @@ class DiskFault : public Fault {
     return false;
   }
 
-  std::vector<std::tuple<JobKind, uint32_t, uint64_t>> owned_;
+  std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>> owned_;
   std::string done_;  // what was done; empty: nothing
   uintmax_t log_bytes_ = 0;
 };

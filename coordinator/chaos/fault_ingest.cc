@@ -8,7 +8,7 @@ namespace {
 class KillIngest : public Fault {
  public:
   KillIngest(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
-  std::vector<std::string> Holds() const override { return {StrCat("submit of ", JobName(plan_.job))}; }
+  std::vector<std::string> Holds() const override { return {StrCat("submit of ", JobName(plan_.ledger))}; }
 
   void Begin() override {
     fed_ = feeder().written();
@@ -29,7 +29,7 @@ class KillIngest : public Fault {
   }
 
  private:
-  Feeder& feeder() { return *(*stage_.feeders)[static_cast<size_t>(plan_.job)]; }
+  Feeder& feeder() { return *(*stage_.feeders)[static_cast<size_t>(plan_.ledger)]; }
   size_t fed_ = 0;
   int kills_ = 0;
 };
@@ -40,13 +40,13 @@ class Overrun : public Fault {
   Overrun(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
 
   void Begin() override {
-    letters_ = stage_.monitor->DeadLetters(plan_.job).value_or(0);
+    letters_ = stage_.monitor->DeadLetters(plan_.ledger).value_or(0);
     if (stage_.nodes != nullptr) endings_ = stage_.nodes->endings().size();
   }
   bool Turn() override {
     if (Since() < next_look_) return false;
     next_look_ = Since() + kLookInterval;
-    if (stage_.monitor->DeadLetters(plan_.job).value_or(0) > letters_) {
+    if (stage_.monitor->DeadLetters(plan_.ledger).value_or(0) > letters_) {
       See(StrCat("a dead letter after ", Took(), Deaths()));
     }
     Note("it is no dead letter");

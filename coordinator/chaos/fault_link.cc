@@ -75,7 +75,7 @@ class LinkFault : public Fault {
   Proxy& link_;
   int64_t waited_ = 0, lost_ = 0;
   int reset_ = 0;
-  std::vector<std::tuple<JobKind, uint32_t, uint64_t>> owned_;
+  std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>> owned_;
 };
 
 }  // namespace

@@ -58,7 +58,7 @@ class RefusingDisk : public ScarcityFault {
 
  private:
   FaultPage& page_;
-  std::vector<std::tuple<JobKind, uint32_t, uint64_t>> owned_;
+  std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>> owned_;
   uint64_t refused_ = 0;
   int most_stopped_ = 0;
 };

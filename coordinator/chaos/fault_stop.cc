@@ -12,7 +12,7 @@ constexpr char kRefused[] = "wrong last sequence";
 constexpr absl::Duration kAppendDeadline = absl::Seconds(5);
 constexpr double kFirstShare = 0.5;
 
-using Owned = std::vector<std::tuple<JobKind, uint32_t, uint64_t>>;
+using Owned = std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>>;
 
 class PauseWorker : public Fault {
  public:

@@ -10,7 +10,7 @@ constexpr int kMostTries = 50;  // messages that are no frame of records
 constexpr absl::Duration kUnreadFor = absl::Seconds(1);
 
 std::string StreamName(const Stage& stage, const PlannedFault& plan) {
-  return StrCat("mr-", stage.monitor->name(plan.job), "-0-", plan.partition);
+  return StrCat("mr-", stage.monitor->name(plan.ledger), "-", SegmentOf(plan.ledger), "-", plan.partition);
 }
 
 class RepeatFrame : public Fault {
@@ -28,10 +28,11 @@ class RepeatFrame : public Fault {
       auto message = stage_.nats->Stored(stream, {{"seq", sequence}});
       if (!message.ok()) continue;
       const auto header = ParsePlainHeader(message->Header(kRecordHeader));
-      if (!header.ok() || header->kind != 'd') continue;
+      if (!header.ok() || (header->kind != 'd' && header->kind != 'r')) continue;
       std::erase_if(message->headers, [](const auto& entry) { return entry.first != kRecordHeader; });
-      const auto again = stage_.nats->Append(
-          StrCat("mr.", stage_.monitor->name(plan_.job), ".0.", plan_.partition), *message);
+      const auto again = stage_.nats->Append(StrCat("mr.", stage_.monitor->name(plan_.ledger), ".",
+                                                    SegmentOf(plan_.ledger), ".", plan_.partition),
+                                             *message);
       if (again.ok()) See(StrCat("message ", sequence, " stands once more as ", *again));
       return;
     }
@@ -63,7 +64,7 @@ class TakeStreamAway : public Fault {
         return true;
       }
     }
-    const PartitionSeen& seen = stage_.monitor->Seen(plan_.job, plan_.partition);
+    const PartitionSeen& seen = stage_.monitor->Seen(plan_.ledger, plan_.partition);
     if (seen.state == "stopped") {
       See(StrCat("stopped: ", seen.reason));
       return true;

@@ -16,7 +16,7 @@ namespace millrace::chaos {
 // What the ledger knows of a key.
 struct LedgerEntry {
   uint64_t count = 0, sum = 0, last = 0;
-  std::optional<uint64_t> chain;  // the Lua job's
+  std::optional<uint64_t> chain;  // of what is kept in Lua
   bool operator==(const LedgerEntry&) const = default;
 };
 std::string ToText(const LedgerEntry& entry);
@@ -26,6 +26,7 @@ struct LogRecord {
   uint64_t offset = 0;
   std::string key;
   uint64_t seq = 0;
+  std::string from = {};  // in a second segment: the key that is numbered so; otherwise it is `key`
 };
 
 struct Output {
@@ -34,7 +35,7 @@ struct Output {
   LedgerEntry value;
 };
 
-// A message of a result stream.
+// A message of a result stream. What crosses to another segment is in that one's log.
 struct ResultMessage {
   uint64_t sequence = 0;
   char kind = 'r';
@@ -74,9 +75,9 @@ struct DeadLetterSeen {
   uint64_t seq = 0;
 };
 
-struct JobHistory {
-  JobKind kind = JobKind::kLua;
-  std::vector<LedgerRecord> input;
+struct LedgerHistory {
+  LedgerKind kind = LedgerKind::kLua;
+  std::vector<LedgerRecord> input;  // in a second segment, of the groups
   std::vector<PartitionHistory> partitions;
   std::vector<DeadLetterSeen> dead_letters;  // each id once
   std::vector<std::string> unreadable;       // messages that are not what the documents say
@@ -93,7 +94,7 @@ struct FaultOutcome {
 };
 
 struct History {
-  std::vector<JobHistory> jobs;
+  std::vector<LedgerHistory> ledgers;  // by LedgerKind
   std::vector<FaultOutcome> faults;
   int entries = 0;  // of the scenario's faults
   absl::Duration recovery_bound;

@@ -6,6 +6,7 @@
 
 #include "common/strings.h"
 #include "common/units.h"
+#include "coordinator/chaos/plain_reader.h"
 
 namespace millrace::chaos {
 namespace {
@@ -26,6 +27,24 @@ constexpr std::string_view kLuaStages = R"(
 constexpr std::string_view kNativeStages = R"(
   - aggregate: { count: count(), sum: sum(seq), last: last(seq) }
 )";
+constexpr std::string_view kCrossingStages = R"(
+  - aggregate: { count: count(), sum: sum(seq), last: last(seq), from: last(k), group: last(g) }
+  - key_by: group
+  - name: groups
+    keyed:
+      lua: |
+        state.count = (state.count or 0) + 1
+        state.sum = (state.sum or 0) + r.last
+        state.chain = ((state.chain or 0) * 31 + r.last) % 1000003
+        state.last = r.last
+        emit({count = state.count, sum = state.sum, chain = state.chain, last = state.last})
+)";
+constexpr uint32_t kGroups = 64;
+
+std::string_view StagesOf(LedgerKind kind) {
+  if (kind == LedgerKind::kLua) return kLuaStages;
+  return kind == LedgerKind::kNative ? kNativeStages : kCrossingStages;
+}
 
 }  // namespace
 
@@ -59,15 +78,17 @@ std::vector<int64_t> OverrunsOf(const LoadSpec& load, const std::vector<PlannedF
   return positions;
 }
 
+std::string GroupOf(const std::string& key) { return StrCat("group-", PlainPartition(key, kGroups)); }
+
 std::string InputLine(const LedgerRecord& record) {
-  return StrCat("{\"k\":\"", record.key, "\",\"seq\":", record.seq, record.seq == 0 ? ",\"loop\":true" : "",
-                "}\n");
+  return StrCat("{\"k\":\"", record.key, "\",\"g\":\"", GroupOf(record.key), "\",\"seq\":", record.seq,
+                record.seq == 0 ? ",\"loop\":true" : "", "}\n");
 }
 
-std::string JobText(JobKind kind, const std::string& name, const LoadSpec& load) {
+std::string JobText(LedgerKind kind, const std::string& name, const LoadSpec& load) {
   return StrCat("name: ", name, "\nsource: { format: jsonl }\nkey: k\npartitions: ", load.partitions,
-                "\nstages:", kind == JobKind::kLua ? kLuaStages : kNativeStages,
-                "commit: { interval: ", millrace::FormatDuration(load.commit), " }\n");
+                "\nstages:", StagesOf(kind), "commit: { interval: ", millrace::FormatDuration(load.commit),
+                " }\n");
 }
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {

@@ -1,6 +1,6 @@
-// The workload: records numbered 1, 2, 3 … for each key, and two jobs that keep a ledger of them, one as a
-// Lua handler, one on the native path. A record lost, doubled or swapped changes every later answer of its
-// key.
+// The workload: records numbered 1, 2, 3 … for each key, and three jobs that keep ledgers of them: one as a
+// Lua handler, one on the native path, and one of two segments, natively by key and then, in Lua, by the group
+// that the key belongs to. A record lost, doubled or swapped changes every later answer of its key.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,11 @@ std::vector<LedgerRecord> MakeInput(const LoadSpec& load, uint64_t seed,
 // The positions at which the plan's overruns stand in the input of the Lua job.
 std::vector<int64_t> OverrunsOf(const LoadSpec& load, const std::vector<PlannedFault>& plan);
 
+// Of many keys one group, the same in every run.
+std::string GroupOf(const std::string& key);
 std::string InputLine(const LedgerRecord& record);  // with its newline
-std::string JobText(JobKind kind, const std::string& name, const LoadSpec& load);
+// Of the job that keeps this ledger.
+std::string JobText(LedgerKind kind, const std::string& name, const LoadSpec& load);
 
 absl::Status WriteFile(const std::string& path, const std::string& text);
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/strings.h"
+#include "coordinator/chaos/oracle.h"
 
 namespace millrace::chaos {
 namespace {
@@ -25,16 +26,18 @@ uint64_t Natural(const nlohmann::json& value) {
   return 0;
 }
 
+LedgerKind KindAt(size_t index) { return static_cast<LedgerKind>(index); }
+
 }  // namespace
 
-absl::StatusOr<LedgerEntry> ParseLedgerEntry(const nlohmann::json& value, JobKind kind) {
+absl::StatusOr<LedgerEntry> ParseLedgerEntry(const nlohmann::json& value, LedgerKind kind) {
   const auto is_number = [&](const char* field) { return value.contains(field) && value[field].is_number(); };
   if (!value.is_object() || !is_number("count") || !is_number("sum") || !is_number("last") ||
-      (kind == JobKind::kLua && !is_number("chain"))) {
+      (HasChain(kind) && !is_number("chain"))) {
     return absl::InvalidArgumentError(StrCat("no ledger's value: ", value.dump()));
   }
   LedgerEntry entry{Natural(value["count"]), Natural(value["sum"]), Natural(value["last"]), {}};
-  if (kind == JobKind::kLua) entry.chain = Natural(value["chain"]);
+  if (HasChain(kind)) entry.chain = Natural(value["chain"]);
   return entry;
 }
 
@@ -42,9 +45,9 @@ Monitor::Monitor(PlainNats& nats, std::vector<std::string> names, uint32_t parti
     : nats_(nats),
       names_(std::move(names)),
       partitions_(partitions),
-      uids_(kJobKinds),
-      seen_(kJobKinds, std::vector<PartitionSeen>(partitions)),
-      owners_(kJobKinds, std::vector<std::vector<OwnerSeen>>(partitions)) {}
+      uids_(kLedgers),
+      seen_(kLedgers, std::vector<PartitionSeen>(partitions)),
+      owners_(kLedgers, std::vector<std::vector<OwnerSeen>>(partitions)) {}
 
 absl::Status Monitor::Poll() {
   if (absl::Status status = FindJobs(); !status.ok()) return status;
@@ -55,13 +58,13 @@ absl::Status Monitor::Poll() {
 }
 
 absl::Status Monitor::FindJobs() {
-  for (size_t job = 0; job < uids_.size(); ++job) {
-    if (!uids_[job].empty()) continue;
-    const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", names_[job], "-0-0"), nullptr, kLookTimeout);
+  for (size_t ledger = 0; ledger < uids_.size(); ++ledger) {
+    if (!uids_[ledger].empty()) continue;
+    const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", names_[ledger], "-0-0"), nullptr, kLookTimeout);
     if (absl::IsNotFound(info.status())) continue;
     if (!info.ok()) return info.status();
     const std::string description = (*info)["config"].value("description", "");
-    uids_[job] = std::string(absl::StripPrefix(description, "millrace "));
+    uids_[ledger] = std::string(absl::StripPrefix(description, "millrace "));
   }
   return absl::OkStatus();
 }
@@ -107,8 +110,8 @@ absl::Status Monitor::ReadLeases() {
     lease_revisions_[name] = message->sequence;
     const auto lease = nlohmann::json::parse(message->payload, nullptr, false);
     if (!lease.is_object() || !lease.contains("partitions")) continue;
-    for (auto& job : seen_) {
-      for (PartitionSeen& seen : job) {
+    for (auto& ledger : seen_) {
+      for (PartitionSeen& seen : ledger) {
         if (seen.owner == name) seen.owner.clear();
       }
     }
@@ -118,10 +121,12 @@ absl::Status Monitor::ReadLeases() {
 }
 
 void Monitor::TakeReport(const nlohmann::json& lease, const nlohmann::json& report) {
-  const auto job = std::find(uids_.begin(), uids_.end(), report.value("uid", "?"));
+  const std::string uid = report.value("uid", "?");
+  const auto segment = report.value("segment", uint32_t{0});
   const auto partition = report.value("partition", partitions_);
-  if (job == uids_.end() || partition >= partitions_ || report.value("segment", 0) != 0) return;
-  const auto index = static_cast<size_t>(job - uids_.begin());
+  size_t index = 0;
+  while (index < uids_.size() && (uids_[index] != uid || SegmentOf(KindAt(index)) != segment)) ++index;
+  if (index == uids_.size() || partition >= partitions_) return;
   const uint64_t epoch = report.value("epoch", uint64_t{0});
   OwnerSeen owner{lease.value("name", ""),
                   lease.value("incarnation", ""),
@@ -140,6 +145,7 @@ void Monitor::TakeReport(const nlohmann::json& lease, const nlohmann::json& repo
     seen.owner = owner.worker;
     seen.incarnation = owner.incarnation;
     seen.owner_epoch = epoch;
+    if (KindAt(index) == LedgerKind::kFront) seen.result_epoch = epoch;
     seen.state = report.value("state", "");
     seen.reason = report.value("reason", "");
   }
@@ -149,9 +155,12 @@ void Monitor::TakeReport(const nlohmann::json& lease, const nlohmann::json& repo
 // The results first: what was fed and is not out is then never told too small.
 absl::Status Monitor::ReadStreams() {
   for (const auto read : {&Monitor::ReadResults, &Monitor::ReadInput}) {
-    for (size_t job = 0; job < uids_.size(); ++job) {
-      for (uint32_t p = 0; p < partitions_ && !uids_[job].empty(); ++p) {
-        absl::Status status = (this->*read)(job, p);
+    // Of the job of two segments, what goes into the first and comes out of the second.
+    const auto skipped = read == &Monitor::ReadInput ? LedgerKind::kBack : LedgerKind::kFront;
+    for (size_t ledger = 0; ledger < uids_.size(); ++ledger) {
+      if (KindAt(ledger) == skipped) continue;
+      for (uint32_t p = 0; p < partitions_ && !uids_[ledger].empty(); ++p) {
+        absl::Status status = (this->*read)(ledger, p);
         if (!status.ok() && !absl::IsNotFound(status)) return status;
       }
     }
@@ -159,28 +168,28 @@ absl::Status Monitor::ReadStreams() {
   return absl::OkStatus();
 }
 
-absl::Status Monitor::ReadInput(size_t job, uint32_t partition) {
-  const auto last =
-      LastOf(StrCat("mr-", names_[job], "-0-", partition), StrCat("mr.", names_[job], ".0.", partition));
+absl::Status Monitor::ReadInput(size_t ledger, uint32_t partition) {
+  const auto last = LastOf(StrCat("mr-", names_[ledger], "-0-", partition),
+                           StrCat("mr.", names_[ledger], ".0.", partition));
   if (!last.ok()) return last.status();
   const auto header = ParsePlainHeader(last->Header(kOurHeader));
   if (!header.ok() || header->writer != kIngest) return absl::OkStatus();  // a tick: the next look sees more
-  PartitionSeen& seen = seen_[job][partition];
+  PartitionSeen& seen = seen_[ledger][partition];
   seen.records_in = std::max(seen.records_in, header->records);
   return absl::OkStatus();
 }
 
-absl::Status Monitor::ReadResults(size_t job, uint32_t partition) {
-  const auto last =
-      LastOf(StrCat("mr-", names_[job], "-out-", partition), StrCat("mr.", names_[job], ".out.", partition));
+absl::Status Monitor::ReadResults(size_t ledger, uint32_t partition) {
+  const auto last = LastOf(StrCat("mr-", names_[ledger], "-out-", partition),
+                           StrCat("mr.", names_[ledger], ".out.", partition));
   if (!last.ok()) return last.status();
-  PartitionSeen& seen = seen_[job][partition];
+  PartitionSeen& seen = seen_[ledger][partition];
   if (const auto header = ParsePlainHeader(last->Header(kOurHeader)); header.ok()) {
     seen.records_out = std::max(seen.records_out, header->records);
     seen.result_epoch = std::max(seen.result_epoch, header->epoch);
   }
   // Leases were read before: by now the stream holds at least what they call committed.
-  auto& owners = owners_[job][partition];
+  auto& owners = owners_[ledger][partition];
   for (auto owner = owners.rbegin(); owner != owners.rend() && owner->result_sequence == 0; ++owner) {
     owner->result_sequence = last->sequence;
   }
@@ -217,8 +226,8 @@ absl::Status Monitor::ReadAssignment() {
 }
 
 bool Monitor::AllRun() const {
-  for (const auto& job : seen_) {
-    for (const PartitionSeen& seen : job) {
+  for (const auto& ledger : seen_) {
+    for (const PartitionSeen& seen : ledger) {
       if (seen.owner.empty() || seen.state != "running") return false;
     }
   }
@@ -226,29 +235,34 @@ bool Monitor::AllRun() const {
 }
 
 uint64_t Monitor::InFlight() const {
-  uint64_t waiting = 0;
-  for (const auto& job : seen_) {
-    for (const PartitionSeen& seen : job) {
-      waiting += seen.records_in - std::min(seen.records_in, seen.records_out);
+  uint64_t waiting = 0, crossing_in = 0, crossing_out = 0;
+  for (size_t ledger = 0; ledger < seen_.size(); ++ledger) {
+    for (const PartitionSeen& seen : seen_[ledger]) {
+      if (ledger < kOneSegmentJobs) {
+        waiting += seen.records_in - std::min(seen.records_in, seen.records_out);
+      } else {
+        crossing_in += seen.records_in;
+        crossing_out += seen.records_out;
+      }
     }
   }
-  return waiting;
+  return waiting + crossing_in - std::min(crossing_in, crossing_out);
 }
 
 uint64_t Monitor::RecordsOut() const {
   uint64_t records = 0;
-  for (const auto& job : seen_) {
-    for (const PartitionSeen& seen : job) records += seen.records_out;
+  for (const auto& ledger : seen_) {
+    for (const PartitionSeen& seen : ledger) records += seen.records_out;
   }
   return records;
 }
 
-std::vector<std::tuple<JobKind, uint32_t, uint64_t>> Monitor::OwnedBy(const std::string& worker) const {
-  std::vector<std::tuple<JobKind, uint32_t, uint64_t>> owned;
-  for (int job = 0; job < kJobKinds; ++job) {
+std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>> Monitor::OwnedBy(const std::string& worker) const {
+  std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>> owned;
+  for (int ledger = 0; ledger < kLedgers; ++ledger) {
     for (uint32_t p = 0; p < partitions_; ++p) {
-      const PartitionSeen& seen = Seen(static_cast<JobKind>(job), p);
-      if (seen.owner == worker) owned.emplace_back(static_cast<JobKind>(job), p, seen.owner_epoch);
+      const PartitionSeen& seen = Seen(static_cast<LedgerKind>(ledger), p);
+      if (seen.owner == worker) owned.emplace_back(static_cast<LedgerKind>(ledger), p, seen.owner_epoch);
     }
   }
   return owned;
@@ -259,14 +273,14 @@ uint64_t Monitor::Assigned(const std::string& worker) const {
   return found == assigned_.end() ? 0 : found->second;
 }
 
-int Monitor::TakenOver(const std::vector<std::tuple<JobKind, uint32_t, uint64_t>>& owned) const {
+int Monitor::TakenOver(const std::vector<std::tuple<LedgerKind, uint32_t, uint64_t>>& owned) const {
   return static_cast<int>(std::count_if(owned.begin(), owned.end(), [&](const auto& own) {
     return Seen(std::get<0>(own), std::get<1>(own)).result_epoch > std::get<2>(own);
   }));
 }
 
-absl::StatusOr<std::string> Monitor::End(JobKind job) {
-  const auto message = LastOf("KV_mr-assignments", "$KV.mr-assignments.final." + uid(job));
+absl::StatusOr<std::string> Monitor::End(LedgerKind ledger) {
+  const auto message = LastOf("KV_mr-assignments", "$KV.mr-assignments.final." + uid(ledger));
   if (absl::IsNotFound(message.status())) return std::string();
   if (!message.ok()) return message.status();
   const auto document = nlohmann::json::parse(message->payload, nullptr, false);
@@ -275,19 +289,19 @@ absl::StatusOr<std::string> Monitor::End(JobKind job) {
   return document.value("state", "") + (reason.empty() ? "" : ": " + reason);
 }
 
-absl::StatusOr<uint64_t> Monitor::DeadLetters(JobKind job) {
-  const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", name(job), "-dead"));
+absl::StatusOr<uint64_t> Monitor::DeadLetters(LedgerKind ledger) {
+  const auto info = nats_.Api(StrCat("STREAM.INFO.mr-", name(ledger), "-dead"));
   if (absl::IsNotFound(info.status())) return uint64_t{0};
   if (!info.ok()) return info.status();
   return (*info)["state"].value("messages", uint64_t{0});
 }
 
-absl::StatusOr<StateSeen> Monitor::AskState(JobKind job, uint32_t partition) {
-  const PartitionSeen& seen = Seen(job, partition);
+absl::StatusOr<StateSeen> Monitor::AskState(LedgerKind ledger, uint32_t partition) {
+  const PartitionSeen& seen = Seen(ledger, partition);
   if (seen.incarnation.empty()) return absl::UnavailableError("nobody owns it");
   StateSeen state;
-  nlohmann::json question = {{"verb", "scan"},        {"job", name(job)},   {"uid", uid(job)},
-                             {"prefix", ""},          {"limit", kPageRows}, {"segment", 0U},
+  nlohmann::json question = {{"verb", "scan"},        {"job", name(ledger)}, {"uid", uid(ledger)},
+                             {"prefix", ""},          {"limit", kPageRows},  {"segment", SegmentOf(ledger)},
                              {"partition", partition}};
   for (bool more = true; more;) {
     const auto text = nats_.Request("mr.rpc." + seen.incarnation, question.dump(), kAnswerTimeout);
@@ -300,7 +314,7 @@ absl::StatusOr<StateSeen> Monitor::AskState(JobKind job, uint32_t partition) {
     if (!state.rows.empty() && offset != state.offset) return absl::AbortedError("it moved on");
     state.offset = offset;
     for (const auto& row : answer["rows"]) {
-      auto entry = ParseLedgerEntry(row["value"], job);
+      auto entry = ParseLedgerEntry(row["value"], ledger);
       if (!entry.ok()) return entry.status();
       state.rows.emplace_back(row.value("key", ""), *entry);
     }

@@ -1,5 +1,8 @@
 #include "coordinator/chaos/oracle.h"
 
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
 #include "common/strings.h"
 
 namespace millrace::chaos {
@@ -14,14 +17,16 @@ std::string ToText(const LedgerEntry& entry) {
   return text + "}";
 }
 
-void Record(uint64_t seq, JobKind kind, LedgerEntry* entry) {
+bool HasChain(LedgerKind kind) { return kind == LedgerKind::kLua || kind == LedgerKind::kBack; }
+
+void Record(uint64_t seq, LedgerKind kind, LedgerEntry* entry) {
   ++entry->count;
   entry->sum += seq;
   entry->last = seq;
-  if (kind == JobKind::kLua) entry->chain = (entry->chain.value_or(0) * kChainFactor + seq) % kChainModulus;
+  if (HasChain(kind)) entry->chain = (entry->chain.value_or(0) * kChainFactor + seq) % kChainModulus;
 }
 
-Ledger LedgerAt(const std::vector<LogRecord>& log, uint64_t offset, JobKind kind) {
+Ledger LedgerAt(const std::vector<LogRecord>& log, uint64_t offset, LedgerKind kind) {
   Ledger ledger;
   for (const LogRecord& record : log) {
     if (record.offset > offset) break;
@@ -40,6 +45,19 @@ std::vector<PlainMark> LabelsOf(const std::vector<LogRecord>& log) {
     if (record.seq > 0) labels.emplace_back(offset, index++);
   }
   return labels;
+}
+
+std::vector<LedgerEntry> ValuesOf(const std::vector<LogRecord>& log, LedgerKind kind) {
+  std::vector<LedgerEntry> values;
+  values.reserve(log.size());
+  absl::flat_hash_map<std::string_view, LedgerEntry> ledger;
+  for (const LogRecord& record : log) {
+    if (record.seq == 0) continue;
+    LedgerEntry& entry = ledger[record.key];
+    Record(record.seq, kind, &entry);
+    values.push_back(entry);
+  }
+  return values;
 }
 
 }  // namespace millrace::chaos

@@ -52,6 +52,13 @@ int64_t MostPassings(const std::string& point) {
   return is_in(IngestPoints()) && point != kIngestAppend ? 1 : kMostRunningPassings;
 }
 
+// Of the kinds in their order, so many. Only the Lua job's handler can be made to hang.
+int64_t LedgersThatCanBeHit(FaultKind kind) {
+  if (kind == FaultKind::kOverrun) return 1;
+  if (EndsInLoudStop(kind)) return kOneSegmentJobs;
+  return kind == FaultKind::kKillIngest ? kLedgerJobs : kLedgers;
+}
+
 PlannedFault Occurrence(const FaultSpec& spec, int64_t i, const Scenario& scenario, Draws& draws) {
   PlannedFault fault;
   fault.kind = spec.kind;
@@ -62,7 +69,7 @@ PlannedFault Occurrence(const FaultSpec& spec, int64_t i, const Scenario& scenar
     fault.point = spec.points[static_cast<size_t>(i) % spec.points.size()];
     fault.passing = 1 + draws.Below(MostPassings(fault.point));
   }
-  fault.job = draws.Below(2) == 0 ? JobKind::kLua : JobKind::kNative;
+  fault.ledger = static_cast<LedgerKind>(draws.Below(LedgersThatCanBeHit(spec.kind)));
   fault.partition = static_cast<uint32_t>(draws.Below(scenario.load.partitions));
   fault.way = spec.way;
   fault.delay = spec.delay;
@@ -72,7 +79,6 @@ PlannedFault Occurrence(const FaultSpec& spec, int64_t i, const Scenario& scenar
   fault.broker = static_cast<int64_t>(fault.seed % static_cast<uint64_t>(scenario.cluster.brokers));
   fault.brokers = spec.brokers;
   if (fault.kind == FaultKind::kClockJump) fault.by = fault.seed % 2 == 0 ? spec.by : -spec.by;
-  if (fault.kind == FaultKind::kOverrun) fault.job = JobKind::kLua;
   return fault;
 }
 
@@ -90,12 +96,12 @@ std::string Target(const PlannedFault& fault) {
       return StrCat(" nats-server-", fault.broker + 1);
     case FaultKind::kOverrun:
     case FaultKind::kKillIngest:
-      return StrCat(" of ", JobName(fault.job));
+      return StrCat(" of ", JobName(fault.ledger));
     case FaultKind::kStepDown:
     case FaultKind::kRepeatFrame:
     case FaultKind::kPurgeStream:
     case FaultKind::kReplaceStream:
-      return StrCat(" of ", JobName(fault.job), ", partition ", fault.partition);
+      return StrCat(" of ", LedgerName(fault.ledger), ", partition ", fault.partition);
     case FaultKind::kScale:
       return StrCat(" to ", fault.workers, " workers");
     default:
@@ -109,7 +115,27 @@ std::string_view WayName(Way way) {
 
 }  // namespace
 
-std::string_view JobName(JobKind kind) { return kind == JobKind::kLua ? "ledger-lua" : "ledger-native"; }
+std::string_view JobName(LedgerKind kind) {
+  switch (kind) {
+    case LedgerKind::kLua:
+      return "ledger-lua";
+    case LedgerKind::kNative:
+      return "ledger-native";
+    default:
+      return "ledger-crossing";
+  }
+}
+
+std::string_view LedgerName(LedgerKind kind) {
+  switch (kind) {
+    case LedgerKind::kFront:
+      return "ledger-crossing, segment 0";
+    case LedgerKind::kBack:
+      return "ledger-crossing, segment 1";
+    default:
+      return JobName(kind);
+  }
+}
 
 std::vector<PlannedFault> Plan(const Scenario& scenario, uint64_t seed) {
   std::vector<PlannedFault> plan;

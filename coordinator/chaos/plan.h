@@ -11,9 +11,15 @@
 
 namespace millrace::chaos {
 
-enum class JobKind { kLua, kNative };
-inline constexpr int kJobKinds = 2;
-std::string_view JobName(JobKind kind);  // "ledger-lua", "ledger-native"
+// A ledger is what one segment of one job keeps. Jobs of one segment first; of the job of two, the first segment
+// sums up by the records' keys, and what comes of that crosses to the second under other keys.
+enum class LedgerKind { kLua, kNative, kFront, kBack };
+inline constexpr int kLedgers = 4;
+inline constexpr int kLedgerJobs = 3;  // each of the first kinds is in a job of its own; kBack is in kFront's
+inline constexpr int kOneSegmentJobs = 2;  // a job whose stream was taken away is among these
+inline uint32_t SegmentOf(LedgerKind kind) { return kind == LedgerKind::kBack ? 1 : 0; }
+std::string_view JobName(LedgerKind kind);     // "ledger-lua", "ledger-native", "ledger-crossing"
+std::string_view LedgerName(LedgerKind kind);  // likewise, and which segment
 
 struct PlannedFault {
   int number = 0;  // from 1, in order of time
@@ -24,7 +30,7 @@ struct PlannedFault {
   int64_t worker = 0;   // whom it hits, from 0
   std::string point;    // where it dies; empty: at once
   int64_t passing = 1;  // when it passes there so often
-  JobKind job = JobKind::kLua;
+  LedgerKind ledger = LedgerKind::kLua;
   uint32_t partition = 0;
   Way way = Way::kBoth;
   absl::Duration delay;

@@ -75,14 +75,14 @@ bool IsWorkerKill(const PlannedFault& fault) {
   return fault.kind == FaultKind::kKill || fault.kind == FaultKind::kKillAll;
 }
 
-void CoverStreams(const JobHistory& job, Coverage* cover) {
+void CoverStreams(const LedgerHistory& ledger, Coverage* cover) {
   std::set<std::string> keys;
-  for (const LedgerRecord& record : job.input) keys.insert(record.key);
+  for (const LedgerRecord& record : ledger.input) keys.insert(record.key);
   cover->keys = std::max<uint64_t>(cover->keys, keys.size());
-  cover->records += job.input.size();
-  cover->partitions += job.partitions.size();
-  cover->dead_letters += job.dead_letters.size();
-  for (const PartitionHistory& partition : job.partitions) {
+  if (SegmentOf(ledger.kind) == 0) cover->records += ledger.input.size();
+  cover->partitions += ledger.partitions.size();
+  cover->dead_letters += ledger.dead_letters.size();
+  for (const PartitionHistory& partition : ledger.partitions) {
     cover->labels += partition.outputs.size();
     cover->states += partition.states.size();
     cover->result_messages += partition.messages.size();
@@ -97,7 +97,7 @@ void CoverStreams(const JobHistory& job, Coverage* cover) {
 
 Coverage Cover(const History& history) {
   Coverage cover;
-  for (const JobHistory& job : history.jobs) CoverStreams(job, &cover);
+  for (const LedgerHistory& ledger : history.ledgers) CoverStreams(ledger, &cover);
   for (const FaultOutcome& fault : history.faults) {
     if (fault.effect.empty()) {
       ++cover.without_effect[CountedAs(fault.plan)];

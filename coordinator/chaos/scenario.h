@@ -79,7 +79,7 @@ inline constexpr absl::Duration kMinLoad = absl::Seconds(1);
 inline constexpr absl::Duration kMaxLoad = absl::Hours(24);
 
 struct LoadSpec {
-  int64_t rate = 4000;  // records a second, for each of the two jobs
+  int64_t rate = 4000;  // records a second, for each of the three jobs
   absl::Duration duration = absl::Seconds(30);
   int64_t keys = 500;
   uint32_t partitions = 8;

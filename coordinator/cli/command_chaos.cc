@@ -185,10 +185,8 @@ class ChaosRun {
   void Announce() {
     const chaos::Scenario& scenario = chosen_.scenario;
     Tell(StrCat("Scenario ", scenario.name, ", seed ", seed_, ": ", scenario.load.records(),
-                " records for each of two "
-                "ledgers, ",
-                scenario.load.rate, " a second, while ", chaos::Plan(scenario, seed_).size(),
-                " faults happen ",
+                " records for each of three jobs, ", scenario.load.rate, " a second, while ",
+                chaos::Plan(scenario, seed_).size(), " faults happen ",
                 flags_.nats.empty() ? StrCat("to ", scenario.cluster.workers, " workers")
                                     : StrCat("in the cluster at ", flags_.nats),
                 "\n"));
@@ -248,7 +246,8 @@ int RunChaos(const Arguments& arguments) {
       "coordinator chaos FILE|--preset NAME [--seed N] [--duration D] [--kills N] [--data DIR] [--nats URL] "
       "[-o "
       "table|json]",
-      "Breaks a cluster on purpose while two ledgers run on it, then says what held: a timeline, and the "
+      "Breaks a cluster on purpose while three ledger jobs run on it, then says what held: a timeline, and "
+      "the "
       "verdict of a "
       "checker that knows nothing of Millrace. Exit code 1 when anything is broken.",
       "coordinator chaos --preset kills --seed 7");

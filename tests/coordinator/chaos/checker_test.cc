@@ -16,7 +16,7 @@ constexpr int kRecords = 6;
 
 Output OutputOf(uint64_t offset, uint64_t index, uint64_t seq) {
   Output output{offset, index, "a", {}};
-  for (uint64_t i = 1; i <= seq; ++i) Record(i, JobKind::kLua, &output.value);
+  for (uint64_t i = 1; i <= seq; ++i) Record(i, LedgerKind::kLua, &output.value);
   return output;
 }
 
@@ -37,13 +37,13 @@ ResultMessage MessageAt(uint64_t sequence, char kind, uint64_t epoch, PlainMark 
 // way.
 History GoodHistory() {
   History history;
-  JobHistory job;
-  job.kind = JobKind::kLua;
-  job.ended = "completed";
+  LedgerHistory ledger;
+  ledger.kind = LedgerKind::kLua;
+  ledger.ended = "completed";
   PartitionHistory partition;
   for (uint64_t seq = 1; seq <= kRecords; ++seq) {
     const uint64_t offset = 2 + (seq - 1) / 2, index = (seq - 1) % 2;
-    job.input.push_back({"a", seq});
+    ledger.input.push_back({"a", seq});
     partition.log.push_back({offset, "a", seq});
     partition.outputs.push_back(OutputOf(offset, index, seq));
   }
@@ -56,8 +56,8 @@ History GoodHistory() {
   partition.owners = {{"worker-1", "aa", 71, 1, 2, 2, 2},
                       {"worker-2", "bb", 72, 2, 4, 2, 5},
                       {"worker-2", "bb", 72, 2, 9, 4, 5}};
-  job.partitions = {partition};
-  history.jobs = {job};
+  ledger.partitions = {partition};
+  history.ledgers = {ledger};
   history.entries = 1;
   history.recovery_bound = absl::Seconds(10);
   FaultOutcome fault;
@@ -74,23 +74,23 @@ struct Violation {
   void (*break_it)(History&);
 };
 
-PartitionHistory& Only(History& history) { return history.jobs[0].partitions[0]; }
+PartitionHistory& Only(History& history) { return history.ledgers[0].partitions[0]; }
 
 const std::vector<Violation>& Violations() {
   static const auto& violations = *new std::vector<Violation>{
       {"an output missing at the end", 1, [](History& h) { Only(h).outputs.pop_back(); }},
       {"a record that overran is no dead letter", 1,
        [](History& h) {
-         h.jobs[0].input.push_back({"a", 0});
+         h.ledgers[0].input.push_back({"a", 0});
        }},
       {"an output too many", 2, [](History& h) { Only(h).outputs.push_back(OutputOf(5, 0, 7)); }},
       {"a key of no input", 2, [](History& h) { Only(h).outputs[0].key = "b"; }},
       {"a record that can be handled is a dead letter", 2,
        [](History& h) {
-         h.jobs[0].dead_letters.push_back({"0.0.2.0", "a", 1});
+         h.ledgers[0].dead_letters.push_back({"0.0.2.0", "a", 1});
        }},
       {"a message that is no frame", 2,
-       [](History& h) { h.jobs[0].unreadable.push_back("stream, message 3"); }},
+       [](History& h) { h.ledgers[0].unreadable.push_back("stream, message 3"); }},
       {"a label twice", 3, [](History& h) { Only(h).outputs[3].index = 0; }},
       {"a label of no record", 3, [](History& h) { Only(h).outputs.back().index = 7; }},
       {"a label missing", 3, [](History& h) { Only(h).outputs.erase(Only(h).outputs.begin()); }},
@@ -135,8 +135,8 @@ const std::vector<Violation>& Violations() {
        [](History& h) { Only(h).owners[0] = {"w", "aa", 71, 1, 3, 3, 2}; }},
       {"what waited never came out", 9, [](History& h) { h.faults[0].recovered.reset(); }},
       {"what waited came out late", 9, [](History& h) { h.faults[0].recovered = absl::Seconds(11); }},
-      {"the job has not ended", 9, [](History& h) { h.jobs[0].ended.clear(); }},
-      {"the job has failed", 9, [](History& h) { h.jobs[0].ended = "failed"; }},
+      {"the job has not ended", 9, [](History& h) { h.ledgers[0].ended.clear(); }},
+      {"the job has failed", 9, [](History& h) { h.ledgers[0].ended = "failed"; }},
       {"the fault had no effect", 10, [](History& h) { h.faults[0].effect.clear(); }},
       {"the fault never came", 10, [](History& h) { h.faults.clear(); }},
   };
@@ -174,7 +174,7 @@ TEST(ChaosChecker, APartitionThatStopsLoudlyMayBeIncompleteButNotWrong) {
   Only(history).log.clear();
   Only(history).states.clear();
   Only(history).outputs.resize(3);
-  history.jobs[0].ended.clear();
+  history.ledgers[0].ended.clear();
   EXPECT_TRUE(Check(history).good());
   Only(history).outputs[2] = Only(history).outputs[1];
   EXPECT_FALSE(Check(history).good());
@@ -195,9 +195,9 @@ TEST(ChaosChecker, WhatReadersDropMayStandAnywhere) {
 
 TEST(ChaosChecker, ARecordThatOverrunsHasADeadLetterAndNoLabel) {
   History history = GoodHistory();
-  history.jobs[0].input.push_back({"a", 0});
+  history.ledgers[0].input.push_back({"a", 0});
   Only(history).log.insert(Only(history).log.begin() + 1, {2, "a", 0});
-  history.jobs[0].dead_letters = {{"0.0.2.1", "a", 0}};
+  history.ledgers[0].dead_letters = {{"0.0.2.1", "a", 0}};
   EXPECT_TRUE(Check(history).good());
 }
 

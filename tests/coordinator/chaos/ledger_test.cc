@@ -5,6 +5,7 @@
 #include <map>
 
 #include "common/job/job_parser.h"
+#include "common/job/segments.h"
 #include "coordinator/chaos/oracle.h"
 
 namespace millrace::chaos {
@@ -48,18 +49,19 @@ TEST(ChaosLedger, RecordsThatOverrunStandBetweenTheOthersAndAreNotCounted) {
 }
 
 TEST(ChaosLedger, TheJobsParse) {
-  for (const JobKind kind : {JobKind::kLua, JobKind::kNative}) {
+  for (const LedgerKind kind : {LedgerKind::kLua, LedgerKind::kNative, LedgerKind::kFront}) {
     const auto spec = ParseJob("job.yaml", JobText(kind, "ledger", SmallLoad()));
     ASSERT_TRUE(spec.ok()) << spec.status();
     EXPECT_EQ(spec->partitions, 8u);
     EXPECT_EQ(spec->commit_interval, absl::Milliseconds(50));
+    EXPECT_EQ(SegmentsOf(*spec).size(), kind == LedgerKind::kFront ? 2u : 1u);
   }
 }
 
 TEST(ChaosOracle, LossDoubleAndSwapChangeTheChain) {
   const auto chain = [](const std::vector<uint64_t>& seqs) {
     LedgerEntry entry;
-    for (const uint64_t seq : seqs) Record(seq, JobKind::kLua, &entry);
+    for (const uint64_t seq : seqs) Record(seq, LedgerKind::kLua, &entry);
     return entry;
   };
   EXPECT_EQ(chain({1, 2, 3}), (LedgerEntry{3, 6, 3, (1 * 31 + 2) * 31 + 3}));
@@ -71,8 +73,8 @@ TEST(ChaosOracle, LossDoubleAndSwapChangeTheChain) {
 TEST(ChaosOracle, LabelsAreNumberedWithinTheirFrame) {
   const std::vector<LogRecord> log = {{2, "a", 1}, {2, "b", 0}, {2, "b", 1}, {4, "a", 2}};
   EXPECT_EQ(LabelsOf(log), (std::vector<PlainMark>{{2, 0}, {2, 1}, {4, 0}}));
-  EXPECT_EQ(LedgerAt(log, 2, JobKind::kNative).at("a"), (LedgerEntry{1, 1, 1, {}}));
-  EXPECT_EQ(LedgerAt(log, 4, JobKind::kNative).at("a"), (LedgerEntry{2, 3, 2, {}}));
+  EXPECT_EQ(LedgerAt(log, 2, LedgerKind::kNative).at("a"), (LedgerEntry{1, 1, 1, {}}));
+  EXPECT_EQ(LedgerAt(log, 4, LedgerKind::kNative).at("a"), (LedgerEntry{2, 3, 2, {}}));
 }
 
 }  // namespace
