@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "common/frame/message_header.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -14,6 +15,11 @@ std::string CommandsPrefix(std::string_view uid) { return StrCat(kCommandPrefix,
 std::string DrainsPrefix(std::string_view worker) { return StrCat(kDrainPrefix, worker, "."); }
 std::string FinalKey(std::string_view uid) { return StrCat(kFinalPrefix, uid); }
 std::string FedKey(std::string_view uid) { return StrCat(kFedPrefix, uid); }
+std::string FedKey(std::string_view uid, std::string_view writer) {
+  return writer == kIngestWriter ? FedKey(uid) : StrCat(kFedPrefix, uid, ".", writer);
+}
+std::string AddedPrefix(std::string_view uid) { return StrCat(kAddedPrefix, uid, "."); }
+std::string AddedKey(std::string_view uid, uint32_t number) { return StrCat(AddedPrefix(uid), number); }
 std::string SourceKey(std::string_view uid) { return StrCat(kSourcePrefix, uid); }
 std::string BucketStream(std::string_view bucket) { return StrCat("KV_", bucket); }
 std::string BucketSubjectPrefix(std::string_view bucket) { return StrCat("$KV.", bucket, "."); }
@@ -48,7 +54,9 @@ std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t rec
 std::string EpochKey(std::string_view uid, std::string_view writer, Epoch epoch) {
   return StrCat(uid, ".", writer, ".", epoch.value());
 }
-std::string InputReadKey(std::string_view uid) { return StrCat(uid, ".in.read"); }
+std::string InputReadKey(std::string_view uid, std::string_view writer) {
+  return StrCat(uid, ".", writer, ".read");
+}
 std::string StreamDescription(std::string_view uid) { return StrCat("millrace ", uid); }
 std::string WorkerSubject(std::string_view incarnation) { return StrCat("mr.rpc.", incarnation); }
 

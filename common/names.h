@@ -25,6 +25,7 @@ inline constexpr char kDrainPrefix[] = "drain.";
 inline constexpr char kFinalPrefix[] = "final.";
 inline constexpr char kFedPrefix[] = "fed.";
 inline constexpr char kSourcePrefix[] = "source.";
+inline constexpr char kAddedPrefix[] = "added.";
 std::string JobKey(std::string_view job);
 std::string WorkerKey(std::string_view name);
 std::string CoordinatorKey(std::string_view id);
@@ -32,6 +33,9 @@ std::string CommandsPrefix(std::string_view uid);   // cmd.<uid>.: a job's comma
 std::string DrainsPrefix(std::string_view worker);  // drain.<worker>.: likewise, a worker's
 std::string FinalKey(std::string_view uid);
 std::string FedKey(std::string_view uid);
+std::string FedKey(std::string_view uid, std::string_view writer);  // fed.<uid>.<writer>; fed.<uid> of "in"
+std::string AddedPrefix(std::string_view uid);                      // added.<uid>.: a number behind it
+std::string AddedKey(std::string_view uid, uint32_t number);
 std::string SourceKey(std::string_view uid);
 std::string BucketStream(std::string_view bucket);         // KV_<bucket>: a NATS bucket is a stream (ADR-8)
 std::string BucketSubjectPrefix(std::string_view bucket);  // $KV.<bucket>.: a key behind it
@@ -49,9 +53,9 @@ std::string DeadLetterSubjects(std::string_view job);                           
 // What a dead letter of a partition is called: segment.partition.offset.record
 std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t record);
 std::string EpochKey(std::string_view uid, std::string_view writer,
-                     Epoch epoch);                        // uid.writer.epoch; writer "in" or "s.p"
-std::string InputReadKey(std::string_view uid);           // uid.in.read
-std::string StreamDescription(std::string_view uid);      // "millrace <uid>"
+                     Epoch epoch);  // uid.writer.epoch; writer "in", "add-n" or "s.p"
+std::string InputReadKey(std::string_view uid, std::string_view writer);  // uid.writer.read
+std::string StreamDescription(std::string_view uid);                      // "millrace <uid>"
 std::string WorkerSubject(std::string_view incarnation);  // mr.rpc.<incarnation>: state and the like
 
 // For people: "7", and "1-7" behind the first segment.

@@ -6,7 +6,7 @@ import unittest
 
 import scenario
 from cluster import Cluster, wait_for
-from command_case import DONE, NO_SUCH_THING, USAGE, assert_one_line
+from command_case import DONE, FAILED, NO_SUCH_THING, USAGE, assert_one_line
 from nats_client import NatsClient
 
 JOB = """name: totals
@@ -78,14 +78,57 @@ class Sources(unittest.TestCase):
             cluster.run("delete", "totals", "--yes")
             self.assertEqual(client.api("STREAM.INFO.CLICKS")["state"]["messages"], 0, "what is not the job's stays")
 
+    def lines(self, first, last):
+        return "".join(json.dumps({"user": f"u{i % USERS}", "x": i}) + "\n" for i in range(first, last))
+
+    def test_files_beside_a_source_while_everybody_is_killed(self):
+        with Cluster(workers=["w1", "w2"]) as cluster:
+            job = cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'"))
+            third = RECORDS // 3
+            files = [cluster.write("a.jsonl", self.lines(0, third) + "no JSON\n"),
+                     cluster.write("b.jsonl", self.lines(third, 2 * third))]
+            cluster.run("submit", job)
+            with NatsClient(cluster.nats.url) as client:
+                for point in ("ingest_after_claim:1", "ingest_after_epoch_marks:1", "ingest_after_append:2",
+                              "ingest_between_end_marks:1", "ingest_before_fed:1"):
+                    for file in files:
+                        died = cluster.try_run("submit", job, "--input", file, environment={"MILLRACE_FAILPOINT": point})
+                        self.assertEqual(died.returncode, -9, f"{point}: {died.stderr}")
+                    cluster.restart_worker("w1")
+                self.publish(client, "clicks.page", 2 * third, RECORDS)
+                for file in files:
+                    self.assertIn(f"{third} records fed", cluster.run("submit", job, "--input", file).stderr)
+            cluster.restart_worker("w2")
+            self.expect(cluster, "totals", RECORDS)
+            again = cluster.run("submit", job, "--input", files[0])
+            self.assertIn("nothing to do", again.stderr)
+            status = cluster.status("totals")
+            self.assertEqual(status["state"], "running")
+            self.assertEqual([(row["inputs"], row["records"], row["rejected"]) for row in status["added"]],
+                             [([str(files[0])], third, 1), ([str(files[1])], third, 0)])
+            letters = cluster.json("dead-letters", "list", "totals")
+            self.assertEqual([letter["id"] for letter in letters], [f"add-1.{len(self.lines(0, third))}"])
+            cluster.run("verify", "totals")
+            self.assertEqual(len(cluster.results("totals")), RECORDS, "nothing was added twice")
+
+    def test_a_pipe_beside_a_source(self):
+        with Cluster(workers=["w1"]) as cluster:
+            job = cluster.write("job.yaml", JOB.format(source="subject: clicks"))
+            text = self.lines(0, 200)
+            cluster.run("submit", job, "--input", "-", stdin=text)
+            self.expect(cluster, "totals", 200)
+            self.assertIn("nothing to do", cluster.run("submit", job, "--input", "-", stdin=text).stderr)
+            for other in (text + self.lines(200, 201), self.lines(0, 100), text[:-3] + "1}\n"):
+                refused = cluster.try_run("submit", job, "--input", "-", stdin=other)
+                self.assertEqual(refused.returncode, FAILED)
+                self.assertIn("is another", refused.stderr)
+
     def test_what_cannot_be_read_is_refused(self):
         with Cluster() as cluster:
             missing = cluster.try_run("submit", cluster.write("job.yaml", JOB.format(source="stream: NOWHERE")))
             assert_one_line(self, missing, NO_SUCH_THING)
             self.assertIn("NOWHERE", missing.stderr)
             job = cluster.write("job.yaml", JOB.format(source="subject: clicks"))
-            fed = cluster.try_run("submit", job, "--input", cluster.write("in.jsonl", "{}\n"))
-            assert_one_line(self, fed, USAGE)
             self.assertEqual(cluster.run("jobs").returncode, DONE)
             for bad in ("subject: '>'", "subject: mr.x", "subject: a b", "stream: mr-x-0-0", "subject: a, format: csv"):
                 refused = cluster.try_run("check", cluster.write("bad.yaml", JOB.format(source=bad)))

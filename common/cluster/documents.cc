@@ -199,9 +199,12 @@ void Fields(C& c, D& d) {
   } else if constexpr (Is<D, SourceFed>) {
     c("stream", d.stream), c("position", d.position), c("records", d.records), c("rejected", d.rejected);
     c("lost", d.lost), c("epoch", d.epoch), c("trouble", d.trouble);
+  } else if constexpr (Is<D, InputAdded>) {
+    c("inputs", d.inputs), c("added_ms", d.added_ms);
   } else {
     static_assert(Is<D, InputFed>);
     c("records", d.records), c("rejected", d.rejected), c("epoch", d.epoch);
+    c.Later("end", d.end);
   }
 }
 
@@ -239,6 +242,7 @@ std::string Encode(const FinalStatus& document) { return EncodeDocument(document
 std::string Encode(const InputRead& document) { return EncodeDocument(document); }
 std::string Encode(const SourceFed& document) { return EncodeDocument(document); }
 std::string Encode(const InputFed& document) { return EncodeDocument(document); }
+std::string Encode(const InputAdded& document) { return EncodeDocument(document); }
 
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view text) {
   return DecodeDocument<JobRecord>(text, "job record");
@@ -267,6 +271,9 @@ absl::StatusOr<SourceFed> DecodeSourceFed(std::string_view text) {
 }
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view text) {
   return DecodeDocument<InputFed>(text, "record of input fed");
+}
+absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view text) {
+  return DecodeDocument<InputAdded>(text, "record of added input");
 }
 
 }  // namespace millrace

@@ -12,10 +12,12 @@
 //                   final.<uid>             FinalStatus       made once: how the job ended
 //                   fed.<uid>               InputFed          made once by submit, when every end mark was
 //                                                             acknowledged
+//                   fed.<uid>.add-<n>       InputFed          likewise, of an input beside the job's source
+//                   added.<uid>.<n>         InputAdded        made once by submit: that input
 //                   source.<uid>            SourceFed         put by whoever reads the job's source for ever,
 //                                                             each second while it moves
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
-//                   <uid>.in.read           InputRead         put by the ingest of a pipe, from time to time
+//                   <uid>.<writer>.read     InputRead         put by the ingest of a pipe, from time to time
 //                   <uid>.<s>.<p>.begin.<n> LogBegin          see common/cluster/log_begin.h
 //
 // Every Decode answers INVALID_ARGUMENT on anything that is not such a document; unknown fields are ignored.
@@ -179,6 +181,13 @@ struct InputFed {
   uint64_t records = 0;
   uint64_t rejected = 0;  // lines that were no record; they are dead letters
   uint64_t epoch = 0;
+  InputPoint end = {};  // of pipes and compressed files: all that was read; position 0 where it is not known
+};
+
+// Files that are fed to a job beside the source that it reads.
+struct InputAdded {
+  std::vector<InputFile> inputs;
+  int64_t added_ms = 0;
 };
 
 // Adds each stage's count to that of its name.
@@ -194,6 +203,7 @@ std::string Encode(const FinalStatus&);
 std::string Encode(const InputRead&);
 std::string Encode(const SourceFed&);
 std::string Encode(const InputFed&);
+std::string Encode(const InputAdded&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
 absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view json);
 absl::StatusOr<CoordinatorLease> DecodeCoordinatorLease(std::string_view json);
@@ -204,5 +214,6 @@ absl::StatusOr<FinalStatus> DecodeFinalStatus(std::string_view json);
 absl::StatusOr<InputRead> DecodeInputRead(std::string_view json);
 absl::StatusOr<SourceFed> DecodeSourceFed(std::string_view json);
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
+absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view json);
 
 }  // namespace millrace

@@ -37,6 +37,8 @@ bool ReadName(std::string_view text, std::string* name) {
 
 }  // namespace
 
+std::string AddedWriter(uint32_t number) { return StrCat("add-", number); }
+
 std::string OwnerWriter(SegmentId segment, PartitionId partition) {
   return StrCat(segment.value(), ".", partition.value());
 }

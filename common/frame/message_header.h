@@ -23,12 +23,13 @@ namespace millrace {
 inline constexpr char kMessageHeaderName[] = "Millrace";
 inline constexpr char kExpectedSequenceHeader[] = "Nats-Expected-Last-Sequence";
 
-// Writers: "in" is the job's ingest, "tick" the owner's ticks, "<segment>.<partition>" the owner of that
-// partition, "retry" whoever brings dead letters back.
+// Writers: "in" is the job's ingest, "add-<n>" that of files which are fed beside a source, "tick" the owner's
+// ticks, "<segment>.<partition>" the owner of that partition, "retry" whoever brings dead letters back.
 inline constexpr char kIngestWriter[] = "in";
 inline constexpr char kTickWriter[] = "tick";
 inline constexpr char kRetryWriter[] = "retry";
 std::string OwnerWriter(SegmentId segment, PartitionId partition);
+std::string AddedWriter(uint32_t number);
 
 struct MessageHeader {
   FrameKind kind = FrameKind::kData;

@@ -193,8 +193,8 @@ absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   if (const absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
   absl::Status status = DeleteKeys(bus, kEpochsBucket, {job.uid + "."});
   if (!status.ok()) return status;
-  status =
-      DeleteKeys(bus, kAssignmentsBucket, {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid)});
+  status = DeleteKeys(bus, kAssignmentsBucket,
+                      {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid), AddedPrefix(job.uid)});
   if (!status.ok()) return status;
   // How it ended outlives the record by a moment: a record without it would be a job that runs.
   status = bus.DeleteKey(kJobsBucket, JobKey(job.name));

@@ -86,7 +86,7 @@ bool Ingest::Claim() {
   if (clock_.Monotonic() < retry_at_) return false;
   const Epoch next = epoch_.Next();
   const absl::StatusOr<uint64_t> made =
-      bus_.CreateKey(kEpochsBucket, EpochKey(options_.uid, kIngestWriter, next), options_.claimer);
+      bus_.CreateKey(kEpochsBucket, EpochKey(options_.uid, options_.writer, next), options_.claimer);
   if (MayPass(made.status()) && clock_.Monotonic() - claim_started_at_ < options_.append.patience) {
     retry_at_ = clock_.Monotonic() + kKeyRetry;
     return false;
@@ -110,8 +110,10 @@ void Ingest::MarkEpoch() {
   phase_ = Phase::kResume;
   // The first epoch's streams hold nothing of any ingest.
   if (epoch_ > Epoch(1)) {
-    scan_.emplace(bus_, ResumeScan::Job{options_.job, options_.uid, options_.partitions, options_.trims_log},
-                  epoch_);
+    scan_.emplace(
+        bus_,
+        ResumeScan::Job{options_.job, options_.uid, options_.writer, options_.partitions, options_.trims_log},
+        epoch_);
   }
 }
 
@@ -155,7 +157,8 @@ bool Ingest::Resume() {
 // it was read to before.
 bool Ingest::RecallInput() {
   if (clock_.Monotonic() < retry_at_) return false;
-  const absl::StatusOr<KeyValue> there = bus_.GetKey(kEpochsBucket, InputReadKey(options_.uid));
+  const absl::StatusOr<KeyValue> there =
+      bus_.GetKey(kEpochsBucket, InputReadKey(options_.uid, options_.writer));
   if (absl::IsNotFound(there.status())) return true;
   if (MayPass(there.status())) {
     retry_at_ = clock_.Monotonic() + kKeyRetry;
@@ -181,7 +184,7 @@ void Ingest::NoteInput() {
   if (read_.points.size() == kMaxInputPoints) read_.points.erase(read_.points.begin() + 1);
   read_.points.push_back(*point);
   // Without it the next ingest compares less: no reason to stop.
-  bus_.PutKey(kEpochsBucket, InputReadKey(options_.uid), Encode(read_)).IgnoreError();
+  bus_.PutKey(kEpochsBucket, InputReadKey(options_.uid, options_.writer), Encode(read_)).IgnoreError();
 }
 
 bool Ingest::FeedSome() {
@@ -240,7 +243,7 @@ bool Ingest::FeedLine(const InputLine& line) {
   }
   const uint32_t p = PartitionOf(record.key, options_.partitions).value();
   Feed& feed = feeds_[p];
-  watermark_ms_ = std::max(watermark_ms_, record.time_ms);
+  if (options_.writer == kIngestWriter) watermark_ms_ = std::max(watermark_ms_, record.time_ms);
   if (line.end <= feed.mark.offset) return true;  // fed by an earlier ingest
   if (feed.ended) {
     Fail(absl::FailedPreconditionError(
@@ -256,6 +259,7 @@ void Ingest::Reject(const InputLine& line, std::string_view error) {
   RejectedLine rejected;
   rejected.job = options_.job;
   rejected.uid = options_.uid;
+  rejected.writer = options_.writer;
   rejected.position = line.begin;
   rejected.text = line.text;
   rejected.text_bytes = line.text_bytes;
@@ -264,7 +268,7 @@ void Ingest::Reject(const InputLine& line, std::string_view error) {
   PendingAppend append;
   append.kind = PendingAppend::Kind::kDeadLetter;
   append.payload = EncodeRejectedLine(rejected);
-  append.message_id = RejectedLineMessageId(options_.uid, line.begin);
+  append.message_id = RejectedLineMessageId(options_.uid, options_.writer, line.begin);
   Push(kLettersPartition, std::move(append));
 }
 
@@ -289,8 +293,9 @@ bool Ingest::Finish() {
   // All is confirmed. What a later ingest has marked cannot lie before it if none has claimed an epoch yet.
   if (LookForLater() != Standing::kNewest) return false;
   MILLRACE_FAILPOINT("ingest_before_fed");
-  const InputFed fed = {records_, rejected_, epoch_.value()};
-  const absl::Status made = bus_.CreateKey(kAssignmentsBucket, FedKey(options_.uid), Encode(fed)).status();
+  const InputFed fed = {records_, rejected_, epoch_.value(), input_.point().value_or(InputPoint())};
+  const absl::Status made =
+      bus_.CreateKey(kAssignmentsBucket, FedKey(options_.uid, options_.writer), Encode(fed)).status();
   if (MayPass(made)) {
     retry_at_ = clock_.Monotonic() + kKeyRetry;
   } else if (made.ok() || absl::IsAlreadyExists(made)) {
@@ -303,7 +308,7 @@ bool Ingest::Finish() {
 
 Ingest::Standing Ingest::LookForLater() {
   const absl::Status next =
-      bus_.GetKey(kEpochsBucket, EpochKey(options_.uid, kIngestWriter, epoch_.Next())).status();
+      bus_.GetKey(kEpochsBucket, EpochKey(options_.uid, options_.writer, epoch_.Next())).status();
   if (next.ok()) {
     Fail(
         absl::AbortedError("another submit of this job took over — let it finish, or look at its state with "

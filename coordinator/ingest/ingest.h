@@ -1,11 +1,12 @@
-// Brings a job's input into its partitions' streams, exactly once, whatever dies on the way: a writer under
-// rules R3 and R4.
+// Brings an input into its job's partitions' streams, exactly once, whatever dies on the way: a writer under
+// rules R3 and R4. A job that reads a source for ever may have more inputs beside it, each a writer of its own
+// (added_input.h); those say nothing of event time, since the job's time is its source's.
 //
-//   claim    the next epoch of writer "in", a key made once
+//   claim    the next epoch of the writer, a key made once
 //   mark     that epoch in every partition's stream
 //   resume   where each partition stands is read from the streams (only when there was an ingest before)
 //   feed     lines to records to frames; each frame says up to which position its partition is fed
-//   end      an end mark for every partition, everything confirmed, no later epoch claimed: `fed.<uid>`
+//   end      an end mark for every partition, everything confirmed, no later epoch claimed: `fed.<uid>` (`fed.<uid>.add-<n>`)
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ namespace millrace {
 struct IngestOptions {
   std::string job;
   std::string uid;
+  std::string writer = kIngestWriter;  // or AddedWriter
   uint32_t partitions = 1;
   bool trims_log = false;  // `retain: results`: its streams may begin in the middle
   std::string claimer;     // unique for each ingest: what it writes into the keys it makes

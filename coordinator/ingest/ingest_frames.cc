@@ -106,7 +106,7 @@ void Ingest::PushFrame(uint32_t partition, FrameKind kind, Mark upto, std::strin
   Feed& feed = feeds_[partition];
   PendingAppend append;
   append.header =
-      FormatMessageHeader({kind, options_.uid, kIngestWriter, epoch_, feed.mark, upto, feed.records});
+      FormatMessageHeader({kind, options_.uid, options_.writer, epoch_, feed.mark, upto, feed.records});
   append.payload.assign(payload);
   feed.mark = upto;
   Push(partition, std::move(append));

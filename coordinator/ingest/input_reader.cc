@@ -84,7 +84,11 @@ absl::StatusOr<InputReader::Event> InputReader::Next(InputLine* line) {
 }
 
 std::optional<InputPoint> InputReader::point() const {
-  if (current_ >= sources_.size() || sources_[current_]->SizeIsKnown()) return std::nullopt;
+  const bool plain = current_ < sources_.size()
+                         ? sources_[current_]->SizeIsKnown()
+                         : std::all_of(sources_.begin(), sources_.end(),
+                                       [](const auto& source) { return source->SizeIsKnown(); });
+  if (plain) return std::nullopt;
   if (long_line_.bytes > 0) return std::nullopt;
   return InputPoint{position_, digest_};
 }

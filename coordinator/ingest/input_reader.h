@@ -45,7 +45,8 @@ class InputReader final : public RecordInput {
   // is not what was expected, or ends before the start.
   absl::StatusOr<Event> Next(InputLine* line) override;
   uint64_t position() const override { return position_; }
-  // nullopt in a plain file, which Identities() tells from another, and within a line.
+  // nullopt in a plain file, which Identities() tells from another, and within a line. Behind the end: of all
+  // that was read.
   std::optional<InputPoint> point() const override;
   // The sum of the inputs' sizes on the disk, for a progress bar; 0 when one is a pipe or compressed.
   uint64_t total_bytes() const;

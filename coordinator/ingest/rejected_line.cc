@@ -15,16 +15,18 @@ std::string LetterText(const nlohmann::json& letter, const char* name) {
 
 }  // namespace
 
-std::string RejectedLineId(uint64_t position) { return StrCat("in.", position); }
+std::string RejectedLineId(std::string_view writer, uint64_t position) {
+  return StrCat(writer, ".", position);
+}
 
-std::string RejectedLineMessageId(std::string_view uid, uint64_t position) {
-  return StrCat(uid, ".", RejectedLineId(position));
+std::string RejectedLineMessageId(std::string_view uid, std::string_view writer, uint64_t position) {
+  return StrCat(uid, ".", RejectedLineId(writer, position));
 }
 
 std::string EncodeRejectedLine(const RejectedLine& line) {
   const std::string_view shown = Shorten(line.text, kMaxRejectedValueBytes);
   nlohmann::ordered_json letter = {
-      {"id", RejectedLineId(line.position)},
+      {"id", RejectedLineId(line.writer, line.position)},
       {"uid", line.uid},
       {"job", line.job},
       {"segment", 0},
@@ -43,10 +45,11 @@ std::string EncodeRejectedLine(const RejectedLine& line) {
   return JsonText(letter);
 }
 
-std::optional<RejectedLineMark> DecodeRejectedLine(std::string_view uid, std::string_view json) {
+std::optional<RejectedLineMark> DecodeRejectedLine(std::string_view uid, std::string_view writer,
+                                                   std::string_view json) {
   const nlohmann::json letter = nlohmann::json::parse(json, nullptr, false);
   if (!letter.is_object() || LetterText(letter, "uid") != uid) return std::nullopt;
-  if (!LetterText(letter, "id").starts_with("in.")) return std::nullopt;
+  if (!LetterText(letter, "id").starts_with(StrCat(writer, "."))) return std::nullopt;
   const auto position = letter.find("offset");
   const auto number = letter.find("number");
   if (position == letter.end() || number == letter.end()) return std::nullopt;

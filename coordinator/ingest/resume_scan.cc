@@ -63,7 +63,7 @@ absl::Status ResumeScan::Open(uint32_t partition) {
   options.stream = InputStream(job_.name, kFirstSegment, PartitionId(partition));
   options.start_sequence = scan.begin.value() + 1;
   options.headers_only = true;
-  options.name_hint = StrCat("in-", partition, "-", epoch_.value());
+  options.name_hint = StrCat(job_.writer, "-", partition, "-", epoch_.value());
   scans_.emplace(bus_.OpenReader(options), std::move(scan));
   return absl::OkStatus();
 }
@@ -79,7 +79,7 @@ absl::Status ResumeScan::BeginLetters() {
   ReaderOptions options;
   options.stream = DeadLetterStream(job_.name);
   options.allow_gaps = true;  // letters that were dealt with are deleted
-  options.name_hint = StrCat("in-dead-", epoch_.value());
+  options.name_hint = StrCat(job_.writer, "-dead-", epoch_.value());
   letters_reader_ = bus_.OpenReader(options);
   letters_ = Letters::kReading;
   return absl::OkStatus();
@@ -131,7 +131,7 @@ absl::Status ResumeScan::HandleInput(ReaderId reader, Scan& scan, const Message&
 }
 
 absl::StatusOr<bool> ResumeScan::Settle(const Scan& scan) {
-  const WriterCursors::Cursor cursor = scan.cursors.Get(kIngestWriter);
+  const WriterCursors::Cursor cursor = scan.cursors.Get(job_.writer);
   if (cursor.epoch > epoch_) return absl::AbortedError("another submit of this job took over");
   if (cursor.epoch < epoch_) return false;
   found_[scan.partition] = {cursor.mark, cursor.records, cursor.ended};
@@ -143,7 +143,7 @@ absl::StatusOr<bool> ResumeScan::Settle(const Scan& scan) {
 // lie before rejects_start() is how many there were.
 void ResumeScan::HandleLetter(const Message& message) {
   bus_.Grant(letters_reader_, 1, SizeOf(message));
-  const auto letter = DecodeRejectedLine(job_.uid, message.payload);
+  const auto letter = DecodeRejectedLine(job_.uid, job_.writer, message.payload);
   if (letter.has_value() && letter->position < rejects_start()) {
     rejected_ = std::max(rejected_, letter->number);
   }

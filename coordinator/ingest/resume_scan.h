@@ -18,7 +18,7 @@
 namespace millrace {
 
 // Reads every input stream, headers only, from its first message to the epoch mark of this ingest, as every
-// other reader does (R3); and then the dead letters, for how many lines were rejected before. What messages
+// other reader does (R3); and then the dead letters, for how many of its lines were rejected before. What messages
 // of older epochs come behind that mark counts for nothing (R4).
 //
 // Where the job's logs are trimmed (`retain: results`), a stream is read from its beginning as that was noted
@@ -30,6 +30,7 @@ class ResumeScan {
   struct Job {
     std::string name;
     std::string uid;
+    std::string writer;
     uint32_t partitions = 1;
     bool trims_log = false;
   };

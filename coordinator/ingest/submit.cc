@@ -1,6 +1,4 @@
 // `coordinator submit`: makes the job, feeds its input, and waits for its end if asked to.
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
@@ -21,6 +19,8 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
+#include "coordinator/ingest/added_input.h"
+#include "coordinator/ingest/feed_bar.h"
 #include "coordinator/ingest/ingest.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
@@ -34,8 +34,7 @@ constexpr size_t kEventsPerPoll = 4096;
 constexpr absl::Duration kIdleWait = absl::Milliseconds(5);
 constexpr absl::Duration kFinalPoll = absl::Milliseconds(25);
 constexpr absl::Duration kAskInterval = absl::Seconds(1);  // at the job's end, while it is being fed
-constexpr absl::Duration kBarInterval = absl::Milliseconds(200);
-constexpr int64_t kMessageSlackBytes = 16 << 10;  // of max_payload, for headers
+constexpr int64_t kMessageSlackBytes = 16 << 10;           // of max_payload, for headers
 
 struct SubmitFlags {
   std::string file;
@@ -96,48 +95,10 @@ absl::Status CheckCsvHeaders(const SubmitFlags& flags, const InputOptions& optio
   return absl::OkStatus();
 }
 
-// One line on a terminal, rewritten in place.
-class Bar {
- public:
-  Bar(const Clock& clock, uint64_t total_bytes)
-      : clock_(clock),
-        total_bytes_(total_bytes),
-        shown_(isatty(STDERR_FILENO) == 1 && !IsDumbTerminal()),
-        start_(clock.Monotonic()) {}
-
-  void Show(const Ingest& ingest) {
-    const absl::Duration now = clock_.Monotonic();
-    if (!shown_ || now < next_) return;
-    next_ = now + kBarInterval;
-    const double seconds = std::max(absl::ToDoubleSeconds(now - start_), 1e-3);
-    const double megabytes = static_cast<double>(ingest.position() - ingest.resumed_from()) / 1e6;
-    std::string line = absl::StrFormat("%d records, %.1f MB/s", ingest.records(), megabytes / seconds);
-    if (total_bytes_ > 0) {
-      const double share = static_cast<double>(ingest.position()) / static_cast<double>(total_bytes_);
-      line = absl::StrFormat("%3.0f %%  %s", 100 * share, line);
-    }
-    if (!ingest.trouble().empty()) StrAppend(&line, "  (", ingest.trouble(), ")");
-    absl::FPrintF(stderr, "\r%s\x1b[K", line);
-    drawn_ = true;
-  }
-  void Clear() {
-    if (drawn_) absl::FPrintF(stderr, "\r\x1b[K");
-    drawn_ = false;
-  }
-
- private:
-  const Clock& clock_;
-  const uint64_t total_bytes_;
-  const bool shown_;
-  const absl::Duration start_;
-  absl::Duration next_;
-  bool drawn_ = false;
-};
-
 // One submission, from the connection on.
 class Submission {
  public:
-  // `input` is null for a job whose source never ends: the leading coordinator reads that.
+  // `input` may be null for a job whose source never ends: the leading coordinator reads that.
   Submission(const SubmitFlags& flags, const JobSpec& spec, InputReader* input, KeyExtractor& extractor,
              Bus& bus, absl::Duration start)
       : flags_(flags),
@@ -168,20 +129,16 @@ class Submission {
         Say(StrCat("job ", spec_.name, " reads stream ", job->inputs.front().name,
                    spec_.source.subject.empty() ? "" : StrCat(", subject ", spec_.source.subject),
                    ", for ever — `coordinator status ", spec_.name, "` tells how far"));
+        if (const absl::Status added = AddInput(); !added.ok()) return added;
       }
       return flags_.wait ? WaitForEnd() : absl::OkStatus();
     }
-    const absl::StatusOr<KeyValue> fed = bus_.GetKey(kAssignmentsBucket, FedKey(uid_));
-    if (fed.ok()) {
-      const absl::StatusOr<InputFed> counts = DecodeInputFed(fed->value);
-      if (!counts.ok()) return counts.status();
-      records_ = counts->records;
-      rejected_ = counts->rejected;
+    const absl::StatusOr<bool> fed = WasFed(kIngestWriter);
+    if (!fed.ok()) return fed.status();
+    if (*fed) {
       Say(StrCat("job ", spec_.name, ": all ", records_, " records were fed before; nothing to do"));
-    } else if (!absl::IsNotFound(fed.status())) {
-      return fed.status();
     } else if (!final_.has_value()) {
-      if (const absl::Status done = Feed(); !done.ok()) return ExplainStop(done);
+      if (const absl::Status done = Feed(kIngestWriter); !done.ok()) return ExplainStop(done);
     } else if (final_->state == "completed") {
       Say(StrCat("job ", spec_.name, " has completed; nothing to do"));
     }
@@ -205,7 +162,7 @@ class Submission {
 
  private:
   absl::StatusOr<std::vector<InputFile>> Inputs() {
-    if (input_ != nullptr) return input_->Identities();
+    if (!spec_.source.unbounded()) return input_->Identities();
     const absl::StatusOr<InputFile> source = FindSource(bus_, spec_);
     if (!source.ok()) return source.status();
     return std::vector<InputFile>{*source};
@@ -219,6 +176,32 @@ class Submission {
         status.code(),
         StrCat(ToStd(status.message()), " — what came before was fed, and job ", spec_.name,
                " waits for the rest — `coordinator delete ", spec_.name, "`, then submit a whole input"));
+  }
+
+  // What is fed to a job that reads a source, beside it.
+  absl::Status AddInput() {
+    if (input_ == nullptr) return absl::OkStatus();
+    const InputAdded added = {input_->Identities(), absl::ToUnixMillis(clock_.Now())};
+    const absl::StatusOr<uint32_t> number = NumberAddedInput(bus_, spec_.name, uid_, added);
+    if (!number.ok()) return number.status();
+    const std::string writer = AddedWriter(*number);
+    const absl::StatusOr<bool> fed = WasFed(writer);
+    if (!fed.ok()) return fed.status();
+    if (!*fed) return Feed(writer);
+    Say(StrCat("job ", spec_.name, ": all ", records_, " records were added before; nothing to do"));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<bool> WasFed(const std::string& writer) {
+    const absl::StatusOr<std::optional<InputFed>> fed = FindFed(bus_, uid_, writer);
+    if (!fed.ok()) return fed.status();
+    if (!fed->has_value()) return false;
+    records_ = (*fed)->records;
+    rejected_ = (*fed)->rejected;
+    if (writer == kIngestWriter) return true;
+    const absl::Status same = CheckFedInput(*input_, **fed, clock_, [this] { return CheckTime(); });
+    if (!same.ok()) return same;
+    return true;
   }
 
   absl::Status LookAtEnd() {
@@ -244,12 +227,13 @@ class Submission {
                                               " — it is left as it is; the same command goes on"));
   }
 
-  absl::StatusOr<IngestOptions> Options() {
+  absl::StatusOr<IngestOptions> Options(const std::string& writer) {
     const absl::StatusOr<ServerInfo> server = bus_.Server();
     if (!server.ok()) return server.status();
     IngestOptions options;
     options.job = spec_.name;
     options.uid = uid_;
+    options.writer = writer;
     options.partitions = spec_.partitions;
     options.trims_log = spec_.retain == Retain::kResults;
     options.claimer = RandomId();
@@ -258,11 +242,11 @@ class Submission {
     return options;
   }
 
-  absl::Status Feed() {
-    absl::StatusOr<IngestOptions> options = Options();
+  absl::Status Feed(const std::string& writer) {
+    absl::StatusOr<IngestOptions> options = Options(writer);
     if (!options.ok()) return options.status();
     Ingest ingest(*std::move(options), bus_, clock_, *input_, extractor_);
-    Bar bar(clock_, input_->total_bytes());
+    FeedBar bar(clock_, input_->total_bytes());
     const absl::Duration begun = clock_.Monotonic();
     const absl::Status fed = Drive(ingest, bar);
     bar.Clear();
@@ -279,7 +263,7 @@ class Submission {
     return absl::OkStatus();
   }
 
-  absl::Status Drive(Ingest& ingest, Bar& bar) {
+  absl::Status Drive(Ingest& ingest, FeedBar& bar) {
     std::vector<BusEvent> events;
     absl::Duration look_at = clock_.Monotonic() + kAskInterval;
     std::string told;
@@ -340,7 +324,9 @@ int RunSubmit(const Arguments& arguments) {
   SubmitFlags flags;
   CommandLine command(
       "coordinator submit JOB.yaml [--input FILE|-]... [--name NAME] [--set PATH=VALUE]... [--wait]",
-      "Creates a job and feeds its input. Run again after an interruption, it goes on where it was.",
+      "Creates a job and feeds its input. Run again after an interruption, it goes on where it was. A job "
+      "that "
+      "reads a subject or a stream is given the input beside that.",
       "coordinator submit delays.yaml --input flights.jsonl --wait");
   command.flags().Positional("JOB.yaml", &flags.file);
   command.flags().Add("input", &flags.inputs, "FILE|-",
@@ -364,12 +350,6 @@ int RunSubmit(const Arguments& arguments) {
   if (!spec.ok()) return Fail(spec.status());
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());
-  if (spec->source.unbounded() && !flags.inputs.empty()) {
-    return Fail(absl::InvalidArgumentError(
-        StrCat("--input with job ", spec->name, ", which reads messages — publish to its ",
-               spec->source.subject.empty() ? "stream" : "subject",
-               ", or leave `source` without `subject` and `stream` to feed files")));
-  }
   if (!spec->source.unbounded() && flags.inputs.empty()) {
     return Fail(absl::InvalidArgumentError(StrCat(
         "no input — job ", spec->name,
@@ -381,7 +361,7 @@ int RunSubmit(const Arguments& arguments) {
   const absl::Duration start = SystemClock().Monotonic();
   input_options.keep_waiting = [&] { return CheckPatience(flags, start); };
   std::unique_ptr<InputReader> input;
-  if (!spec->source.unbounded()) {
+  if (!flags.inputs.empty()) {
     absl::StatusOr<std::unique_ptr<InputReader>> opened = InputReader::Open(flags.inputs, input_options);
     if (!opened.ok()) return Fail(opened.status());
     input = *std::move(opened);

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "common/cluster/in_force.h"
 #include "common/cluster/key_view.h"
+#include "common/frame/message_header.h"
 #include "common/names.h"
 #include "common/strings.h"
 #include "common/units.h"
@@ -31,6 +32,20 @@ void DecodeLease(const KeyValue& entry, Cluster* cluster) {
   }
 }
 
+// Of the job's own input, or of one beside it.
+void PutFed(const std::vector<std::string>& key, InputFed fed, Cluster* cluster) {
+  if (key.size() == 2) {
+    cluster->fed[key[1]] = fed;
+    return;
+  }
+  std::string_view writer = key[2];
+  uint32_t number = 0;
+  if (absl::SimpleAtoi(ToAbsl(writer.substr(writer.find('-') + 1)), &number) &&
+      writer == AddedWriter(number)) {
+    cluster->added[key[1]][number].fed = fed;
+  }
+}
+
 void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
   if (entry.deleted) return;
   const std::vector<std::string> parts = absl::StrSplit(entry.key, absl::MaxSplits('.', 2));
@@ -40,7 +55,13 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
       cluster->finals[parts[1]] = *std::move(final_status);
     }
   } else if (parts[0] == "fed") {
-    if (auto fed = DecodeInputFed(entry.value); fed.ok()) cluster->fed[parts[1]] = *std::move(fed);
+    if (auto fed = DecodeInputFed(entry.value); fed.ok()) PutFed(parts, *std::move(fed), cluster);
+  } else if (parts[0] == "added" && parts.size() == 3) {
+    uint32_t number = 0;
+    auto input = DecodeInputAdded(entry.value);
+    if (input.ok() && absl::SimpleAtoi(parts[2], &number)) {
+      cluster->added[parts[1]][number].input = *std::move(input);
+    }
   } else if (parts[0] == "source") {
     if (auto source = DecodeSourceFed(entry.value); source.ok()) {
       cluster->sources[parts[1]] = *std::move(source);

@@ -22,6 +22,13 @@ struct WorkerSeen {
   int64_t renewed_ns = 0;  // when the broker took it
 };
 
+// Of a job that reads a source: what else it was given, by number.
+struct InputBeside {
+  std::optional<InputAdded> input;
+  std::optional<InputFed> fed;  // all of it
+};
+using InputsBeside = std::map<uint32_t, InputBeside>;
+
 struct Cluster {
   std::map<std::string, JobRecord> jobs;          // by name
   std::map<std::string, WorkerSeen> workers;      // by name
@@ -30,6 +37,7 @@ struct Cluster {
   std::map<std::string, FinalStatus> finals;      // by uid
   std::map<std::string, InputFed> fed;            // by uid
   std::map<std::string, SourceFed> sources;       // by uid
+  std::map<std::string, InputsBeside> added;      // by uid
   std::map<std::string, CommandsAsked> commands;  // by uid
   std::map<std::string, DrainAsked> drains;       // by worker
   // Broker time of the newest lease (a worker's or a coordinator's): the cluster's "now" where leases are

@@ -32,17 +32,20 @@ absl::StatusOr<std::optional<uint64_t>> RecordsByHeader(Bus& bus, const std::str
   return std::optional<uint64_t>();
 }
 
-absl::Status ReadPartitionLog(Bus& bus, const JobRecord& job, const std::string& stream, uint64_t applied,
-                              PartitionLog* log) {
+absl::Status ReadPartitionLog(Bus& bus, const Cluster& cluster, const JobRecord& job,
+                              const std::string& stream, uint64_t applied, PartitionLog* log) {
   const auto info = bus.GetStream(stream);
   // A submit that is under way may not have made it yet.
   if (absl::IsNotFound(info.status())) return absl::OkStatus();
   if (!info.ok()) return info.status();
   log->end = info->last_sequence;
   if (applied >= info->last_sequence) return absl::OkStatus();
-  const auto records = RecordsByHeader(bus, stream, job, *info);
-  if (!records.ok()) return records.status();
-  log->records = *records;
+  // One writer of several counts only what is its own.
+  if (!cluster.added.contains(job.uid)) {
+    const auto records = RecordsByHeader(bus, stream, job, *info);
+    if (!records.ok()) return records.status();
+    log->records = *records;
+  }
   const auto next = bus.GetMessage(stream, applied + 1);
   if (next.ok()) log->oldest_ms = next->time_ns / kNsPerMilli;
   return absl::IsNotFound(next.status()) ? absl::OkStatus() : next.status();
@@ -107,7 +110,7 @@ absl::StatusOr<std::vector<PartitionLog>> ReadPartitionLogs(Bus& bus, const Clus
   std::vector<PartitionLog> logs(streams.size());
   const absl::Status read = ParallelFor(streams.size(), kMaxLogReaders, [&](size_t i) {
     const uint64_t applied = all_applied ? kEverything : reports[i] ? reports[i]->offset : 0;
-    return ReadPartitionLog(bus, job, streams[i], applied, &logs[i]);
+    return ReadPartitionLog(bus, cluster, job, streams[i], applied, &logs[i]);
   });
   if (!read.ok()) return read;
   return logs;

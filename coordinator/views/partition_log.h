@@ -15,7 +15,7 @@ namespace millrace {
 struct PartitionLog {
   uint64_t end = 0;  // the last sequence; 0: empty
   // How many records the ingest has put there, by the header of its last message; nullopt when the stream's
-  // last messages are not the ingest's (strangers', or it is a later segment's).
+  // last messages are not the ingest's (strangers', or it is a later segment's), and where more than one feeds it.
   std::optional<uint64_t> records;
   // Broker time of the oldest message that the partition has not applied; nullopt: it has applied all.
   std::optional<int64_t> oldest_ms;

@@ -22,7 +22,10 @@ struct Totals {
 Totals TotalsOf(const Cluster& cluster, const JobRecord& job) {
   // Lines that were no record never reached a partition, but they are dead letters like the others.
   const auto fed = cluster.fed.find(job.uid);
-  const uint64_t rejected = fed != cluster.fed.end() ? fed->second.rejected : 0;
+  uint64_t rejected = fed != cluster.fed.end() ? fed->second.rejected : 0;
+  if (const auto added = cluster.added.find(job.uid); added != cluster.added.end()) {
+    for (const auto& [number, beside] : added->second) rejected += beside.fed ? beside.fed->rejected : 0;
+  }
   if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
     return {final_status->records_in, final_status->records_out, final_status->dead_letters + rejected,
             final_status->skipped, final_status->inspected};
@@ -159,6 +162,27 @@ ViewJson SourceJson(const Cluster& cluster, const JobRecord& job) {
   return json;
 }
 
+// Null for a job whose input ends.
+ViewJson AddedJson(const Cluster& cluster, const JobRecord& job) {
+  if (!cluster.sources.contains(job.uid) && !cluster.added.contains(job.uid)) return nullptr;
+  ViewJson rows = ViewJson::array();
+  const auto added = cluster.added.find(job.uid);
+  if (added == cluster.added.end()) return rows;
+  for (const auto& [number, beside] : added->second) {
+    ViewJson row;
+    row["number"] = number;
+    row["inputs"] = ViewJson::array();
+    if (beside.input) {
+      for (const InputFile& input : beside.input->inputs) row["inputs"].push_back(input.name);
+    }
+    row["records"] = beside.fed ? ViewJson(beside.fed->records) : ViewJson(nullptr);
+    row["rejected"] = beside.fed ? ViewJson(beside.fed->rejected) : ViewJson(nullptr);
+    row["added"] = TimeJson(beside.input ? beside.input->added_ms : 0);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 }  // namespace
 
 JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
@@ -251,6 +275,7 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   view["input_records"] = fed != cluster.fed.end() ? ViewJson(fed->second.records) : ViewJson(nullptr);
   view["input_rejected"] = fed != cluster.fed.end() ? ViewJson(fed->second.rejected) : ViewJson(nullptr);
   view["source"] = SourceJson(cluster, job);
+  view["added"] = AddedJson(cluster, job);
   view["segments"] = std::move(segments);
   return view;
 }

@@ -58,5 +58,23 @@ TEST(InputJudgeTest, GoesOnFromTheCursorsOfACommit) {
   EXPECT_TRUE(again.Offer(HeaderOf(FrameKind::kEnd, "0.0", {}, {}))->ends_input);
 }
 
+TEST(InputJudgeTest, AWriterBesideTheInputNeitherEndsItNorMovesItsTime) {
+  WriterCursors cursors("u");
+  InputJudge judge({kIngestWriter}, cursors);
+  const auto offer = [&](FrameKind kind, const char* writer, uint64_t prev, uint64_t upto) {
+    return judge.Offer({kind, "u", writer, Epoch(1), {prev, 0}, {upto, 0}, 1});
+  };
+  ASSERT_TRUE(offer(FrameKind::kData, kIngestWriter, 0, 10).has_value());
+  EXPECT_EQ(judge.RaiseWatermark(kIngestWriter, 500), 500);
+  ASSERT_TRUE(offer(FrameKind::kData, "add-1", 0, 90).has_value());
+  EXPECT_EQ(judge.RaiseWatermark("add-1", 900), 500);
+  const auto end = offer(FrameKind::kEnd, "add-1", 90, 90);
+  ASSERT_TRUE(end.has_value());
+  EXPECT_FALSE(end->ends_input);
+  EXPECT_EQ(judge.RaiseWatermark("add-1", kNoTime), 500);
+  ASSERT_TRUE(offer(FrameKind::kData, kIngestWriter, 10, 20).has_value());
+  EXPECT_EQ(judge.RaiseWatermark(kIngestWriter, 600), 600);
+}
+
 }  // namespace
 }  // namespace millrace

@@ -126,7 +126,7 @@ class IngestTest : public testing::Test {
     return keys;
   }
 
-  Process Start() {
+  Process Start(const std::string& writer = kIngestWriter) {
     Process process;
     process.bus = broker_.Connect();
     InputOptions input;
@@ -134,10 +134,12 @@ class IngestTest : public testing::Test {
     process.input = *InputReader::Open({folder_ + "/in"}, input);
     JobSpec spec;
     spec.key.paths = {"k"};
+    if (has_times_) spec.time = TimeSpec{"t", ""};
     process.extractor = *KeyExtractor::Create(spec);
     IngestOptions options;
     options.job = kJob;
     options.uid = kUid;
+    options.writer = writer;
     options.partitions = kPartitions;
     options.trims_log = trims_log_;
     options.claimer = StrCat("claimer-", ++started_);
@@ -195,46 +197,49 @@ class IngestTest : public testing::Test {
 
   // What a reader under R3 takes of a partition.
   struct Taken {
-    std::vector<std::string> keys;
+    std::vector<std::string> keys;  // of that writer
     WriterCursors::Cursor cursor;
+    int64_t watermark_ms = kNoTime;  // the greatest that its frames carry
   };
-  Taken Take(uint32_t partition) {
+  Taken Take(uint32_t partition, const std::string& writer = kIngestWriter) {
     Taken taken;
     WriterCursors cursors(kUid);
     for (const Message& message : ReadStream(InputStream(kJob, kSegment, PartitionId(partition)))) {
       const auto header = ParseMessageHeader(message.header);
       EXPECT_TRUE(header.ok());
-      const bool ended = cursors.Get(kIngestWriter).ended;
+      const bool ended = cursors.Get(header->writer).ended;
       if (cursors.Offer(*header) != WriterCursors::Verdict::kTake) continue;
       EXPECT_FALSE(ended && header->kind == FrameKind::kData) << "data behind the end mark";
       const auto frame = FrameView::Parse(message.payload);
       EXPECT_TRUE(frame.ok()) << frame.status();
+      if (header->writer != writer) continue;
+      taken.watermark_ms = std::max(taken.watermark_ms, frame->watermark_ms());
       RecordView record;
       for (auto cursor = frame->records(); cursor.Next(&record);) taken.keys.emplace_back(record.key);
     }
-    taken.cursor = cursors.Get(kIngestWriter);
+    taken.cursor = cursors.Get(writer);
     return taken;
   }
 
-  void ExpectAllTakenOnce(const std::vector<std::string>& keys, uint64_t rejected) {
+  void ExpectAllTakenOnce(const std::vector<std::string>& keys, uint64_t rejected,
+                          const std::string& writer = kIngestWriter) {
     for (uint32_t p = 0; p < kPartitions; ++p) {
       std::vector<std::string> expected;
       for (const std::string& key : keys) {
         if (PartitionOf(key, kPartitions) == PartitionId(p)) expected.push_back(key);
       }
-      const Taken taken = Take(p);
+      const Taken taken = Take(p, writer);
       EXPECT_EQ(taken.keys, expected) << "partition " << p;
       EXPECT_TRUE(taken.cursor.ended) << "partition " << p;
       EXPECT_EQ(taken.cursor.records, expected.size()) << "partition " << p;
     }
     std::set<uint64_t> letters;
     for (const Message& message : ReadStream(DeadLetterStream(kJob))) {
-      const auto letter = DecodeRejectedLine(kUid, message.payload);
-      ASSERT_TRUE(letter.has_value()) << message.payload;
-      letters.insert(letter->position);
+      const auto letter = DecodeRejectedLine(kUid, writer, message.payload);
+      if (letter.has_value()) letters.insert(letter->position);
     }
     EXPECT_EQ(letters.size(), rejected);
-    const auto fed = admin_->GetKey(kAssignmentsBucket, StrCat("fed.", kUid));
+    const auto fed = admin_->GetKey(kAssignmentsBucket, FedKey(kUid, writer));
     ASSERT_TRUE(fed.ok());
     EXPECT_EQ(DecodeInputFed(fed->value)->records, keys.size());
     EXPECT_EQ(DecodeInputFed(fed->value)->rejected, rejected);
@@ -270,6 +275,7 @@ class IngestTest : public testing::Test {
   std::string folder_;
   int started_ = 0;
   bool trims_log_ = false;
+  bool has_times_ = false;
   std::map<std::string, std::vector<Message>> archive_;  // what was trimmed from each stream
 };
 
@@ -348,6 +354,49 @@ TEST_F(IngestTest, GoesOnWhereTheStreamsSayThoughTheirBeginningIsDeletedMeanwhil
     ExpectAllTakenOnce(keys, 9);
   }
   EXPECT_GT(trimmed, 200);
+}
+
+TEST_F(IngestTest, InputsBesideEachOtherAreTakenOnceEachWhateverDies) {
+  trims_log_ = true;
+  const std::vector<std::string> writers = {kIngestWriter, AddedWriter(1), AddedWriter(2)};
+  for (uint32_t seed = 1; seed <= 100 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    Reset();
+    std::mt19937 random(seed);
+    const auto keys = WriteMixedInput(40);
+    std::vector<Process> processes;
+    for (const std::string& writer : writers) processes.push_back(Start(writer));
+    const auto all_done = [&] {
+      return std::all_of(processes.begin(), processes.end(), [](auto& p) { return p.ingest->done(); });
+    };
+    for (int steps = 0; steps < 20'000 && !all_done(); ++steps) {
+      const size_t at = random() % writers.size();
+      if (steps < 300 && random() % 40 == 0) {
+        processes[at].ingest.reset();  // before what it uses
+        processes[at] = Start(writers[at]);
+      }
+      if (random() % 8 == 0) TrimAtRandom(random);
+      processes[at].Step();
+      clock_.Advance(absl::Milliseconds(5));
+    }
+    for (size_t i = 0; i < writers.size(); ++i) {
+      ASSERT_EQ(processes[i].ingest->status(), absl::OkStatus());
+      ExpectAllTakenOnce(keys, 6, writers[i]);
+    }
+  }
+}
+
+TEST_F(IngestTest, AnInputBesideTheSourceSaysNothingOfEventTime) {
+  has_times_ = true;
+  WriteInput({R"({"k":"a","t":"2026-01-01T00:00:00Z"})"});
+  for (const std::string& writer : {std::string(kIngestWriter), AddedWriter(1)}) {
+    Process process = Start(writer);
+    ASSERT_EQ(Finish(process), absl::OkStatus());
+  }
+  const uint32_t p = PartitionOf("a", kPartitions).value();
+  EXPECT_GT(Take(p).watermark_ms, 0);
+  EXPECT_EQ(Take(p, AddedWriter(1)).keys, std::vector<std::string>{"a"});
+  EXPECT_EQ(Take(p, AddedWriter(1)).watermark_ms, kNoTime);
 }
 
 TEST_F(IngestTest, StopsWhereALogLostItsBeginningAndNobodyNotedIt) {

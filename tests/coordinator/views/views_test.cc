@@ -97,7 +97,7 @@ TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
       R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
       R"("records_out":180,"dead_letters":4,"skipped":6,"inspected":{"big":12},"lag_records":40,"oldest_ms":2500,)"
       R"("started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
-      R"("input_rejected":null,"source":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
+      R"("input_rejected":null,"source":null,"added":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
       R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
 }
 
@@ -183,6 +183,35 @@ TEST(ViewsTest, LinesThatTheIngestRejectedAreDeadLettersToo) {
   EXPECT_EQ(JobsView(cluster)[0]["dead_letters"], 7);
   cluster.finals[kViewUid] = FinalStatus{"completed", "", kViewNowMs, 190, 180, 4, 3};
   EXPECT_EQ(JobsView(cluster)[0]["dead_letters"], 7);
+}
+
+TEST(ViewsTest, WhatWasGivenBesideASourceIsListed) {
+  Cluster cluster = MakeViewCluster();
+  cluster.sources[kViewUid] = SourceFed{"S", 9, 9, 0, 0, 1, ""};
+  EXPECT_EQ(StatusView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs)["added"],
+            ViewJson::array());
+  cluster.added[kViewUid][1] = {InputAdded{{{"old.jsonl", 900, "d"}}, kViewNowMs}, InputFed{40, 2, 1}};
+  cluster.added[kViewUid][2] = {InputAdded{{{"more.jsonl", 800, "e"}}, kViewNowMs}, std::nullopt};
+  const ViewJson status = StatusView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
+  ASSERT_EQ(status["added"].size(), 2u);
+  EXPECT_EQ(status["added"][0]["inputs"], ViewJson::array({"old.jsonl"}));
+  EXPECT_EQ(status["added"][0]["records"], 40);
+  EXPECT_TRUE(status["added"][1]["records"].is_null());
+  EXPECT_EQ(status["dead_letters"], 6);
+}
+
+TEST(ViewsTest, ClusterKnowsAnInputBesideTheSourceFromTheJobsOwn) {
+  const auto entry = [](std::string key, std::string value) {
+    return std::pair(key, KeyValue{.key = key, .value = std::move(value)});
+  };
+  BucketEntries assignments = {entry(FedKey("u", AddedWriter(3)), Encode(InputFed{7, 0, 1})),
+                               entry(AddedKey("u", 3), Encode(InputAdded{{{"f", 1, "d"}}, 5})),
+                               entry("fed.u.x-3", Encode(InputFed{8, 0, 1}))};
+  const Cluster cluster = DecodeCluster({}, {}, assignments);
+  EXPECT_TRUE(cluster.fed.empty());
+  ASSERT_EQ(cluster.added.at("u").size(), 1u);
+  EXPECT_EQ(cluster.added.at("u").at(3).fed->records, 7u);
+  EXPECT_EQ(cluster.added.at("u").at(3).input->inputs[0].name, "f");
 }
 
 TEST(ViewsTest, BehindAStrangersMessageLagCountsMessages) {
