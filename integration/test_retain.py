@@ -1,5 +1,6 @@
 """`retain: results`: the input is deleted behind the checkpoints, and nothing is missed by those who begin in the middle."""
 
+import re
 import unittest
 
 import nats_client
@@ -43,6 +44,27 @@ class TrimmedRun(CheckpointRun):
 
 
 class Retain(unittest.TestCase):
+    def verify_from_checkpoints(self, cluster, run):
+        """What is behind the oldest checkpoints is proved, and a result of it that is gone is found."""
+        url = run.store.url
+        report = cluster.json("verify", run.name, "--checkpoints", url)
+        self.assertEqual((report["ok"], report["from_checkpoints"]), (True, scenario.PARTITIONS), report)
+        self.assertTrue(0 < report["percent"] < 100 and 0 < report["results_percent"] < 100, report)
+        self.assertGreater(report["results"], 0)
+        begin = self.begin_of_replay(cluster, run, [])
+        later = self.begin_of_replay(cluster, run, ["--from", begin + 1])
+        self.assertGreaterEqual(later, begin)
+        with nats_client.NatsClient(cluster.nats.url) as nats:
+            stream = f"mr-{run.name}-out-0"
+            last = nats.api(f"STREAM.INFO.{stream}")["state"]["last_seq"]
+            nats.api(f"STREAM.MSG.DELETE.{stream}", {"seq": last - 1})
+        broken = cluster.try_run("verify", run.name, environment={"MILLRACE_CHECKPOINTS": url})
+        self.assertEqual(broken.returncode, FAILED, broken.stdout + broken.stderr)
+
+    def begin_of_replay(self, cluster, run, flags):
+        said = cluster.run("replay", run.name, "--partition", "0", "--key", "no such key", "--checkpoints", run.store.url, *flags).stderr
+        return int(re.search(r"replayed offsets (\d+) to", said).group(1))
+
     def losses_and_kills(self, kind):
         with Cluster() as cluster:
             run = TrimmedRun(cluster, kind)
@@ -61,7 +83,8 @@ class Retain(unittest.TestCase):
                 self.assertEqual(run.said(worker, RESTORED), scenario.PARTITIONS)
             refused = cluster.try_run("verify", run.name)
             self.assertEqual(refused.returncode, FAILED)
-            self.assertIn("a replay needs all of it", refused.stderr)
+            self.assertIn("--checkpoints", refused.stderr)
+            self.verify_from_checkpoints(cluster, run)
 
     def test_native(self):
         self.losses_and_kills("native")

@@ -3,6 +3,7 @@
 #include "common/job/job_parser.h"
 #include "common/job/segments.h"
 #include "common/strings.h"
+#include "coordinator/cli/checkpoint_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/replay/replay_trace.h"
@@ -21,6 +22,7 @@ struct ReplayRequest {
   int64_t segment = 0;
   int64_t from = 0;
   std::optional<int64_t> to;
+  std::string checkpoints;
 };
 
 absl::Status CheckReplay(const ReplayRequest& request) {
@@ -88,7 +90,7 @@ absl::Status StepThrough(LogReplayer& log, const ReplayFilter& filter, ReplayTra
   return printer.Finish();
 }
 
-absl::Status Replay(Bus& bus, const ReplayRequest& request, bool json) {
+absl::Status Replay(Bus& bus, BlobStore* checkpoints, const ReplayRequest& request, bool json) {
   const auto cluster = ReadCluster(bus);
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, request.job);
@@ -104,15 +106,23 @@ absl::Status Replay(Bus& bus, const ReplayRequest& request, bool json) {
   UnitPrinter printer(json);
   ReplayTrace trace(filter, [&](const ReplayedUnit& unit) { printer.Print(unit); });
   StreamSet streams(bus, SystemClock());
-  const auto log = LogReplayer::Open(bus, streams, SystemClock(), *job,
-                                     SegmentOf(*spec, SegmentId(static_cast<uint32_t>(request.segment))),
-                                     PartitionId(static_cast<uint32_t>(*request.partition)), &trace);
+  const SegmentSpec segment = SegmentOf(*spec, SegmentId(static_cast<uint32_t>(request.segment)));
+  const PartitionId partition(static_cast<uint32_t>(*request.partition));
+  ReplayStarts starts(bus, checkpoints);
+  ReplayWish wish;
+  if (checkpoints != nullptr && filter.from > 0) wish.before = Offset(filter.from);
+  const auto start = starts.Find(*job, spec->retain, segment.id, partition, wish);
+  if (!start.ok()) return start.status();
+  for (const std::string& note : starts.notes()) Say(note);
+  const auto log =
+      LogReplayer::Open(bus, streams, SystemClock(), *job, segment, partition, starts, *start, &trace);
   if (!log.ok()) return log.status();
   trace.Watch(&(*log)->replay());
   if (const absl::Status status = StepThrough(**log, filter, trace, printer); !status.ok()) return status;
   const PartitionReplay& replay = (*log)->replay();
-  Say(StrCat("replayed offsets 1 to ", replay.offset().value(), " of ", (*log)->end().value(), ", ",
-             replay.dropped_messages(), " messages dropped, ", trace.shown(), " steps shown"));
+  Say(StrCat("replayed offsets ", start->offset.value() + 1, " to ", replay.offset().value(), " of ",
+             (*log)->end().value(), ", ", replay.dropped_messages(), " messages dropped, ", trace.shown(),
+             " steps shown"));
   return absl::OkStatus();
 }
 
@@ -121,7 +131,8 @@ absl::Status Replay(Bus& bus, const ReplayRequest& request, bool json) {
 int RunReplay(const Arguments& arguments) {
   ReplayRequest request;
   CommandLine command(
-      "coordinator replay JOB --partition P [--segment S] [--key K] [--from A] [--to B] [-o table|json]",
+      "coordinator replay JOB --partition P [--segment S] [--key K] [--from A] [--to B] [--checkpoints URL] "
+      "[-o table|json]",
       "Runs a partition's log again here, step by step and without effects: each record with its key's state "
       "before and after, and what came of it.",
       "coordinator replay delays --partition 3 --key ATL --from 17");
@@ -133,13 +144,16 @@ int RunReplay(const Arguments& arguments) {
   flags.Add("segment", &request.segment, "S", "of which segment");
   flags.Add("key", &request.key, "K", "show only this key's steps");
   flags.Add("from", &request.from, "A",
-            "show from this offset on (the log runs from its start all the same)");
+            "show from this offset on (the log runs from its start, or the checkpoint before, all the same)");
   flags.Add("to", &request.to, "B", "stop behind this offset");
+  AddCheckpointsFlag(flags, &request.checkpoints);
   if (const auto exit = command.Parse(arguments)) return *exit;
   if (const absl::Status status = CheckReplay(request); !status.ok()) return Fail(status);
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
-  const absl::Status status = Replay(**bus, request, command.json());
+  const auto store = OpenCheckpoints(command, request.checkpoints);
+  if (!store.ok()) return Fail(store.status());
+  const absl::Status status = Replay(**bus, store->get(), request, command.json());
   return status.ok() ? kExitDone : Fail(status);
 }
 

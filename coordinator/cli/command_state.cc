@@ -1,4 +1,5 @@
-// state get, state scan: asked of the owner; for a job that is over, computed here from its log.
+// state get, state scan: asked of the owner; for a job that is over, computed here from its log, and from the newest
+// checkpoints where they are known.
 #include <algorithm>
 
 #include "common/clock.h"
@@ -7,6 +8,7 @@
 #include "common/partitioner.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
+#include "coordinator/cli/checkpoint_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/table.h"
@@ -20,6 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int64_t kMaxScanLimit = 1'000'000;
+constexpr ReplayWish kNearestToTheEnd = {.before = Offset(UINT64_MAX)};
 
 struct StateRequest {
   std::string verb, job, key, prefix;
@@ -91,7 +94,8 @@ class OwnerSource : public StateSource {
 
 class ReplaySource : public StateSource {
  public:
-  ReplaySource(Bus& bus, const JobRecord& job, const JobSpec& spec) : bus_(bus), job_(job), spec_(spec) {}
+  ReplaySource(Bus& bus, const JobRecord& job, const JobSpec& spec, BlobStore* checkpoints)
+      : bus_(bus), job_(job), spec_(spec), starts_(bus, checkpoints) {}
 
   absl::StatusOr<Row> Get(const Place& place, const std::string& key) override {
     StreamSet streams(bus_, SystemClock());
@@ -123,8 +127,10 @@ class ReplaySource : public StateSource {
 
  private:
   absl::StatusOr<std::unique_ptr<LogReplayer>> Replay(StreamSet& streams, const Place& place) {
+    const auto start = starts_.Find(job_, spec_.retain, place.segment, place.partition, kNearestToTheEnd);
+    if (!start.ok()) return start.status();
     auto log = LogReplayer::Open(bus_, streams, SystemClock(), job_, SegmentOf(spec_, place.segment),
-                                 place.partition);
+                                 place.partition, starts_, *start);
     if (!log.ok()) return log.status();
     NoOutput sink;
     while (true) {
@@ -137,6 +143,7 @@ class ReplaySource : public StateSource {
   Bus& bus_;
   const JobRecord& job_;
   const JobSpec& spec_;
+  ReplayStarts starts_;
 };
 
 // A table, a line each, or with json one document: the row of `get`, the list of `scan`.
@@ -221,7 +228,7 @@ absl::Status Answer(StateSource& source, const JobRecord& job, const JobSpec& sp
   return Scan(source, job, request, segments->front());
 }
 
-absl::Status Run(Bus& bus, const StateRequest& request) {
+absl::Status Run(Bus& bus, BlobStore* checkpoints, const StateRequest& request) {
   const auto cluster = ReadCluster(bus);
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, request.job);
@@ -233,7 +240,7 @@ absl::Status Run(Bus& bus, const StateRequest& request) {
     OwnerSource source(bus, *job);
     return Answer(source, *job, *spec, request);
   }
-  ReplaySource source(bus, *job, *spec);
+  ReplaySource source(bus, *job, *spec, checkpoints);
   if (const absl::Status status = Answer(source, *job, *spec, request); !status.ok()) return status;
   Say(StrCat("`", job->name, "` is ", final_status->state,
              " and nobody owns its state: the log was replayed here"));
@@ -244,9 +251,10 @@ absl::Status Run(Bus& bus, const StateRequest& request) {
 
 int RunState(const Arguments& arguments) {
   StateRequest request;
+  std::string checkpoints;
   CommandLine command(
-      "coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N] [--segment S] [-o "
-      "jsonl|json|table]",
+      "coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N] [--segment S] "
+      "[--checkpoints URL] [-o jsonl|json|table]",
       "Shows the state of keys, a JSON line each, asked of the partition's owner at its last "
       "offset. In a job of "
       "several segments: the last one that has the key; of scan, the last that keeps state.",
@@ -259,6 +267,7 @@ int RunState(const Arguments& arguments) {
   flags.OptionalPositional("KEY", &request.key);
   flags.Add("prefix", &request.prefix, "P", "scan: only keys that begin so");
   flags.Add("segment", &request.segment, "S", "ask this segment; `key_by` ends one, the first is 0");
+  AddCheckpointsFlag(flags, &checkpoints);
   flags.Add("limit", &request.limit, "N", "scan: at most so many keys");
   if (const auto exit = command.Parse(arguments)) return *exit;
   if (request.verb != "get" && request.verb != "scan") {
@@ -280,7 +289,9 @@ int RunState(const Arguments& arguments) {
   }
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
-  const absl::Status status = Run(**bus, request);
+  const auto store = OpenCheckpoints(command, checkpoints);
+  if (!store.ok()) return Fail(store.status());
+  const absl::Status status = Run(**bus, store->get(), request);
   return status.ok() ? kExitDone : Fail(status);
 }
 

@@ -3,6 +3,7 @@
 #include "common/job/job_parser.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
+#include "coordinator/cli/checkpoint_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/verify/verifier.h"
@@ -10,31 +11,34 @@
 namespace millrace {
 namespace {
 
-absl::StatusOr<VerifyReport> Verify(Bus& bus, const std::string& name) {
+absl::StatusOr<VerifyReport> Verify(Bus& bus, const std::string& name, BlobStore* checkpoints) {
   const auto cluster = ReadCluster(bus);
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, name);
   if (!job.ok()) return job.status();
   const auto spec = ParseJob(job->name, job->spec_text);
   if (!spec.ok()) return spec.status();
-  return Verifier(bus, SystemClock(), *cluster, *job, *spec).Run();
+  return Verifier(bus, SystemClock(), *cluster, *job, *spec, checkpoints).Run();
 }
 
 }  // namespace
 
 int RunVerify(const Arguments& arguments) {
-  std::string job;
-  CommandLine command("coordinator verify JOB [-o table|json]",
+  std::string job, checkpoints;
+  CommandLine command("coordinator verify JOB [--checkpoints URL] [-o table|json]",
                       "Replays a job's logs here and compares: results, labels, order, dead letters, state. "
                       "Exit code 1 when anything differs.",
                       "coordinator verify delays");
   command.AddConnection();
   command.AddOutput({"table", "json"});
   command.flags().Positional("JOB", &job);
+  AddCheckpointsFlag(command.flags(), &checkpoints);
   if (const auto exit = command.Parse(arguments)) return *exit;
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());
-  const auto report = Verify(**bus, job);
+  const auto store = OpenCheckpoints(command, checkpoints);
+  if (!store.ok()) return Fail(store.status());
+  const auto report = Verify(**bus, job, store->get());
   if (!report.ok()) return Fail(report.status());
   const absl::Status written =
       WriteOut(command.json() ? JsonText(ToJson(*report, job), 2) + "\n" : ToText(*report));

@@ -31,9 +31,14 @@ Crossing::Crossing(SegmentId from, uint32_t upstreams, uint32_t downstreams, Dif
       differences_(differences),
       paths_(size_t{upstreams} * downstreams) {}
 
+void Crossing::BeginAt(PartitionId upstream, PartitionId downstream, const Mark& begin) {
+  PathOf(upstream, downstream).begin = begin;
+}
+
 void Crossing::Find(PartitionId upstream, PartitionId downstream, const RecordView& record) {
   if (upstream.value() >= upstreams_) return;  // no writer of this job's
   Path& path = PathOf(upstream, downstream);
+  if (Mark{record.offset.value(), record.index} < path.begin) return;
   path.found_last.digest = absl::HashOf(path.found_last.digest, HashOf(record));
   path.found_last.last = {record.offset.value(), record.index};
   if (++path.found_count % kRecordsADigest == 0) path.found.push_back(path.found_last);
@@ -43,6 +48,7 @@ void Crossing::Expect(PartitionId upstream, const RecordView& record) {
   const PartitionId downstream = PartitionOf(record.key, downstreams_);
   Path& path = PathOf(upstream, downstream);
   const Mark label = {record.offset.value(), record.index};
+  if (label < path.begin) return;
   const Mark begins_at = path.expected.last;
   if (path.expected_count == path.found_count) {
     if (path.missing.size() < Differences::kMaxKept) path.missing.push_back(label);

@@ -21,6 +21,9 @@ class Crossing {
 
   Crossing(SegmentId from, uint32_t upstreams, uint32_t downstreams, Differences* differences);
 
+  // Of what goes from `upstream` to `downstream` only labels from `begin` on are compared: what was handed over
+  // before is in a checkpoint. REQUIRES: Find and Expect were not called.
+  void BeginAt(PartitionId upstream, PartitionId downstream, const Mark& begin);
   // The next record of `upstream` that counts in the log of `downstream`.
   void Find(PartitionId upstream, PartitionId downstream, const RecordView& record);
   // The next output of `upstream`. REQUIRES: all of the next segment's logs were read.
@@ -39,6 +42,7 @@ class Crossing {
   };
   // From one partition to one other.
   struct Path {
+    Mark begin;
     std::vector<Digest> found;  // behind every kRecordsADigest records
     Digest found_last;
     uint64_t found_count = 0;

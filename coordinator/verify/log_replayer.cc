@@ -36,24 +36,20 @@ LogReplayer::LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end,
                          std::unique_ptr<PartitionReplay> replay)
     : streams_(streams), input_(input), end_(end), replay_(std::move(replay)) {}
 
-absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(Bus& bus, StreamSet& streams, Clock& clock,
-                                                               const JobRecord& job,
-                                                               const SegmentSpec& segment,
-                                                               PartitionId partition, UnitObserver* units) {
+absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(
+    Bus& bus, StreamSet& streams, Clock& clock, const JobRecord& job, const SegmentSpec& segment,
+    PartitionId partition, ReplayStarts& starts, const ReplayStart& start, UnitObserver* units) {
   auto attempts = ReadVerdictAttempts(bus, clock, job, segment, partition);
   if (!attempts.ok()) return attempts.status();
-  auto replay = PartitionReplay::Create(segment, job.uid, partition, *std::move(attempts), units);
+  auto replay = PartitionReplay::Create(segment, job.uid, partition, *std::move(attempts), start, units);
   if (!replay.ok()) return replay.status();
+  if (start.commit.has_value()) {
+    if (absl::Status loaded = starts.Load(start, &(*replay)->state()); !loaded.ok()) return loaded;
+  }
   const std::string name = InputStream(job.name, segment.id, partition);
   const auto info = bus.GetStream(name);
   if (!info.ok()) return info.status();
-  if (info->first_sequence > 1 && segment.job.retain == Retain::kResults) {
-    return absl::FailedPreconditionError(StrCat(
-        "the log ", name, " begins at ", info->first_sequence,
-        ": what came before is deleted, and a replay needs all of it — use `retain: all` in a job that is "
-        "to be replayed"));
-  }
-  const auto input = streams.Open({name, 1, info->last_sequence});
+  const auto input = streams.Open({name, start.offset.value() + 1, info->last_sequence});
   return std::unique_ptr<LogReplayer>(
       new LogReplayer(streams, input, Offset(info->last_sequence), *std::move(replay)));
 }

@@ -22,10 +22,12 @@ absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, cons
 // One partition's log, replayed message by message. Uses the bus's Poll. Not thread-safe.
 class LogReplayer {
  public:
-  // Replays up to the log's present end. `units` watches each step where it is not null; not owned.
+  // Replays from `start`, one of `starts`, up to the log's present end. `units` watches each step where it is not
+  // null; not owned.
   static absl::StatusOr<std::unique_ptr<LogReplayer>> Open(Bus& bus, StreamSet& streams, Clock& clock,
                                                            const JobRecord& job, const SegmentSpec& segment,
-                                                           PartitionId partition,
+                                                           PartitionId partition, ReplayStarts& starts,
+                                                           const ReplayStart& start,
                                                            UnitObserver* units = nullptr);
 
   // Takes the next message. False at the end, and behind a record that failed the job (see failure()).

@@ -6,25 +6,27 @@
 #include "common/strings.h"
 
 namespace millrace {
-PartitionReplay::PartitionReplay(const SegmentSpec& segment, const std::string& uid, PartitionId partition,
-                                 VerdictAttempts attempts)
+PartitionReplay::PartitionReplay(const SegmentSpec& segment, WriterCursors cursors, PartitionId partition,
+                                 VerdictAttempts attempts, Offset offset)
     : segment_(segment.id),
       partition_(partition),
       partitions_(segment.job.partitions),
       attempts_(std::move(attempts)),
-      input_(segment.InputWriters(), WriterCursors(uid)) {}
+      input_(segment.InputWriters(), std::move(cursors)),
+      offset_(offset) {}
 
-absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(const SegmentSpec& segment,
-                                                                         const std::string& uid,
-                                                                         PartitionId partition,
-                                                                         VerdictAttempts attempts,
-                                                                         UnitObserver* units) {
+absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(
+    const SegmentSpec& segment, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
+    const ReplayStart& start, UnitObserver* units) {
   PipelineOptions options;
   options.units = units;
   auto pipeline = Pipeline::Create(segment.job, options);
   if (!pipeline.ok()) return pipeline.status();
-  auto replay =
-      std::unique_ptr<PartitionReplay>(new PartitionReplay(segment, uid, partition, std::move(attempts)));
+  auto cursors = start.commit.has_value() ? WriterCursors::Decode(start.commit->input_cursors)
+                                          : absl::StatusOr<WriterCursors>(WriterCursors(uid));
+  if (!cursors.ok()) return cursors.status();
+  auto replay = std::unique_ptr<PartitionReplay>(
+      new PartitionReplay(segment, *std::move(cursors), partition, std::move(attempts), start.offset));
   replay->pipeline_ = *std::move(pipeline);
   return replay;
 }

@@ -1,5 +1,5 @@
-// A partition's log run again here, from its first message: the same Step as the worker's over a state in
-// memory. What the worker did must come out again.
+// A partition's log run again here, from its first message or from a checkpoint: the same Step as the worker's
+// over a state in memory. What the worker did must come out again.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,18 @@
 #include "common/job/segments.h"
 #include "common/pipeline/memory_state.h"
 #include "common/pipeline/pipeline.h"
+#include "coordinator/verify/replay_start.h"
 
 namespace millrace {
 
 // Not thread-safe.
 class PartitionReplay {
  public:
-  // `units` watches each step where it is not null; not owned.
-  static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(const SegmentSpec& segment,
-                                                                 const std::string& uid,
-                                                                 PartitionId partition,
-                                                                 VerdictAttempts attempts,
-                                                                 UnitObserver* units = nullptr);
+  // From `start`, whose state the caller puts into state(). `units` watches each step where it is not null; not
+  // owned.
+  static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(
+      const SegmentSpec& segment, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
+      const ReplayStart& start = {}, UnitObserver* units = nullptr);
 
   // The log's next message. REQUIRES: contiguous with the one before. Errors: ABORTED, the job fails here
   // (its `on_error: fail`), and nothing may come after; DATA_LOSS, the message is damaged.
@@ -42,8 +42,8 @@ class PartitionReplay {
   const WriterCursors& cursors() const { return input_.cursors(); }
 
  private:
-  PartitionReplay(const SegmentSpec& segment, const std::string& uid, PartitionId partition,
-                  VerdictAttempts attempts);
+  PartitionReplay(const SegmentSpec& segment, WriterCursors cursors, PartitionId partition,
+                  VerdictAttempts attempts, Offset offset);
 
   void TellCrossed(const MessageHeader& header, const Mark& taken_until, const Crossed& crossed) const;
 

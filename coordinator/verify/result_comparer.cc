@@ -41,13 +41,23 @@ void ResultComparer::Expect(const RecordView& record) {
   }
 }
 
+bool ResultComparer::IsInOrder(const Mark& label) {
+  const Mark behind = {label.offset, label.index + 1};
+  if (label < found_until_) {
+    Report(label, behind == found_until_ ? "is there twice" : "comes after a later one");
+    return false;
+  }
+  found_until_ = behind;
+  return true;
+}
+
+void ResultComparer::Pass(const RecordView& record) {
+  if (IsInOrder({record.offset.value(), record.index})) ++passed_;
+}
+
 void ResultComparer::Find(const RecordView& record) {
   const Mark label{record.offset.value(), record.index};
-  if (label < found_until_) {
-    return Report(label, Mark{label.offset, label.index + 1} == found_until_ ? "is there twice"
-                                                                             : "comes after a later one");
-  }
-  found_until_ = {label.offset, label.index + 1};
+  if (!IsInOrder(label)) return;
   while (!expected_.empty() && expected_.front().label < label) {
     Report(expected_.front().label, "is missing");
     expected_.pop_front();

@@ -34,14 +34,19 @@ class ResultComparer {
   void Expect(const RecordView& record);
   // The next result that is. REQUIRES: everything up to its offset was expected.
   void Find(const RecordView& record);
+  // Likewise, of a message before those that are replayed: only that it is there once, and in order.
+  void Pass(const RecordView& record);
   // No more results will be found. What was expected of frames up to `settled` is missing; what lies behind
   // may still be on its way.
   void Finish(Offset settled);
 
   uint64_t compared() const { return compared_; }
+  uint64_t passed() const { return passed_; }
   uint64_t on_the_way() const { return on_the_way_; }
 
  private:
+  // False when it does not stand where it may, which is reported.
+  bool IsInOrder(const Mark& label);
   struct Expected {
     Mark label;
     std::string key, value, headers;
@@ -57,6 +62,7 @@ class ResultComparer {
   std::deque<Expected> expected_;
   Mark found_until_;  // behind the last label found
   uint64_t compared_ = 0;
+  uint64_t passed_ = 0;
   uint64_t on_the_way_ = 0;
 };
 

@@ -1,6 +1,9 @@
 // Does a job's output follow from its input? Replays every partition's log and compares what comes out with
 // what is there: results one by one, what crossed from segment to segment, dead letters, epochs, and the
 // owner's state where there is an owner.
+//
+// Where a log's beginning is deleted (`retain: results`), its replay begins at the oldest good checkpoint from which
+// the log leads on; what lies before stays unproved, and the report says how much that is.
 #pragma once
 
 #include <cstdint>
@@ -17,40 +20,28 @@
 #include "common/job/segments.h"
 #include "common/pipeline/state_digest.h"
 #include "coordinator/verify/crossing.h"
+#include "coordinator/verify/replay_start.h"
 #include "coordinator/verify/result_comparer.h"
+#include "coordinator/verify/verify_report.h"
 #include "coordinator/views/cluster.h"
-#include "nlohmann/json.hpp"
 
 namespace millrace {
-
-struct VerifyReport {
-  uint32_t partitions = 0;
-  uint64_t messages = 0, messages_in_log = 0;  // replayed; there
-  uint64_t records = 0;                        // of the first segment
-  uint64_t results = 0;                        // compared
-  uint64_t results_on_the_way = 0;             // a job that runs has not put them out yet
-  uint64_t crossed = 0;                        // outputs of one segment compared with the next one's log
-  uint64_t dead_letters = 0;
-  uint64_t keys = 0;
-  uint64_t bytes = 0;
-  uint64_t dropped_messages = 0;  // sent twice, or a zombie's
-  uint64_t epochs = 0;            // of the owners, in the result streams and the logs of later segments
-  uint32_t states_compared = 0;
-  Differences differences;
-  std::vector<std::string> notes;
-};
-nlohmann::ordered_json ToJson(const VerifyReport& report, const std::string& job);
-std::string ToText(const VerifyReport& report);
 
 // Uses the bus's Poll. Not thread-safe.
 class Verifier {
  public:
-  Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobSpec& spec);
+  // `checkpoints`: where the workers put them; null: unknown. Not owned.
+  Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobSpec& spec,
+           BlobStore* checkpoints = nullptr);
 
-  // Errors: the broker's. Differences are no error: they are in the report.
+  // Errors: the broker's, the store's; FAILED_PRECONDITION, a log's beginning is deleted and no checkpoint leads on;
+  // UNAVAILABLE, the logs are deleted while they are read. Differences are no error: they are in the report.
   absl::StatusOr<VerifyReport> Run();
 
  private:
+  // How often a verification begins anew, at later checkpoints, when logs were deleted under it.
+  static constexpr size_t kMaxTries = 3;
+
   // What an owner said of its state, before the logs were read.
   struct OwnerState {
     Offset offset;
@@ -58,6 +49,11 @@ class Verifier {
   };
   struct Partition;
 
+  absl::StatusOr<VerifyReport> RunOnce(size_t tries);
+  absl::Status FindStarts(size_t tries);
+  const ReplayStart& StartOf(SegmentId segment, PartitionId partition) const;
+  std::unique_ptr<Crossing> MakeCrossing(const SegmentSpec& into);
+  absl::StatusOr<bool> IsTrimmed(const SegmentSpec& segment, PartitionId partition);
   absl::Status ReadLetters();
   absl::Status ReadClaims();
   absl::Status VerifySegment(const SegmentSpec& segment);
@@ -80,6 +76,10 @@ class Verifier {
   const bool completed_;
   std::map<std::pair<uint32_t, uint32_t>, std::set<std::string>> letters_;  // ids, by segment and partition
   std::set<std::string> claims_;                                            // epoch keys
+  BlobStore* const checkpoints_;
+  const ReplayStart first_message_;
+  std::unique_ptr<ReplayStarts> starts_;
+  std::vector<absl::StatusOr<ReplayStart>> start_;  // by JobRecord::IndexOf; DATA_LOSS: a difference
   VerifyReport report_;
   // Into the segment under examination, and out of it; null at the job's ends. Segments are examined from the
   // last to the first: what was taken is looked at before what should have been sent.

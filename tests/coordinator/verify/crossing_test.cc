@@ -79,5 +79,14 @@ TEST_F(CrossingTest, WhatIsNotThereIsMissingOrOnItsWay) {
   EXPECT_THAT(differences_.kept()[0], HasSubstr("lacks output 9.0"));
 }
 
+TEST_F(CrossingTest, WhatWasHandedOverBeforeTheBeginningsIsNotCompared) {
+  for (uint32_t d = 0; d < kDownstreams; ++d) crossing_.BeginAt(PartitionId(0), PartitionId(d), Mark{100, 0});
+  for (uint64_t n = 90; n <= 500; ++n) Find(n, n < 100 ? "other" : "v");
+  for (uint64_t n = 60; n <= 500; ++n) Expect(n);
+  crossing_.Finish(PartitionId(0), Offset(500));
+  EXPECT_EQ(differences_.count(), 0u);
+  EXPECT_EQ(crossing_.compared(), 401u);
+}
+
 }  // namespace
 }  // namespace millrace
