@@ -9,6 +9,8 @@
 namespace millrace {
 
 std::string JobKey(std::string_view job) { return StrCat(kJobPrefix, job); }
+std::string CodesPrefix(std::string_view uid) { return StrCat(kCodePrefix, uid, "."); }
+std::string CodeKey(std::string_view uid, uint64_t version) { return StrCat(CodesPrefix(uid), version); }
 std::string WorkerKey(std::string_view name) { return StrCat(kWorkerPrefix, name); }
 std::string CoordinatorKey(std::string_view id) { return StrCat(kCoordinatorPrefix, id); }
 std::string CommandsPrefix(std::string_view uid) { return StrCat(kCommandPrefix, uid, "."); }

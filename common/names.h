@@ -16,6 +16,7 @@ inline constexpr char kEpochsBucket[] = "mr-epochs";
 
 // Keys of the buckets; what is at each is in common/cluster/documents.h.
 inline constexpr char kJobPrefix[] = "job.";
+inline constexpr char kCodePrefix[] = "code.";
 inline constexpr char kWorkerPrefix[] = "w.";
 inline constexpr char kCoordinatorPrefix[] = "c.";
 inline constexpr char kTermPrefix[] = "term.";
@@ -27,6 +28,9 @@ inline constexpr char kFedPrefix[] = "fed.";
 inline constexpr char kSourcePrefix[] = "source.";
 inline constexpr char kAddedPrefix[] = "added.";
 std::string JobKey(std::string_view job);
+std::string CodesPrefix(
+    std::string_view uid);  // code.<uid>.: updates of a job's code, their versions behind it
+std::string CodeKey(std::string_view uid, uint64_t version);
 std::string WorkerKey(std::string_view name);
 std::string CoordinatorKey(std::string_view id);
 std::string CommandsPrefix(std::string_view uid);   // cmd.<uid>.: a job's commands, a number behind it

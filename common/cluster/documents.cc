@@ -156,7 +156,10 @@ void Fields(C& c, D& d) {
   } else if constexpr (Is<D, JobRecord>) {
     c("name", d.name), c("uid", d.uid), c("spec_text", d.spec_text), c("inputs", d.inputs);
     c("partitions", d.partitions), c("created_ms", d.created_ms);
-    c("later_partitions", d.later_partitions);
+    c("later_partitions", d.later_partitions), c.Later("step_version", d.step_version);
+  } else if constexpr (Is<D, CodeVersion>) {
+    c("version", d.version), c("spec_text", d.spec_text), c("step_version", d.step_version);
+    c("created_ms", d.created_ms);
   } else if constexpr (Is<D, StageCount>) {
     c("stage", d.stage), c("records", d.records);
   } else if constexpr (Is<D, PartitionReport>) {
@@ -168,13 +171,13 @@ void Fields(C& c, D& d) {
     c("dead_letters", d.dead_letters), c("retries", d.retries);
     c("skipped", d.skipped), c("inspected", d.inspected);
     c("state_keys", d.state_keys), c("state_bytes", d.state_bytes);
-    c("state", d.state), c("reason", d.reason);
+    c("state", d.state), c("reason", d.reason), c.Later("code_version", d.code_version);
   } else if constexpr (Is<D, WorkerLease>) {
     c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
     c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);
     c("memory_bytes", d.memory_bytes), c("version", d.version), c("http", d.http);
     c("partitions", d.partitions), c.Later("data_id", d.data_id), c.Later("zone", d.zone);
-    c.Later("process", d.process);
+    c.Later("process", d.process), c.Later("step_version", d.step_version);
   } else if constexpr (Is<D, CoordinatorLease>) {
     c("id", d.id), c("term", d.term), c("beat", d.beat), c("host", d.host), c("pid", d.pid),
         c("http", d.http);
@@ -233,6 +236,7 @@ void AddCounts(const std::vector<StageCount>& from, std::vector<StageCount>* to)
 }
 
 std::string Encode(const JobRecord& document) { return EncodeDocument(document); }
+std::string Encode(const CodeVersion& document) { return EncodeDocument(document); }
 std::string Encode(const WorkerLease& document) { return EncodeDocument(document); }
 std::string Encode(const CoordinatorLease& document) { return EncodeDocument(document); }
 std::string Encode(const Term& document) { return EncodeDocument(document); }
@@ -246,6 +250,9 @@ std::string Encode(const InputAdded& document) { return EncodeDocument(document)
 
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view text) {
   return DecodeDocument<JobRecord>(text, "job record");
+}
+absl::StatusOr<CodeVersion> DecodeCodeVersion(std::string_view text) {
+  return DecodeDocument<CodeVersion>(text, "version of a job's code");
 }
 absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view text) {
   return DecodeDocument<WorkerLease>(text, "worker lease");

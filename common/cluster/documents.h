@@ -1,6 +1,7 @@
 // The JSON documents that the cluster keeps in its buckets: who writes each, and where, stands beside it.
 //
 //   mr-jobs         job.<name>              JobRecord         made once by submit; deleted by delete
+//                   code.<uid>.<n>          CodeVersion       made once by update, n = 1, 2, …; deleted by delete
 //   mr-workers      w.<name>                WorkerLease       put by that worker alone, every third of a lease
 //                   c.<id>                  CoordinatorLease  put by that coordinator alone
 //   mr-assignments  term.<n>                Term              made once by the coordinator that leads from then on
@@ -49,6 +50,7 @@ struct JobRecord {
   uint32_t partitions = 0;  // of the first segment
   int64_t created_ms = 0;
   std::vector<uint32_t> later_partitions = {};  // of the segments behind it
+  uint32_t step_version = 1;                    // see common/step_version.h
 
   size_t segments() const { return 1 + later_partitions.size(); }
   SegmentId last_segment() const { return SegmentId(static_cast<uint32_t>(later_partitions.size())); }
@@ -58,6 +60,14 @@ struct JobRecord {
   // All partitions in a row, segment after segment: how many there are, and where one of them stands.
   size_t all_partitions() const;
   size_t IndexOf(SegmentId segment, PartitionId partition) const;
+};
+
+// What a job runs behind the mark of this version in each partition's log. Version 0 is the job's record.
+struct CodeVersion {
+  uint64_t version = 0;
+  std::string spec_text;  // the job file
+  uint32_t step_version = 1;
+  int64_t created_ms = 0;
 };
 
 struct StageCount {  // of an `inspect` stage
@@ -83,7 +93,8 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   std::vector<StageCount> inspected = {};  // by this owner, since it opened the partition
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;
-  std::string state;   // restoring | running | paused | completed | failed | stopped
+  uint64_t code_version = 0;  // what runs behind `offset`
+  std::string state;          // restoring | running | paused | completed | failed | stopped
   std::string reason;  // failed: the job is to fail with this; stopped: what stopped the partition, loudly
 };
 
@@ -102,8 +113,9 @@ struct WorkerLease {
   std::vector<PartitionReport> partitions;
   std::string data_id =
       {};  // of its data folder: tells a worker that was started again from another of its name
-  std::string zone = {};     // where it runs, as it was told: a plan spreads jobs over zones
-  std::string process = {};  // 16 hex digits, of each process: outlives rejoining, ends with a restart
+  std::string zone = {};      // where it runs, as it was told: a plan spreads jobs over zones
+  std::string process = {};   // 16 hex digits, of each process: outlives rejoining, ends with a restart
+  uint32_t step_version = 1;  // of its engine
 };
 
 struct CoordinatorLease {
@@ -194,6 +206,7 @@ struct InputAdded {
 void AddCounts(const std::vector<StageCount>& from, std::vector<StageCount>* to);
 
 std::string Encode(const JobRecord&);
+std::string Encode(const CodeVersion&);
 std::string Encode(const WorkerLease&);
 std::string Encode(const CoordinatorLease&);
 std::string Encode(const Term&);
@@ -205,6 +218,7 @@ std::string Encode(const SourceFed&);
 std::string Encode(const InputFed&);
 std::string Encode(const InputAdded&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
+absl::StatusOr<CodeVersion> DecodeCodeVersion(std::string_view json);
 absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view json);
 absl::StatusOr<CoordinatorLease> DecodeCoordinatorLease(std::string_view json);
 absl::StatusOr<Term> DecodeTerm(std::string_view json);

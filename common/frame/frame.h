@@ -49,6 +49,7 @@ enum class FrameKind : uint8_t {
   kEnd = 3,      // no records: this writer has nothing more to say
   kTick = 4,     // no records: only its broker time counts
   kVerdict = 5,  // one record: a decision that is no function of the log
+  kCode = 6,     // no records: what comes behind it runs under the next version of the job's code
 };
 
 inline constexpr uint32_t kRawShape = 0;

@@ -8,7 +8,7 @@
 namespace millrace {
 namespace {
 
-constexpr auto kLastKind = static_cast<uint8_t>(FrameKind::kVerdict);
+constexpr auto kLastKind = static_cast<uint8_t>(FrameKind::kCode);
 // Tag, key length and value length.
 constexpr size_t kMinRecordBytes = 3;
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/frame/code_mark.h"
 #include "common/frame/writer_cursors.h"
 
 namespace millrace {
@@ -30,6 +31,9 @@ class InputJudge {
   // Takes in the watermark of the frame that was just taken, and answers the partition's: the least of its
   // writers', where one not heard from yet holds back, and one that has ended does not. kNoTime: none yet.
   int64_t RaiseWatermark(const std::string& writer, int64_t watermark_ms);
+
+  // The version of the job's code behind the last code mark that was taken.
+  uint64_t code_version() const { return CodeVersionOf(cursors_); }
 
   const WriterCursors& cursors() const { return cursors_; }
 

@@ -8,7 +8,7 @@
 namespace millrace {
 namespace {
 
-constexpr std::string_view kKindLetters = "dreztv";  // at the FrameKind's number
+constexpr std::string_view kKindLetters = "dreztvc";  // at the FrameKind's number
 constexpr size_t kMaxNameBytes = 64;
 
 std::string_view TakeWord(std::string_view* text) {

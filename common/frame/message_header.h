@@ -4,7 +4,8 @@
 //   Millrace: 1 <kind> <uid> <writer> <epoch> <prev> <upto> <records> [<letter>]
 //   Millrace: 1 d 9f86d081884c7d65 in 3 0.0 18734.0 128
 //
-// kind: d data, r results, e epoch mark, z end mark, t tick, v verdict.  prev, upto: marks, as offset.index.
+// kind: d data, r results, e epoch mark, z end mark, t tick, v verdict, c code mark.  prev, upto: marks, as
+// offset.index.
 // records: how many records this writer has put on this stream in all its epochs, this message's included;
 // for lag only. letter: of a dead letter's retry, which one (its id).
 #pragma once
@@ -24,10 +25,12 @@ inline constexpr char kMessageHeaderName[] = "Millrace";
 inline constexpr char kExpectedSequenceHeader[] = "Nats-Expected-Last-Sequence";
 
 // Writers: "in" is the job's ingest, "add-<n>" that of files which are fed beside a source, "tick" the owner's
-// ticks, "<segment>.<partition>" the owner of that partition, "retry" whoever brings dead letters back.
+// ticks, "<segment>.<partition>" the owner of that partition, "retry" whoever brings dead letters back, "code" the
+// owner's code marks.
 inline constexpr char kIngestWriter[] = "in";
 inline constexpr char kTickWriter[] = "tick";
 inline constexpr char kRetryWriter[] = "retry";
+inline constexpr char kCodeWriter[] = "code";
 std::string OwnerWriter(SegmentId segment, PartitionId partition);
 std::string AddedWriter(uint32_t number);
 

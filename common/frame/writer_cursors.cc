@@ -33,6 +33,7 @@ WriterCursors::Verdict WriterCursors::Offer(const MessageHeader& header) {
     case FrameKind::kData:
     case FrameKind::kResults:
     case FrameKind::kVerdict:
+    case FrameKind::kCode:
       if (header.upto <= cursor.mark) return Verdict::kDuplicate;
       if (header.prev > cursor.mark) return Verdict::kGap;
       break;

@@ -5,140 +5,24 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_join.h"
+#include "common/job/job_fields.h"
 #include "common/job/yaml_tree.h"
 #include "common/strings.h"
-#include "common/units.h"
 
 namespace millrace {
 namespace {
 
-// Path and value of every field, in the order in which differences are told.
-using Fields = std::vector<std::pair<std::string, std::string>>;
-
-std::string FormatName(Format format) {
-  switch (format) {
-    case Format::kJsonLines:
-      return "jsonl";
-    case Format::kCsv:
-      return "csv";
-    case Format::kRaw:
-      return "raw";
-  }
-  return "";
-}
-
-std::string KeyText(const KeySpec& key) {
-  switch (key.kind) {
-    case KeySpec::Kind::kField:
-      return key.paths.front();
-    case KeySpec::Kind::kFields:
-      return StrCat("[", absl::StrJoin(key.paths, ", "), "]");
-    case KeySpec::Kind::kLua:
-      return StrCat("lua: ", key.lua);
-    case KeySpec::Kind::kWhole:
-      return "the whole record";
-  }
-  return "";
-}
-
-std::string ErrorsText(const ErrorPolicy& errors) {
-  switch (errors.on_error) {
-    case OnError::kDeadLetter:
-      return "dead_letter";
-    case OnError::kSkip:
-      return "skip";
-    case OnError::kFail:
-      return "fail";
-    case OnError::kRetry:
-      return StrCat("retry, ", errors.retry.attempts, " attempts, ",
-                    millrace::FormatDuration(errors.retry.backoff.initial), "..",
-                    millrace::FormatDuration(errors.retry.backoff.maximum));
-  }
-  return "";
-}
-
-std::string ColumnText(const AggregateColumn& column) {
-  return StrCat(AggregateFunctionName(column.function), "(", column.path, ")");
-}
-
-std::string EmitText(const EmitSpec& emit) {
-  switch (emit.mode) {
-    case EmitSpec::Mode::kEach:
-      return "each";
-    case EmitSpec::Mode::kChanges:
-      return "changes";
-    case EmitSpec::Mode::kFinal:
-      return "final";
-    case EmitSpec::Mode::kEvery:
-      return StrCat("every ", millrace::FormatDuration(emit.every));
-  }
-  return "";
-}
-
-// Adds what a stage does, below its path.
-struct StageFields {
-  const std::string& path;
-  Fields* fields;
-
-  void operator()(const FilterStage& stage) const { Add("filter", stage.expression); }
-  void operator()(const FlatMapStage& stage) const { Add("flat_map", stage.expression); }
-  void operator()(const InspectStage& stage) const { Add("inspect", stage.expression); }
-  void operator()(const KeyedStage& stage) const { Add("keyed.lua", stage.lua); }
-  void operator()(const KeyByStage& stage) const {
-    Add("key_by", KeyText(stage.key));
-    Add("partitions", stage.partitions == 0 ? "the job's" : StrCat(stage.partitions));
-  }
-  void operator()(const MapStage& stage) const {
-    std::vector<std::string> names;
-    for (const auto& [name, expression] : stage.fields) names.push_back(name);
-    Add("map", stage.fields.empty() ? stage.expression : StrCat("{", absl::StrJoin(names, ", "), "}"));
-    for (const auto& [name, expression] : stage.fields) Add("map." + name, expression);
-  }
-  void operator()(const AggregateStage& stage) const {
-    std::vector<std::string> names;
-    for (const AggregateColumn& column : stage.columns) names.push_back(column.name);
-    Add("aggregate", StrCat("{", absl::StrJoin(names, ", "), "}"));
-    for (const AggregateColumn& column : stage.columns) Add("aggregate." + column.name, ColumnText(column));
-    Add("emit", EmitText(stage.emit));
-  }
-
-  void Add(const std::string& key, const std::string& value) const {
-    fields->emplace_back(StrCat(path, ".", key), value);
-  }
-};
-
-Fields FieldsOf(const JobSpec& spec) {
-  std::vector<std::string> types;
-  for (const auto& [column, type] : spec.source.types) types.push_back(StrCat(column, ": ", type));
-  Fields fields = {{"name", spec.name},
-                   {"partitions", StrCat(spec.partitions)},
-                   {"key", KeyText(spec.key)},
-                   {"source.format", FormatName(spec.source.format)},
-                   {"source.subject", spec.source.subject},
-                   {"source.stream", spec.source.stream},
-                   {"source.types", StrCat("{", absl::StrJoin(types, ", "), "}")},
-                   {"source.max_record", StrCat(spec.source.max_record_bytes)},
-                   {"time.field", spec.time ? spec.time->field : "none"},
-                   {"time.format", spec.time ? spec.time->format : ""},
-                   {"stages", StrCat(spec.stages.size(), " stages")}};
+JobFields FieldsOf(const JobSpec& spec) {
+  JobFields fields = TopFields(spec);
+  fields.emplace_back("stages", StrCat(spec.stages.size(), " stages"));
   for (size_t i = 0; i < spec.stages.size(); ++i) {
-    const StageSpec& stage = spec.stages[i];
-    const std::string path = StrCat("stages.", i);
-    std::visit(StageFields{path, &fields}, stage.what);
-    fields.emplace_back(path + ".name", stage.code.name);
-    fields.emplace_back(path + ".timeout", millrace::FormatDuration(stage.code.timeout));
-    fields.emplace_back(path + ".on_error", stage.code.errors ? ErrorsText(*stage.code.errors) : "the job's");
+    const JobFields stage = StageFields(StrCat("stages.", i), spec.stages[i]);
+    fields.insert(fields.end(), stage.begin(), stage.end());
   }
-  fields.emplace_back("sink", spec.sink.kind == SinkSpec::Kind::kNone ? "none" : "results");
-  fields.emplace_back("on_error", ErrorsText(spec.errors));
-  fields.emplace_back("commit.interval", millrace::FormatDuration(spec.commit_interval));
-  fields.emplace_back("ttl",
-                      spec.ttl == absl::InfiniteDuration() ? "never" : millrace::FormatDuration(spec.ttl));
   return fields;
 }
 
-std::optional<std::string> ValueAt(const Fields& fields, const std::string& path) {
+std::optional<std::string> ValueAt(const JobFields& fields, const std::string& path) {
   const auto found =
       std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.first == path; });
   return found == fields.end() ? std::nullopt : std::optional(found->second);
@@ -147,7 +31,7 @@ std::optional<std::string> ValueAt(const Fields& fields, const std::string& path
 }  // namespace
 
 std::string DescribeDifference(const JobSpec& before, const JobSpec& after) {
-  const Fields old_fields = FieldsOf(before), new_fields = FieldsOf(after);
+  const JobFields old_fields = FieldsOf(before), new_fields = FieldsOf(after);
   for (const auto& [path, old_value] : old_fields) {
     const std::optional<std::string> new_value = ValueAt(new_fields, path);
     if (!new_value) return StrCat("`", path, "` was ", Quoted(old_value), ", is not there");

@@ -141,6 +141,7 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
                     {"name", "source", "key", "time", "partitions", "stages", "sink", "on_error", "retry",
                      "commit", "retain", "ttl", "tests"},
                     {{"standby", "leave it out: a partition moves when its worker is lost"}});
+  for (const YamlEntry& entry : root.entries) spec.places[entry.key.text] = reader->PlaceOf(entry.value);
   ParseName(root, &spec, reader);
   if (const YamlNode* source = root.Find("source")) spec.source = ParseSource(*source, reader);
   if (const YamlNode* key = root.Find("key")) {

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/step_version.h"
 
 namespace millrace {
 
@@ -164,6 +165,8 @@ struct JobSpec {
   std::vector<TestSpec> tests;
 
   std::string text;  // the file, as it was read (after --set): what is stored and compared
+  std::map<std::string, std::string> places;  // of the file's own keys, as in StageSpec
+  uint32_t step_version = StepVersion();      // the engine that it is written for
 };
 
 inline constexpr uint32_t kMaxPartitions = 4096;

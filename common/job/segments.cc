@@ -1,5 +1,7 @@
 #include "common/job/segments.h"
 
+#include <algorithm>
+
 #include "common/check.h"
 #include "common/frame/message_header.h"
 
@@ -49,6 +51,19 @@ std::vector<SegmentSpec> SegmentsOf(const JobSpec& job) {
   std::vector<SegmentSpec> segments;
   for (uint32_t s = 0; s <= LastSegment(job).value(); ++s) segments.push_back(SegmentOf(job, SegmentId(s)));
   return segments;
+}
+
+SegmentVersions SegmentVersionsOf(const std::vector<JobSpec>& versions, SegmentId id) {
+  SegmentVersions segments;
+  for (const JobSpec& job : versions) {
+    segments.push_back(std::make_shared<const SegmentSpec>(SegmentOf(job, id)));
+  }
+  return segments;
+}
+
+bool RunsUserCode(const SegmentVersions& versions) {
+  return std::any_of(versions.begin(), versions.end(),
+                     [](const auto& segment) { return RunsUserCode(segment->job); });
 }
 
 std::vector<std::string> SegmentSpec::InputWriters() const {

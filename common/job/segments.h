@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,13 @@ struct SegmentSpec {
 SegmentSpec SegmentOf(const JobSpec& job, SegmentId id);
 std::vector<SegmentSpec> SegmentsOf(const JobSpec& job);
 SegmentId LastSegment(const JobSpec& job);
+
+// What one segment runs, at the number of each version of the job's code; never empty. The versions differ in
+// what their stages do and in nothing else (common/job/code_fit.h).
+using SegmentVersions = std::vector<std::shared_ptr<const SegmentSpec>>;
+// REQUIRES: `versions` is not empty and each of them has the segment.
+SegmentVersions SegmentVersionsOf(const std::vector<JobSpec>& versions, SegmentId id);
+// Whether any of them may give verdicts.
+bool RunsUserCode(const SegmentVersions& versions);
 
 }  // namespace millrace

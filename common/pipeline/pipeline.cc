@@ -163,6 +163,7 @@ std::vector<std::pair<std::string, uint64_t>> PipelineImpl::InspectCounts() cons
 
 absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(const JobSpec& spec,
                                                            const PipelineOptions& options) {
+  if (absl::Status runs = CheckStepVersion(spec.step_version, StepVersion()); !runs.ok()) return runs;
   auto pipeline = std::make_unique<PipelineImpl>(options);
   if (absl::Status status = pipeline->Build(spec, options); !status.ok()) return status;
   return pipeline;

@@ -125,6 +125,7 @@ struct PipelineOptions {
 class Pipeline {
  public:
   // INVALID_ARGUMENT when an expression does not compile: LINE:COLUMN of the stage, and what is wrong.
+  // FAILED_PRECONDITION when the job is for a later engine (common/step_version.h).
   static absl::StatusOr<std::unique_ptr<Pipeline>> Create(const JobSpec& spec,
                                                           const PipelineOptions& options);
   virtual ~Pipeline() = default;
@@ -132,7 +133,8 @@ class Pipeline {
   // Applies one message. In this order: log-time timers and `every` that the frame's broker time makes due,
   // the frame's records, event-time timers up to the watermark (which tells what these records
   // complete), and with `ends_input` every timer that is left, then `final`. After the state was put back to
-  // an earlier commit, go on with a new Pipeline. Errors: ABORTED, the job is to fail (on_error: fail) with
+  // an earlier commit, go on with a new Pipeline; between any two messages a new one may go on, also one of
+  // another version of the job's code (common/job/code_fit.h). Errors: ABORTED, the job is to fail (on_error: fail) with
   // what happened in the message; anything else comes from `state` (the disk), and the partition must stop.
   // Records that fail otherwise go to sink.Reject.
   virtual absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink) = 0;

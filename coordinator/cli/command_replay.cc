@@ -1,6 +1,6 @@
 // replay: a partition's log, step by step.
 #include "common/clock.h"
-#include "common/job/job_parser.h"
+#include "common/cluster/job_code.h"
 #include "common/job/segments.h"
 #include "common/strings.h"
 #include "coordinator/cli/checkpoint_store.h"
@@ -96,8 +96,8 @@ absl::Status Replay(Bus& bus, BlobStore* checkpoints, const ReplayRequest& reque
   const auto job = RequireJob(*cluster, request.job);
   if (!job.ok()) return job.status();
   if (const absl::Status status = CheckPlace(request, *job); !status.ok()) return status;
-  const auto spec = ParseJob(job->name, job->spec_text);
-  if (!spec.ok()) return spec.status();
+  const auto code = ReadJobCode(bus, *job);
+  if (!code.ok()) return code.status();
 
   ReplayFilter filter;
   filter.from = static_cast<uint64_t>(request.from);
@@ -106,16 +106,16 @@ absl::Status Replay(Bus& bus, BlobStore* checkpoints, const ReplayRequest& reque
   UnitPrinter printer(json);
   ReplayTrace trace(filter, [&](const ReplayedUnit& unit) { printer.Print(unit); });
   StreamSet streams(bus, SystemClock());
-  const SegmentSpec segment = SegmentOf(*spec, SegmentId(static_cast<uint32_t>(request.segment)));
+  const SegmentId segment(static_cast<uint32_t>(request.segment));
   const PartitionId partition(static_cast<uint32_t>(*request.partition));
   ReplayStarts starts(bus, checkpoints);
   ReplayWish wish;
   if (checkpoints != nullptr && filter.from > 0) wish.before = Offset(filter.from);
-  const auto start = starts.Find(*job, spec->retain, segment.id, partition, wish);
+  const auto start = starts.Find(*job, code->front().retain, segment, partition, wish);
   if (!start.ok()) return start.status();
   for (const std::string& note : starts.notes()) Say(note);
-  const auto log =
-      LogReplayer::Open(bus, streams, SystemClock(), *job, segment, partition, starts, *start, &trace);
+  const auto log = LogReplayer::Open(bus, streams, SystemClock(), *job, SegmentVersionsOf(*code, segment),
+                                     partition, starts, *start, &trace);
   if (!log.ok()) return log.status();
   trace.Watch(&(*log)->replay());
   if (const absl::Status status = StepThrough(**log, filter, trace, printer); !status.ok()) return status;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/clock.h"
-#include "common/job/job_parser.h"
+#include "common/cluster/job_code.h"
 #include "common/job/segments.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
@@ -94,8 +94,8 @@ class OwnerSource : public StateSource {
 
 class ReplaySource : public StateSource {
  public:
-  ReplaySource(Bus& bus, const JobRecord& job, const JobSpec& spec, BlobStore* checkpoints)
-      : bus_(bus), job_(job), spec_(spec), starts_(bus, checkpoints) {}
+  ReplaySource(Bus& bus, const JobRecord& job, const JobCode& code, BlobStore* checkpoints)
+      : bus_(bus), job_(job), code_(code), starts_(bus, checkpoints) {}
 
   absl::StatusOr<Row> Get(const Place& place, const std::string& key) override {
     StreamSet streams(bus_, SystemClock());
@@ -127,9 +127,10 @@ class ReplaySource : public StateSource {
 
  private:
   absl::StatusOr<std::unique_ptr<LogReplayer>> Replay(StreamSet& streams, const Place& place) {
-    const auto start = starts_.Find(job_, spec_.retain, place.segment, place.partition, kNearestToTheEnd);
+    const auto start =
+        starts_.Find(job_, code_.front().retain, place.segment, place.partition, kNearestToTheEnd);
     if (!start.ok()) return start.status();
-    auto log = LogReplayer::Open(bus_, streams, SystemClock(), job_, SegmentOf(spec_, place.segment),
+    auto log = LogReplayer::Open(bus_, streams, SystemClock(), job_, SegmentVersionsOf(code_, place.segment),
                                  place.partition, starts_, *start);
     if (!log.ok()) return log.status();
     NoOutput sink;
@@ -142,7 +143,7 @@ class ReplaySource : public StateSource {
 
   Bus& bus_;
   const JobRecord& job_;
-  const JobSpec& spec_;
+  const JobCode& code_;
   ReplayStarts starts_;
 };
 
@@ -233,15 +234,15 @@ absl::Status Run(Bus& bus, BlobStore* checkpoints, const StateRequest& request) 
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, request.job);
   if (!job.ok()) return job.status();
-  const auto spec = ParseJob(job->name, job->spec_text);
-  if (!spec.ok()) return spec.status();
+  const auto code = ReadJobCode(bus, *job);
+  if (!code.ok()) return code.status();
   const FinalStatus* final_status = cluster->FindFinal(job->uid);
   if (final_status == nullptr) {
     OwnerSource source(bus, *job);
-    return Answer(source, *job, *spec, request);
+    return Answer(source, *job, code->back(), request);
   }
-  ReplaySource source(bus, *job, *spec, checkpoints);
-  if (const absl::Status status = Answer(source, *job, *spec, request); !status.ok()) return status;
+  ReplaySource source(bus, *job, *code, checkpoints);
+  if (const absl::Status status = Answer(source, *job, code->back(), request); !status.ok()) return status;
   Say(StrCat("`", job->name, "` is ", final_status->state,
              " and nobody owns its state: the log was replayed here"));
   return absl::OkStatus();

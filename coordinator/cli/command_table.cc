@@ -27,6 +27,7 @@ const std::vector<CommandEntry>& CommandTable() {
        "records that could not be handled, and why",
        RunDeadLetters,
        {"list", "show", "retry", "purge"}},
+      {"update", "new code for a job that runs, state kept", RunUpdate, {}},
       {"verify", "replay the logs and compare results and state", RunVerify, {}},
       {"replay", "a partition's log step by step, with the state before and after", RunReplay, {}},
       {"chaos", "break a cluster on purpose, then a verdict", RunChaos, {}},

@@ -1,6 +1,6 @@
 // verify: do the results follow from the input?
 #include "common/clock.h"
-#include "common/job/job_parser.h"
+#include "common/cluster/job_code.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
 #include "coordinator/cli/checkpoint_store.h"
@@ -16,9 +16,9 @@ absl::StatusOr<VerifyReport> Verify(Bus& bus, const std::string& name, BlobStore
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, name);
   if (!job.ok()) return job.status();
-  const auto spec = ParseJob(job->name, job->spec_text);
-  if (!spec.ok()) return spec.status();
-  return Verifier(bus, SystemClock(), *cluster, *job, *spec, checkpoints).Run();
+  const auto code = ReadJobCode(bus, *job);
+  if (!code.ok()) return code.status();
+  return Verifier(bus, SystemClock(), *cluster, *job, *code, checkpoints).Run();
 }
 
 }  // namespace

@@ -107,6 +107,7 @@ absl::Status ShowPartitions(Bus& bus, const std::string& name, const CommandLine
                 {"committed_ms_ago", "COMMITTED MS AGO"},
                 {"state_keys", "KEYS"},
                 {"state_bytes", "STATE BYTES"},
+                {"code", "CODE"},
                 {"state", "STATE"},
                 {"reason", "REASON"}},
                command);

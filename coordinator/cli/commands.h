@@ -29,6 +29,7 @@ int RunResume(const Arguments& arguments);
 int RunCancel(const Arguments& arguments);
 int RunDelete(const Arguments& arguments);
 int RunDrain(const Arguments& arguments);
+int RunUpdate(const Arguments& arguments);
 
 int RunState(const Arguments& arguments);
 int RunDeadLetters(const Arguments& arguments);

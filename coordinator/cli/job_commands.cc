@@ -70,7 +70,7 @@ absl::Status DeleteEndsWithoutJob(Bus& bus) {
   if (!records.ok()) return records.status();
   std::set<std::string> uids;
   for (const auto& [key, entry] : *records) {
-    if (entry.deleted) continue;
+    if (entry.deleted || key.starts_with(kCodePrefix)) continue;
     const auto job = DecodeJobRecord(entry.value);
     if (!job.ok()) return job.status();  // it may be the record of any of them
     uids.insert(job->uid);
@@ -195,6 +195,8 @@ absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   if (!status.ok()) return status;
   status = DeleteKeys(bus, kAssignmentsBucket,
                       {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid), AddedPrefix(job.uid)});
+  if (!status.ok()) return status;
+  status = DeleteKeys(bus, kJobsBucket, {CodesPrefix(job.uid)});
   if (!status.ok()) return status;
   // How it ended outlives the record by a moment: a record without it would be a job that runs.
   status = bus.DeleteKey(kJobsBucket, JobKey(job.name));

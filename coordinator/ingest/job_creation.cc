@@ -6,7 +6,6 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/job/job_difference.h"
-#include "common/job/job_parser.h"
 #include "common/job/segments.h"
 #include "common/names.h"
 #include "common/parallel.h"
@@ -64,6 +63,35 @@ void Undo(Bus& bus, const JobRecord& job, const std::vector<StreamConfig>& strea
   static_cast<void>(bus.DeleteKey(kJobsBucket, JobKey(job.name)));
 }
 
+// Which other version of the job's code the file is, for people; empty: none.
+std::string DescribeOtherVersion(const JobCode& code, const JobSpec& spec) {
+  for (size_t version = 0; version + 1 < code.size(); ++version) {
+    if (!DescribeDifference(code[version], spec).empty()) continue;
+    return StrCat("the file is version ", version, " of its code, and version ", code.size() - 1,
+                  " is in force since `coordinator update`");
+  }
+  return "";
+}
+
+// What tells two submissions of one name apart, in a line; empty when they are the same.
+std::string DescribeOtherJob(const JobRecord& there, const JobCode& code, const JobRequest& request) {
+  const std::string difference = DescribeDifference(code.back(), *request.spec);
+  if (!difference.empty()) {
+    const std::string version = DescribeOtherVersion(code, *request.spec);
+    return version.empty() ? difference : version;
+  }
+  const std::vector<InputFile>& inputs = request.inputs;
+  if (there.inputs.size() != inputs.size()) {
+    return StrCat("it has ", there.inputs.size(), " inputs, this one has ", inputs.size());
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    // A file may have been moved: what is in it counts.
+    if (there.inputs[i].bytes == inputs[i].bytes && there.inputs[i].digest == inputs[i].digest) continue;
+    return StrCat("its input ", i + 1, " was ", Describe(there.inputs[i]), ", is ", Describe(inputs[i]));
+  }
+  return "";
+}
+
 // The record of this name, if there is one and it is the same job's.
 absl::StatusOr<std::optional<JobRecord>> FindRecord(Bus& bus, const JobRequest& request) {
   const JobSpec& spec = *request.spec;
@@ -74,7 +102,10 @@ absl::StatusOr<std::optional<JobRecord>> FindRecord(Bus& bus, const JobRequest& 
   absl::StatusOr<JobRecord> known = DecodeJobRecord(there->value);
   if (!known.ok())
     return absl::DataLossError(StrCat("key ", key, " holds no job: ", ToStd(known.status().message())));
-  const std::string difference = DescribeOtherJob(*known, spec, request.inputs);
+  const absl::StatusOr<JobCode> code = ReadJobCode(bus, *known);
+  const std::string difference =
+      code.ok() ? DescribeOtherJob(*known, *code, request)
+                : StrCat("its job file no longer reads: ", ToStd(code.status().message()));
   if (difference.empty()) return *std::move(known);
   return absl::FailedPreconditionError(
       StrCat("job ", spec.name, " is there already and differs: ", difference,
@@ -92,7 +123,8 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
                             request.inputs,
                             spec.partitions,
                             request.now_ms,
-                            {partitions.begin() + 1, partitions.end()}};
+                            {partitions.begin() + 1, partitions.end()},
+                            spec.step_version};
   const std::vector<StreamConfig> streams = StreamsOf(record, spec, request.replicas);
   // Before anything is made: no stream can be this job's yet.
   const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();
@@ -122,21 +154,20 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
 
 }  // namespace
 
-std::string DescribeOtherJob(const JobRecord& there, const JobSpec& spec,
-                             const std::vector<InputFile>& inputs) {
-  const absl::StatusOr<JobSpec> before = ParseJob(there.name, there.spec_text);
-  if (!before.ok()) return StrCat("its job file no longer reads: ", ToStd(before.status().message()));
-  std::string difference = DescribeDifference(*before, spec);
-  if (!difference.empty()) return difference;
-  if (there.inputs.size() != inputs.size()) {
-    return StrCat("it has ", there.inputs.size(), " inputs, this one has ", inputs.size());
+absl::Status EnsureStreamsOfUpdate(Bus& bus, const JobRecord& job, const JobCode& code,
+                                   size_t stream_creators) {
+  const absl::StatusOr<StreamInfo> first =
+      bus.GetStream(InputStream(job.name, kFirstSegment, PartitionId(0)));
+  if (!first.ok()) return first.status();
+  absl::flat_hash_set<std::string> before;
+  for (size_t version = 0; version + 1 < code.size(); ++version) {
+    for (const StreamConfig& stream : StreamsOf(job, code[version], first->config.replicas)) {
+      before.insert(stream.name);
+    }
   }
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    // A file may have been moved: what is in it counts.
-    if (there.inputs[i].bytes == inputs[i].bytes && there.inputs[i].digest == inputs[i].digest) continue;
-    return StrCat("its input ", i + 1, " was ", Describe(there.inputs[i]), ", is ", Describe(inputs[i]));
-  }
-  return "";
+  std::vector<StreamConfig> streams = StreamsOf(job, code.back(), first->config.replicas);
+  std::erase_if(streams, [&](const StreamConfig& stream) { return before.contains(stream.name); });
+  return EnsureStreams(bus, streams, stream_creators);
 }
 
 std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, int replicas) {

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/cluster/documents.h"
+#include "common/cluster/job_code.h"
 #include "common/job/job_spec.h"
 
 namespace millrace {
@@ -27,9 +28,10 @@ struct JobRequest {
 // a stream of that name is somebody else's; the message says what differs, and nothing was left behind.
 absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request);
 
-// What tells two submissions of one name apart, in a line; empty when they are the same.
-std::string DescribeOtherJob(const JobRecord& there, const JobSpec& spec,
-                             const std::vector<InputFile>& inputs);
+// Makes the streams that a job has with the last version of its code and had with none before: those for verdicts
+// of a segment that has run no user code so far. Errors as EnsureJob's.
+absl::Status EnsureStreamsOfUpdate(Bus& bus, const JobRecord& job, const JobCode& code,
+                                   size_t stream_creators);
 
 // Every stream that the job has.
 std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, int replicas);

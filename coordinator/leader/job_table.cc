@@ -34,7 +34,29 @@ std::vector<std::string> VerbsOf(const Entries& assignments, const std::string& 
 
 }  // namespace
 
+// Who cannot read one cannot run it either, and says so.
+void JobTable::ObserveCode(const Entries& jobs) {
+  std::erase_if(code_engines_, [&](const auto& code) { return FindEntry(jobs, code.first) == nullptr; });
+  for (auto it = jobs.lower_bound(kCodePrefix); it != jobs.end() && absl::StartsWith(it->first, kCodePrefix);
+       ++it) {
+    if (it->second.deleted || code_engines_.contains(it->first)) continue;
+    const absl::StatusOr<CodeVersion> code = DecodeCodeVersion(it->second.value);
+    code_engines_[it->first] = code.ok() ? code->step_version : 1;
+  }
+}
+
+uint32_t JobTable::StepVersionOf(const JobRecord& record) const {
+  uint32_t needed = record.step_version;
+  const std::string prefix = CodesPrefix(record.uid);
+  for (auto it = code_engines_.lower_bound(prefix);
+       it != code_engines_.end() && absl::StartsWith(it->first, prefix); ++it) {
+    needed = std::max(needed, it->second);
+  }
+  return needed;
+}
+
 void JobTable::Observe(const Entries& jobs) {
+  ObserveCode(jobs);
   std::erase_if(rows_, [&](const auto& row) { return FindEntry(jobs, row.first) == nullptr; });
   for (auto it = jobs.lower_bound(kJobPrefix); it != jobs.end() && absl::StartsWith(it->first, kJobPrefix);
        ++it) {
@@ -60,7 +82,7 @@ std::vector<OpenJob> JobTable::Open(const Entries& assignments) const {
   for (const auto& [key, row] : rows_) {
     if (row.record.partitions == 0) continue;
     if (FindEntry(assignments, FinalKey(row.record.uid)) != nullptr) continue;
-    open.push_back({&row.record, VerbsOf(assignments, row.record.uid)});
+    open.push_back({&row.record, VerbsOf(assignments, row.record.uid), StepVersionOf(row.record)});
   }
   return open;
 }

@@ -14,6 +14,7 @@ namespace millrace {
 struct OpenJob {
   const JobRecord* record;         // valid until the next Observe
   std::vector<std::string> verbs;  // of its commands, in order of revision
+  uint32_t step_version = 1;       // the greatest that a version of its code needs
 };
 
 // Not thread-safe. Keeps what it decoded: a record holds a whole job file, and is looked at in every step.
@@ -29,7 +30,11 @@ class JobTable {
     uint64_t revision = 0;
     JobRecord record;  // partitions == 0: cannot be read, and is left alone
   };
-  std::map<std::string, Row> rows_;  // by key
+  void ObserveCode(const Entries& jobs);
+  uint32_t StepVersionOf(const JobRecord& record) const;
+
+  std::map<std::string, Row> rows_;               // by key
+  std::map<std::string, uint32_t> code_engines_;  // what an update's code needs, by its key; keys made once
 };
 
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/names.h"
 #include "coordinator/leader/drain_commands.h"
+#include "coordinator/leader/engine_versions.h"
 
 namespace millrace {
 namespace {
@@ -20,6 +21,12 @@ constexpr absl::Duration kMostCollecting = absl::Seconds(1);
 constexpr int kCollectingPerLease = 3;
 // Who looked away for longer than this part of a lease has missed beats, and judges nobody by them.
 constexpr int kBlindPerLease = 2;
+
+uint32_t NeededEngine(const std::vector<PlanJob>& jobs) {
+  uint32_t needed = 1;
+  for (const PlanJob& job : jobs) needed = std::max(needed, job.step_version);
+  return needed;
+}
 
 }  // namespace
 
@@ -67,7 +74,8 @@ void Leader::Step() {
     if (decision.final.has_value() && EndJob(*job.record, *std::move(decision.final))) continue;
     running.push_back({job.record->name, job.record->uid, decision.paused,
                        std::vector<std::string>(job.record->all_partitions())});
-    to_plan.push_back({job.record->uid, job.record->partitions, job.record->later_partitions});
+    to_plan.push_back(
+        {job.record->uid, job.record->partitions, job.record->later_partitions, {}, job.step_version});
   }
   Assign(std::move(running), std::move(to_plan));
 }
@@ -188,11 +196,12 @@ void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_
   const absl::Duration now = clock_.Monotonic();
   const std::vector<std::string> draining = Draining();
   std::vector<PlanWorker> workers = workers_.Alive(now, leadership_.lease_ttl());
-  size_t ready = 0;
   for (PlanWorker& worker : workers) {
     worker.drains |= std::binary_search(draining.begin(), draining.end(), worker.name);
-    ready += worker.drains ? 0 : 1;
   }
+  SpareOldEngines(NeededEngine(to_plan), &workers);
+  const auto ready = static_cast<size_t>(
+      std::count_if(workers.begin(), workers.end(), [](const PlanWorker& worker) { return !worker.drains; }));
   if (!MayPlan(ready > 0)) return;
   const bool waiting = ready == 0 && !running.empty();
   if (waiting && !reign_.said_no_workers) {

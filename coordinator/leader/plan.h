@@ -28,8 +28,9 @@ using Owners = std::map<std::string, std::vector<std::string>>;
 
 struct PlanWorker {
   std::string name;
-  std::string zone = {};  // empty: all of these are one zone
-  bool drains = false;    // is given nothing, and loses what it has
+  std::string zone = {};      // empty: all of these are one zone
+  bool drains = false;        // is given nothing, and loses what it has
+  uint32_t step_version = 1;  // of its engine; not looked at by Plan
 };
 
 struct PlanJob {
@@ -38,6 +39,7 @@ struct PlanJob {
   std::vector<uint32_t> later_partitions = {};  // of the segments behind it
   // By partition, segment after segment, in any unit that all jobs share; negative or missing: unknown.
   std::vector<double> loads = {};
+  uint32_t step_version = 1;  // the engine that it needs; not looked at by Plan
 };
 
 // `workers`: those that are alive, each once. `previous` (who has each partition, or had it last) and `before`

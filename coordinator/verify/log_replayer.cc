@@ -8,10 +8,10 @@
 
 namespace millrace {
 absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, const JobRecord& job,
-                                                    const SegmentSpec& segment, PartitionId partition) {
+                                                    const SegmentVersions& versions, PartitionId partition) {
   VerdictAttempts attempts;
-  if (!RunsUserCode(segment.job)) return attempts;
-  const std::string name = VerdictStream(job.name, segment.id, partition);
+  if (!RunsUserCode(versions)) return attempts;
+  const std::string name = VerdictStream(job.name, versions.front()->id, partition);
   const auto info = bus.GetStream(name);
   if (!info.ok()) return info.status();
   StreamSet streams(bus, clock);
@@ -37,11 +37,12 @@ LogReplayer::LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end,
     : streams_(streams), input_(input), end_(end), replay_(std::move(replay)) {}
 
 absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(
-    Bus& bus, StreamSet& streams, Clock& clock, const JobRecord& job, const SegmentSpec& segment,
+    Bus& bus, StreamSet& streams, Clock& clock, const JobRecord& job, const SegmentVersions& versions,
     PartitionId partition, ReplayStarts& starts, const ReplayStart& start, UnitObserver* units) {
-  auto attempts = ReadVerdictAttempts(bus, clock, job, segment, partition);
+  const SegmentSpec& segment = *versions.front();
+  auto attempts = ReadVerdictAttempts(bus, clock, job, versions, partition);
   if (!attempts.ok()) return attempts.status();
-  auto replay = PartitionReplay::Create(segment, job.uid, partition, *std::move(attempts), start, units);
+  auto replay = PartitionReplay::Create(versions, job.uid, partition, *std::move(attempts), start, units);
   if (!replay.ok()) return replay.status();
   if (start.commit.has_value()) {
     if (absl::Status loaded = starts.Load(start, &(*replay)->state()); !loaded.ok()) return loaded;

@@ -6,29 +6,43 @@
 #include "common/strings.h"
 
 namespace millrace {
-PartitionReplay::PartitionReplay(const SegmentSpec& segment, WriterCursors cursors, PartitionId partition,
-                                 VerdictAttempts attempts, Offset offset)
-    : segment_(segment.id),
+PartitionReplay::PartitionReplay(SegmentVersions versions, WriterCursors cursors, PartitionId partition,
+                                 VerdictAttempts attempts, Offset offset, UnitObserver* units)
+    : versions_(std::move(versions)),
+      segment_(versions_.front()->id),
       partition_(partition),
-      partitions_(segment.job.partitions),
+      partitions_(versions_.front()->job.partitions),
+      units_(units),
       attempts_(std::move(attempts)),
-      input_(segment.InputWriters(), std::move(cursors)),
+      input_(versions_.front()->InputWriters(), std::move(cursors)),
       offset_(offset) {}
 
 absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(
-    const SegmentSpec& segment, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
+    SegmentVersions versions, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
     const ReplayStart& start, UnitObserver* units) {
-  PipelineOptions options;
-  options.units = units;
-  auto pipeline = Pipeline::Create(segment.job, options);
-  if (!pipeline.ok()) return pipeline.status();
   auto cursors = start.commit.has_value() ? WriterCursors::Decode(start.commit->input_cursors)
                                           : absl::StatusOr<WriterCursors>(WriterCursors(uid));
   if (!cursors.ok()) return cursors.status();
-  auto replay = std::unique_ptr<PartitionReplay>(
-      new PartitionReplay(segment, *std::move(cursors), partition, std::move(attempts), start.offset));
-  replay->pipeline_ = *std::move(pipeline);
+  auto replay = std::unique_ptr<PartitionReplay>(new PartitionReplay(
+      std::move(versions), *std::move(cursors), partition, std::move(attempts), start.offset, units));
+  const absl::Status runs = replay->UseCode(replay->input_.code_version());
+  if (!runs.ok()) return runs;
   return replay;
+}
+
+absl::Status PartitionReplay::UseCode(uint64_t version) {
+  if (version >= versions_.size()) {
+    return absl::UnavailableError(StrCat("version ", version,
+                                         " of the job's code, which the log comes to, was "
+                                         "made meanwhile — try again"));
+  }
+  PipelineOptions options;
+  options.units = units_;
+  auto pipeline = Pipeline::Create(versions_[version]->job, options);
+  if (!pipeline.ok()) return pipeline.status();
+  pipeline_ = *std::move(pipeline);
+  code_version_ = version;
+  return absl::OkStatus();
 }
 
 absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const Crossed& crossed) {
@@ -68,9 +82,10 @@ absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const
     // The delay of a retry is the worker's; the record's next attempt is the same here without it.
     const auto step = pipeline_->Step(input, state_, sink);
     if (!step.ok()) return step.status();
-    if (step->done) return absl::OkStatus();
+    if (step->done) break;
     input.first_record = step->resume_record;
   }
+  return input_.code_version() == code_version_ ? absl::OkStatus() : UseCode(input_.code_version());
 }
 
 void PartitionReplay::TellCrossed(const MessageHeader& header, const Mark& taken_until,

@@ -21,10 +21,10 @@ namespace millrace {
 // Not thread-safe.
 class PartitionReplay {
  public:
-  // From `start`, whose state the caller puts into state(). `units` watches each step where it is not null; not
-  // owned.
+  // From `start`, whose state the caller puts into state(). `versions`: of the code; each message runs under the one
+  // that is in force there. `units` watches each step where it is not null; not owned.
   static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(
-      const SegmentSpec& segment, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
+      SegmentVersions versions, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
       const ReplayStart& start = {}, UnitObserver* units = nullptr);
 
   // The log's next message. REQUIRES: contiguous with the one before. Errors: ABORTED, the job fails here
@@ -36,22 +36,28 @@ class PartitionReplay {
   PartitionId partition() const { return partition_; }
   Offset offset() const { return offset_; }
   uint64_t dropped_messages() const { return dropped_messages_; }  // under R3
+  uint64_t code_version() const { return code_version_; }          // in force behind offset()
   const Progress& progress() const { return state_.progress(); }
   Pipeline& pipeline() { return *pipeline_; }
   State& state() { return state_; }
   const WriterCursors& cursors() const { return input_.cursors(); }
 
  private:
-  PartitionReplay(const SegmentSpec& segment, WriterCursors cursors, PartitionId partition,
-                  VerdictAttempts attempts, Offset offset);
+  PartitionReplay(SegmentVersions versions, WriterCursors cursors, PartitionId partition,
+                  VerdictAttempts attempts, Offset offset, UnitObserver* units);
+
+  absl::Status UseCode(uint64_t version);
 
   void TellCrossed(const MessageHeader& header, const Mark& taken_until, const Crossed& crossed) const;
 
+  const SegmentVersions versions_;
   const SegmentId segment_;
   const PartitionId partition_;
   const uint32_t partitions_;
+  UnitObserver* const units_;
   const VerdictAttempts attempts_;
-  std::unique_ptr<Pipeline> pipeline_;
+  std::unique_ptr<Pipeline> pipeline_;  // of code_version_
+  uint64_t code_version_ = 0;
   MemoryState state_;
   InputJudge input_;
   FrameView frame_;

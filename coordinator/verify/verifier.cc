@@ -34,15 +34,16 @@ std::optional<PartitionId> PartitionOfWriter(std::string_view writer) {
 
 // One partition under examination; takes what the replay puts out.
 struct Verifier::Partition : StepSink {
-  Partition(Verifier& verifier, const SegmentSpec& s, PartitionId p)
-      : segment(s),
+  Partition(Verifier& verifier, const SegmentVersions& v, PartitionId p)
+      : versions(v),
+        segment(*v.front()),
         id(p),
-        start(verifier.StartOf(s.id, p)),
+        start(verifier.StartOf(segment.id, p)),
         outgoing(verifier.outgoing_.get()),
         streams(verifier.bus_, verifier.clock_),
-        cursor(verifier.job_.uid, s.id, p),
+        cursor(verifier.job_.uid, segment.id, p),
         comparer(p, &verifier.report_.differences),
-        keeps_results(s.is_last() && s.job.sink.kind == SinkSpec::Kind::kResults) {}
+        keeps_results(segment.is_last() && segment.job.sink.kind == SinkSpec::Kind::kResults) {}
 
   void Emit(const RecordView& record) override {
     if (outgoing != nullptr) outgoing->Expect(id, record);
@@ -53,7 +54,8 @@ struct Verifier::Partition : StepSink {
   }
   std::string name() const { return PartitionText(segment.id, id); }
 
-  const SegmentSpec& segment;
+  const SegmentVersions& versions;
+  const SegmentSpec& segment;  // what is the same in all of them
   const PartitionId id;
   const ReplayStart& start;
   Crossing* const outgoing;
@@ -67,13 +69,13 @@ struct Verifier::Partition : StepSink {
   Offset settled;
 };
 
-Verifier::Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobSpec& spec,
+Verifier::Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobCode& code,
                    BlobStore* checkpoints)
     : bus_(bus),
       clock_(clock),
       cluster_(cluster),
       job_(job),
-      spec_(spec),
+      code_(code),
       completed_(cluster.FindFinal(job.uid) != nullptr && cluster.FindFinal(job.uid)->state == "completed"),
       checkpoints_(checkpoints) {}
 
@@ -96,8 +98,8 @@ absl::StatusOr<VerifyReport> Verifier::RunOnce(size_t tries) {
   if (const absl::Status status = ReadLetters(); !status.ok()) return status;
   outgoing_.reset();
   for (size_t s = job_.segments(); s-- > 0;) {
-    const SegmentSpec segment = SegmentOf(spec_, SegmentId(static_cast<uint32_t>(s)));
-    if (const absl::Status status = VerifySegment(segment); !status.ok()) return status;
+    const SegmentVersions versions = SegmentVersionsOf(code_, SegmentId(static_cast<uint32_t>(s)));
+    if (const absl::Status status = VerifySegment(versions); !status.ok()) return status;
   }
   if (report_.states_compared < job_.all_partitions()) {
     report_.notes.push_back(StrCat("state compared for ", report_.states_compared, " of ",
@@ -118,7 +120,8 @@ absl::Status Verifier::FindStarts(size_t tries) {
   start_.clear();
   for (uint32_t s = 0; s < job_.segments(); ++s) {
     for (uint32_t p = 0; p < job_.partitions_of(SegmentId(s)); ++p) {
-      auto start = starts_->Find(job_, spec_.retain, SegmentId(s), PartitionId(p), {.passed_over = tries});
+      auto start =
+          starts_->Find(job_, code_.front().retain, SegmentId(s), PartitionId(p), {.passed_over = tries});
       if (!start.ok() && !absl::IsDataLoss(start.status())) return start.status();
       start_.push_back(std::move(start));
     }
@@ -160,10 +163,11 @@ absl::StatusOr<bool> Verifier::IsTrimmed(const SegmentSpec& segment, PartitionId
   return info->first_sequence > StartOf(segment.id, partition).offset.value() + 1;
 }
 
-absl::Status Verifier::VerifySegment(const SegmentSpec& segment) {
+absl::Status Verifier::VerifySegment(const SegmentVersions& versions) {
+  const SegmentSpec& segment = *versions.front();
   incoming_ = MakeCrossing(segment);
   for (uint32_t p = 0; p < segment.job.partitions; ++p) {
-    const absl::Status status = VerifyPartition(segment, PartitionId(p));
+    const absl::Status status = VerifyPartition(versions, PartitionId(p));
     if (absl::IsDataLoss(status)) {
       const absl::StatusOr<bool> trimmed = IsTrimmed(segment, PartitionId(p));
       if (!trimmed.ok()) return trimmed.status();
@@ -231,10 +235,11 @@ Offset Verifier::SettledOffset(SegmentId segment, PartitionId partition) const {
   return report ? Offset(report->committed_offset) : Offset(0);
 }
 
-absl::Status Verifier::VerifyPartition(const SegmentSpec& segment, PartitionId partition) {
-  const auto& start = start_[job_.IndexOf(segment.id, partition)];
+absl::Status Verifier::VerifyPartition(const SegmentVersions& versions, PartitionId partition) {
+  const auto& start = start_[job_.IndexOf(versions.front()->id, partition)];
   if (!start.ok()) return start.status();
-  Partition at(*this, segment, partition);
+  Partition at(*this, versions, partition);
+  const SegmentSpec& segment = at.segment;
   // The order of these questions matters: results are looked at before the input's end is, so that each has
   // its input; and after the offset up to which they must be there.
   auto owner = AskState(segment.id, partition);
@@ -268,7 +273,7 @@ absl::Status Verifier::Replay(Partition& at) {
     results = bus_.GetStream(ResultStream(job_.name, at.id));
     if (!results.ok() && !(absl::IsNotFound(results.status()) && !at.keeps_results)) return results.status();
   }
-  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, at.segment, at.id, *starts_, at.start);
+  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, at.versions, at.id, *starts_, at.start);
   if (!log.ok()) return log.status();
   at.log = *std::move(log);
   if (completed_) at.settled = at.log->end();

@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
+#include "common/cluster/job_code.h"
 #include "common/job/segments.h"
 #include "common/pipeline/state_digest.h"
 #include "coordinator/verify/crossing.h"
@@ -31,7 +32,7 @@ namespace millrace {
 class Verifier {
  public:
   // `checkpoints`: where the workers put them; null: unknown. Not owned.
-  Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobSpec& spec,
+  Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobCode& code,
            BlobStore* checkpoints = nullptr);
 
   // Errors: the broker's, the store's; FAILED_PRECONDITION, a log's beginning is deleted and no checkpoint leads on;
@@ -56,10 +57,10 @@ class Verifier {
   absl::StatusOr<bool> IsTrimmed(const SegmentSpec& segment, PartitionId partition);
   absl::Status ReadLetters();
   absl::Status ReadClaims();
-  absl::Status VerifySegment(const SegmentSpec& segment);
+  absl::Status VerifySegment(const SegmentVersions& versions);
   absl::StatusOr<std::optional<OwnerState>> AskState(SegmentId segment, PartitionId partition);
   Offset SettledOffset(SegmentId segment, PartitionId partition) const;
-  absl::Status VerifyPartition(const SegmentSpec& segment, PartitionId partition);
+  absl::Status VerifyPartition(const SegmentVersions& versions, PartitionId partition);
   absl::Status Replay(Partition& at);
   void Conclude(Partition& at);
   void CheckWriters(const Partition& at);
@@ -72,7 +73,7 @@ class Verifier {
   Clock& clock_;
   const Cluster& cluster_;
   const JobRecord job_;
-  const JobSpec spec_;
+  const JobCode code_;
   const bool completed_;
   std::map<std::pair<uint32_t, uint32_t>, std::set<std::string>> letters_;  // ids, by segment and partition
   std::set<std::string> claims_;                                            // epoch keys

@@ -72,6 +72,22 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
   }
 }
 
+void DecodeJobKey(const KeyValue& entry, Cluster* cluster) {
+  if (entry.deleted) return;
+  if (entry.key.starts_with(kJobPrefix)) {
+    if (auto job = DecodeJobRecord(entry.value); job.ok()) {
+      const std::string name = job->name;
+      cluster->jobs[name] = *std::move(job);
+    }
+  } else if (entry.key.starts_with(kCodePrefix)) {
+    const std::vector<std::string> parts = absl::StrSplit(entry.key, '.');
+    uint64_t version = 0;
+    if (parts.size() != 3 || !absl::SimpleAtoi(parts[2], &version)) return;
+    uint64_t& newest = cluster->code_versions[parts[1]];
+    newest = std::max(newest, version);
+  }
+}
+
 absl::StatusOr<BucketEntries> ReadBucketOrEmpty(Bus& bus, const std::string& bucket) {
   auto entries = ReadBucket(bus, bucket);
   if (absl::IsNotFound(entries.status())) return BucketEntries();
@@ -88,6 +104,11 @@ const JobRecord* Cluster::FindJob(std::string_view name) const {
 const FinalStatus* Cluster::FindFinal(const std::string& uid) const {
   const auto found = finals.find(uid);
   return found == finals.end() ? nullptr : &found->second;
+}
+
+uint64_t Cluster::CodeVersionOf(const std::string& uid) const {
+  const auto found = code_versions.find(uid);
+  return found == code_versions.end() ? 0 : found->second;
 }
 
 const JobAssignment* Cluster::FindAssigned(const std::string& uid) const {
@@ -120,13 +141,7 @@ bool Cluster::IsLost(const WorkerSeen& worker) const {
 Cluster DecodeCluster(const BucketEntries& jobs, const BucketEntries& workers,
                       const BucketEntries& assignments) {
   Cluster cluster;
-  for (const auto& [key, entry] : jobs) {
-    if (entry.deleted || !key.starts_with(kJobPrefix)) continue;
-    if (auto job = DecodeJobRecord(entry.value); job.ok()) {
-      const std::string name = job->name;
-      cluster.jobs[name] = *std::move(job);
-    }
-  }
+  for (const auto& [key, entry] : jobs) DecodeJobKey(entry, &cluster);
   for (const auto& [key, entry] : workers) DecodeLease(entry, &cluster);
   for (const auto& [key, entry] : assignments) DecodeAssignmentKey(entry, &cluster);
   cluster.drains = DrainCommands(assignments);

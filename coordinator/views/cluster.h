@@ -39,6 +39,7 @@ struct Cluster {
   std::map<std::string, SourceFed> sources;       // by uid
   std::map<std::string, InputsBeside> added;      // by uid
   std::map<std::string, CommandsAsked> commands;  // by uid
+  std::map<std::string, uint64_t> code_versions;  // by uid; the newest, of jobs whose code was updated
   std::map<std::string, DrainAsked> drains;       // by worker
   // Broker time of the newest lease (a worker's or a coordinator's): the cluster's "now" where leases are
   // judged, so that a skewed clock on the reader's machine loses no worker. When nobody renews any more it
@@ -48,6 +49,7 @@ struct Cluster {
 
   const JobRecord* FindJob(std::string_view name) const;
   const FinalStatus* FindFinal(const std::string& uid) const;
+  uint64_t CodeVersionOf(const std::string& uid) const;  // the newest; 0: the job's first
   // The job in the assignment in force, nullptr when it is not there.
   const JobAssignment* FindAssigned(const std::string& uid) const;
   int64_t lease_ttl_ms() const;

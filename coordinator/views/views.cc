@@ -99,6 +99,7 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
       known.committed_at_ms > 0 ? ViewJson(AgeMs(now_ms, known.committed_at_ms)) : ViewJson(nullptr);
   row["committed_offset"] = known.committed_offset;
   row["checkpoint_offset"] = known.checkpoint_offset;
+  row["code"] = report.has_value() ? ViewJson(known.code_version) : ViewJson(nullptr);
   // Of a job that has ended nobody will say it any more; of one that runs it is what was not begun with yet.
   const bool is_unknown = !report.has_value() && cluster.FindFinal(job.uid) != nullptr;
   row["state_keys"] = is_unknown ? ViewJson(nullptr) : ViewJson(known.state_keys);
@@ -267,6 +268,7 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   view["dead_letters"] = totals.dead_letters;
   view["skipped"] = totals.skipped;
   view["inspected"] = CountsJson(totals.inspected);
+  view["code"] = cluster.CodeVersionOf(job.uid);
   view["lag_records"] = lag_records;
   view["oldest_ms"] = oldest_ms;
   view["started"] = TimeJson(job.created_ms);
@@ -312,6 +314,7 @@ ViewJson WorkersView(const Cluster& cluster) {
     row["version"] = lease.version;
     row["http"] = lease.http;
     row["zone"] = lease.zone;
+    row["step_version"] = lease.step_version;
     rows.push_back(std::move(row));
   }
   return rows;

@@ -14,6 +14,7 @@
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
 #include "coordinator/leader/leader.h"
+#include "coordinator/update/code_update.h"
 #include "tests/simulation/threads.h"
 #include "worker/runtime/worker_runtime.h"
 
@@ -33,7 +34,10 @@ std::string UidOf(uint64_t seed, uint32_t number) {
 }  // namespace
 
 std::string Cluster::Place::name() const {
-  const char* const kind = role == Role::kWorker ? "w" : role == Role::kCoordinator ? "c" : "i";
+  const char* const kind = role == Role::kWorker        ? "w"
+                           : role == Role::kCoordinator ? "c"
+                           : role == Role::kIngest      ? "i"
+                                                        : "u";
   return StrCat(kind, number);
 }
 
@@ -69,7 +73,7 @@ Cluster::~Cluster() {
 
 std::vector<Cluster::Place*> Cluster::places() {
   std::vector<Place*> all;
-  for (const auto* kind : {&workers_, &coordinators_, &ingests_}) {
+  for (const auto* kind : {&workers_, &coordinators_, &ingests_, &updates_}) {
     for (const auto& place : *kind) all.push_back(place.get());
   }
   return all;
@@ -93,6 +97,8 @@ void Cluster::Start(Place& place) {
         return RunCoordinator(place, process);
       case Role::kIngest:
         return RunIngest(place, process);
+      case Role::kUpdate:
+        return RunUpdate(place, process);
     }
   });
 }
@@ -200,6 +206,19 @@ void Cluster::RunIngest(Place& place, Process& process) {
   if (!status.ok()) kernel_.Note(StrCat("gives up: ", ToStd(status.message())), process.name);
 }
 
+// As a user, who goes on with the file of the last update.
+JobSpec Cluster::SpecInForce() {
+  MemoryBus& direct = network_.direct();
+  JobSpec spec = spec_;
+  for (uint64_t version = 1;; ++version) {
+    const absl::StatusOr<KeyValue> key = direct.GetKey(kJobsBucket, CodeKey(uid_, version));
+    const absl::StatusOr<CodeVersion> code = DecodeCodeVersion(key.ok() ? key->value : "");
+    absl::StatusOr<JobSpec> next = ParseJob(kJobName, code.ok() ? code->spec_text : "");
+    if (!next.ok()) return spec;
+    spec = *std::move(next);
+  }
+}
+
 absl::Status Cluster::Submit(Place& place, Process& process) {
   SimClock clock(kernel_, &process);
   const std::unique_ptr<Bus> bus = network_.Connect(process);
@@ -209,8 +228,9 @@ absl::Status Cluster::Submit(Place& place, Process& process) {
   if (!input.ok()) return input.status();
   absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(spec_);
   if (!extractor.ok()) return extractor.status();
+  const JobSpec spec = SpecInForce();
   JobRequest request;
-  request.spec = &spec_;
+  request.spec = &spec;
   request.inputs = (*input)->Identities();
   request.new_uid = uid_;
   request.now_ms = absl::ToUnixMillis(clock.Now());
@@ -245,6 +265,36 @@ void Cluster::StartSecondIngest() {
   ingests_.back()->role = Role::kIngest;
   ingests_.back()->number = static_cast<uint32_t>(ingests_.size());
   Start(*ingests_.back());
+}
+
+void Cluster::StartUpdate() {
+  updates_.push_back(std::make_unique<Place>());
+  updates_.back()->role = Role::kUpdate;
+  updates_.back()->number = static_cast<uint32_t>(updates_.size());
+  Start(*updates_.back());
+}
+
+void Cluster::RunUpdate(Place& place, Process& process) {
+  const absl::Status status = Update(place, process);
+  if (status.ok()) place.wanted = false;
+  if (!status.ok()) kernel_.Note(StrCat("no update: ", ToStd(status.message())), process.name);
+}
+
+absl::Status Cluster::Update(Place& place, Process& process) {
+  SimClock clock(kernel_, &process);
+  const std::unique_ptr<Bus> bus = network_.Connect(process);
+  const absl::StatusOr<KeyValue> there = bus->GetKey(kJobsBucket, JobKey(kJobName));
+  if (!there.ok()) return there.status();
+  const absl::StatusOr<JobRecord> job = DecodeJobRecord(there->value);
+  if (!job.ok()) return job.status();
+  const absl::StatusOr<JobSpec> next =
+      ParseJob(kJobName, ledger_.JobText(kJobName, place.number * kUpdateBonus));
+  if (!next.ok()) return next.status();
+  UpdateRequest request;
+  request.next = &*next;
+  request.now_ms = absl::ToUnixMillis(clock.Now());
+  request.stream_creators = 1;
+  return UpdateCode(*bus, *job, request).status();
 }
 
 void Cluster::Cancel() {

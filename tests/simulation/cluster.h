@@ -38,7 +38,7 @@ inline constexpr char kJobName[] = "ledger";
 
 class Cluster {
  public:
-  enum class Role { kWorker, kCoordinator, kIngest };
+  enum class Role { kWorker, kCoordinator, kIngest, kUpdate };
   struct Place {  // where processes of one kind run, one after the other
     Role role;
     uint32_t number = 0;
@@ -69,6 +69,8 @@ class Cluster {
   void RepeatLease(const Place& place);
   // As a user does: a second submit of the same job at the same time.
   void StartSecondIngest();
+  // Likewise, `coordinator update` with other code than any before; killed, it is run again.
+  void StartUpdate();
   void Cancel();
   // Deletes the job with its streams; what is submitted then has another uid.
   void DeleteJob();
@@ -103,6 +105,9 @@ class Cluster {
   void RunCoordinator(Place& place, Process& process);
   void RunIngest(Place& place, Process& process);
   absl::Status Submit(Place& place, Process& process);
+  JobSpec SpecInForce();
+  void RunUpdate(Place& place, Process& process);
+  absl::Status Update(Place& place, Process& process);
   void Ended(Place& place, Process& process);
 
   const ClusterOptions options_;
@@ -112,7 +117,7 @@ class Cluster {
   JobSpec spec_;
   std::string uid_;
   uint32_t jobs_ = 0;
-  std::vector<std::unique_ptr<Place>> workers_, coordinators_, ingests_;
+  std::vector<std::unique_ptr<Place>> workers_, coordinators_, ingests_, updates_;
   std::unique_ptr<Oracle> oracle_;
   std::optional<absl::Duration> restart_after_;
   uint64_t deaths_ = 0;

@@ -14,11 +14,11 @@ namespace {
 
 using Kind = Fault::Kind;
 
-constexpr std::array kNames = {"kill",       "power cut",      "stop",         "suspend",   "cut",
-                               "cut out",    "cut in",         "reset",        "slow",      "lose appends",
-                               "lose acks",  "lose answers",   "double",       "swap",      "clock leap",
-                               "wall shift", "die at",         "disk full",    "disk slow", "bit flip",
-                               "disk lost",  "broker restart", "second ingest"};
+constexpr std::array kNames = {"kill",       "power cut",      "stop",          "suspend",   "cut",
+                               "cut out",    "cut in",         "reset",         "slow",      "lose appends",
+                               "lose acks",  "lose answers",   "double",        "swap",      "clock leap",
+                               "wall shift", "die at",         "disk full",     "disk slow", "bit flip",
+                               "disk lost",  "broker restart", "second ingest", "update"};
 static_assert(kNames.size() == static_cast<size_t>(Kind::kKinds));
 
 constexpr std::array kPoints = {"before_restore",
@@ -42,7 +42,11 @@ constexpr std::array kPoints = {"before_restore",
                                 "ingest_after_append",
                                 "ingest_before_end_marks",
                                 "ingest_between_end_marks",
-                                "ingest_before_fed"};
+                                "ingest_before_fed",
+                                "update_before_key",
+                                "update_after_key",
+                                "after_code_mark_sent",
+                                "after_code_switch"};
 
 constexpr absl::Duration kSlowTrip = absl::Milliseconds(40);
 constexpr absl::Duration kSlowDisk = absl::Milliseconds(300);
@@ -115,6 +119,8 @@ void Begin(Cluster& cluster, const Fault& fault, Cluster::Place& place) {
       return cluster.network().RestartBroker(fault.lasts);
     case Kind::kSecondIngest:
       return cluster.StartSecondIngest();
+    case Kind::kUpdate:
+      return cluster.StartUpdate();
     case Kind::kKinds:
       return;
   }
@@ -170,6 +176,13 @@ FaultPlan MakeFaultPlan(uint64_t seed, uint32_t places, uint32_t most, absl::Dur
     fault.place = static_cast<uint32_t>(below(places));
     fault.count = static_cast<uint32_t>(1 + below(6));
     if (fault.kind == Kind::kDieAt) fault.point = kPoints[below(kPoints.size())];
+  }
+  // New code in every second run.
+  if (below(2) == 0) {
+    Fault& update = plan.emplace_back();
+    update.kind = Kind::kUpdate;
+    update.at = absl::Microseconds(
+        static_cast<int64_t>(below(static_cast<uint64_t>(absl::ToInt64Microseconds(span)))));
   }
   std::sort(plan.begin(), plan.end(), [](const Fault& a, const Fault& b) { return a.at < b.at; });
   return plan;

@@ -35,6 +35,7 @@ struct Fault {
     kDiskLost,  // with the machine, and with what told that it is the same one
     kBrokerRestart,
     kSecondIngest,
+    kUpdate,  // new code: nothing wrong, but in the midst of the rest
     kKinds
   };
   Kind kind = Kind::kKill;

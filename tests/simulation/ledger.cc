@@ -1,5 +1,6 @@
 #include "tests/simulation/ledger.h"
 
+#include <cstring>
 #include <random>
 #include <set>
 #include <string_view>
@@ -13,6 +14,8 @@ namespace {
 
 constexpr int64_t kChainFactor = 31;
 constexpr int64_t kChainModulus = 1'000'003;
+
+constexpr char kBonusText[] = "r.seq + ";
 
 // `$` is the field with the number to sum up, `%` what goes on beside the sums.
 constexpr char kLuaStage[] = R"(
@@ -90,7 +93,12 @@ Ledger::Ledger(const LedgerOptions& options, uint64_t seed)
   }
 }
 
-std::string Ledger::JobText(const std::string& name) const {
+int64_t Ledger::BonusOf(const std::string& job_text) {
+  const size_t at = job_text.find(kBonusText);
+  return at == std::string::npos ? 0 : std::stoll(job_text.substr(at + std::strlen(kBonusText)));
+}
+
+std::string Ledger::JobText(const std::string& name, int64_t bonus) const {
   const bool goes_on = options_.segments() == 2;
   const bool is_lua = options_.handler == Handler::kLua;
   std::string stages = StageOf(options_.handler, "seq",
@@ -101,8 +109,10 @@ std::string Ledger::JobText(const std::string& name) const {
     StrAppend(&stages, "  - key_by: g\n    partitions: ", options_.group_partitions,
               StageOf(options_.handler, "sum", ""));
   }
+  const std::string map =
+      bonus == 0 ? "" : StrCat("\n  - map: {seq: '", kBonusText, bonus, "'", goes_on ? ", g: r.g" : "", "}");
   return StrCat("name: ", name, "\nsource: {format: jsonl}\nkey: k\npartitions: ", options_.partitions,
-                "\nstages:", stages, "commit: {interval: 30ms}\n");
+                "\nstages:", map, stages, "commit: {interval: 30ms}\n");
 }
 
 std::string Ledger::InputText() const {

@@ -47,11 +47,17 @@ struct LedgerRecord {
   std::string line = {};   // of the input, without its end
 };
 
+// What an update of the job adds to each number that is summed up behind its mark: tells which code ran.
+inline constexpr int64_t kUpdateBonus = 1000;
+
 class Ledger {
  public:
   Ledger(const LedgerOptions& options, uint64_t seed);
 
-  std::string JobText(const std::string& name) const;
+  // `bonus`: what this version of the code adds to each number; 0: what the job begins with.
+  std::string JobText(const std::string& name, int64_t bonus = 0) const;
+  // Of a version's text.
+  static int64_t BonusOf(const std::string& job_text);
   std::string InputText() const;
   // In the order of the input, by partition.
   const std::vector<std::vector<LedgerRecord>>& by_partition() const { return by_partition_; }

@@ -29,7 +29,7 @@ struct SimulationFlags {
 
 struct Totals {
   int64_t seeds = 0, failed = 0;
-  uint64_t events = 0, deaths = 0, results = 0, commits = 0, states = 0;
+  uint64_t events = 0, deaths = 0, results = 0, commits = 0, states = 0, code_marks = 0;
   absl::Duration virtual_time;
   Network::Counts network;
 
@@ -41,6 +41,7 @@ struct Totals {
     results += verdict.results;
     commits += verdict.commits;
     states += verdict.states;
+    code_marks += verdict.code_marks;
     virtual_time += verdict.virtual_time;
     network.appends += verdict.network.appends;
     network.refused += verdict.network.refused;
@@ -94,8 +95,9 @@ void TellTotals(const Totals& totals, absl::Duration took) {
                totals.network.appends, " appends, ", totals.network.refused, " refused, ",
                totals.network.late, " late, ", totals.network.lost, " lost, ", totals.network.doubled,
                " doubled; ", totals.results, " results, ", totals.commits, " commits and ", totals.states,
-               " states checked; ", absl::ToInt64Minutes(totals.virtual_time), " minutes of virtual time, ",
-               totals.events, " events"));
+               " states checked, ", totals.code_marks, " marks of new code; ",
+               absl::ToInt64Minutes(totals.virtual_time), " minutes of virtual time, ", totals.events,
+               " events"));
   Print(StrCat(static_cast<int64_t>(static_cast<double>(totals.seeds) * 60 / seconds),
                " schedules a minute (", static_cast<int64_t>(seconds * 10) / 10, " s)"));
 }

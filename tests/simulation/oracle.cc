@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/cluster/documents.h"
 #include "common/frame/frame.h"
 #include "common/job/job_parser.h"
 #include "common/job/segments.h"
@@ -75,10 +76,21 @@ void Oracle::ReadInput(Partition& partition) {
     if (!header.has_value()) continue;
     const OutsideMark before = partition.input.mark(header->writer);
     if (!partition.input.Takes(*header)) continue;
+    if (header->kind == 'c') TakeCode(partition, header->upto.first);
     if (header->kind == 'd') TakeInput(partition, *message);
     if (header->kind == 'r') TakeCrossing(partition, *message, *header, before);
     if (header->kind == 'z') TakeEnd(partition, *message, header->writer);
   }
+}
+
+// What the version does, its key alone says.
+void Oracle::TakeCode(Partition& partition, uint64_t version) {
+  const absl::StatusOr<KeyValue> key =
+      network_.direct().GetKey(kJobsBucket, StrCat("code.", uid_, ".", version));
+  const absl::StatusOr<CodeVersion> code = DecodeCodeVersion(key.ok() ? key->value : "");
+  if (!code.ok()) return Fail(StrCat("a mark of version ", version, " of the code, which nobody made"));
+  partition.bonus = Ledger::BonusOf(code->spec_text);
+  ++code_marks_;
 }
 
 void Oracle::TakeInput(Partition& partition, const Message& message) {
@@ -95,7 +107,8 @@ void Oracle::TakeInput(Partition& partition, const Message& message) {
       return Fail(StrCat("input ", p, " at ", message.sequence, ".", index, ": ", Short(json),
                          " stands where ", Short(expected[n].line), " belongs"));
     }
-    Take(partition, {message.sequence, expected[n].key, expected[n].number, expected[n].group}, index);
+    Take(partition,
+         {message.sequence, expected[n].key, expected[n].number + partition.bonus, expected[n].group}, index);
   }
 }
 

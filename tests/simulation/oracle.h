@@ -46,6 +46,7 @@ class Oracle {
   uint64_t results() const { return results_read_; }
   uint64_t commits_checked() const { return commits_checked_; }
   uint64_t states_checked() const { return states_checked_; }
+  uint64_t code_marks() const { return code_marks_; }  // that were taken
 
  private:
   struct Output {
@@ -74,6 +75,7 @@ class Oracle {
     std::set<std::string> writers;              // that have not ended
     std::vector<Route> routes;
     std::set<uint64_t> epochs;  // marked in the result stream
+    int64_t bonus = 0;          // of the code in force
     Partition(uint32_t s, uint32_t n, const std::string& uid)
         : segment(s), number(n), input(uid), results(uid) {}
     std::string Writer() const;
@@ -83,6 +85,7 @@ class Oracle {
   bool is_last(const Partition& partition) const { return partition.segment + 1 == segments_.size(); }
   void ReadInput(Partition& partition);
   void ReadResults(Partition& partition);
+  void TakeCode(Partition& partition, uint64_t version);
   void TakeInput(Partition& partition, const Message& message);
   void TakeCrossing(Partition& partition, const Message& message, const OutsideHeader& header,
                     OutsideMark before);
@@ -100,7 +103,7 @@ class Oracle {
   std::vector<std::unique_ptr<Pipeline>> pipelines_;  // by segment
   std::vector<std::vector<Partition>> segments_;
   std::string failure_;
-  uint64_t results_read_ = 0, commits_checked_ = 0, states_checked_ = 0;
+  uint64_t results_read_ = 0, commits_checked_ = 0, states_checked_ = 0, code_marks_ = 0;
 };
 
 }  // namespace millrace::sim

@@ -135,6 +135,7 @@ Verdict RunScenario(const Scenario& scenario, const std::string& folder, const T
     verdict.results = cluster.oracle().results();
     verdict.commits = cluster.oracle().commits_checked();
     verdict.states = cluster.oracle().states_checked();
+    verdict.code_marks = cluster.oracle().code_marks();
     verdict.network = cluster.network().counts();
   }
 #if MILLRACE_TEST_HOOKS

@@ -23,7 +23,7 @@ struct Verdict {
   uint64_t trace_hash = 0;
   uint64_t events = 0;
   absl::Duration virtual_time;
-  uint64_t deaths = 0, results = 0, commits = 0, states = 0;
+  uint64_t deaths = 0, results = 0, commits = 0, states = 0, code_marks = 0;
   Network::Counts network;
 };
 

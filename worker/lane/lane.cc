@@ -80,6 +80,8 @@ void Lane::Handle(LaneEvent event) {
     if (Partition* p = find(tail->instance)) p->HandleTail(tail->tail);
   } else if (auto* sought = std::get_if<LaterOwnerSought>(&event)) {
     if (Partition* p = find(sought->instance)) p->HandleLaterOwner(sought->exists);
+  } else if (auto* code = std::get_if<CodeKnown>(&event)) {
+    if (Partition* p = find(code->instance)) p->HandleVersions(std::move(code->versions));
   } else if (auto* pause = std::get_if<PausePartition>(&event)) {
     if (Partition* p = find(pause->instance)) p->SetPaused(pause->paused);
   } else if (auto* release = std::get_if<ReleasePartition>(&event)) {
@@ -105,7 +107,7 @@ void Lane::Adopt(AdoptPartition event) {
   options.instance = event.instance;
   options.checkpoint_interval = event.checkpoint_interval;
   options.metrics = event.metrics;
-  if (RunsUserCode(event.opened->segment->job)) {
+  if (event.opened->gives_verdicts) {
     hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, key, event.opened->epoch,
                                                     event.opened->verdict_tail, event.opened->low_mark);
     options.observer = hosted->slot.get();

@@ -55,6 +55,11 @@ struct LaterOwnerSought {
   uint64_t instance;
   absl::StatusOr<bool> exists;
 };
+// Later versions of what it runs.
+struct CodeKnown {
+  uint64_t instance;
+  SegmentVersions versions;
+};
 struct PausePartition {
   uint64_t instance;
   bool paused;
@@ -74,9 +79,9 @@ struct SetStateBudget {
   uint64_t bytes;
 };
 struct StopLane {};
-using LaneEvent =
-    std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored, TailRead,
-                 LaterOwnerSought, PausePartition, ReleasePartition, StateQuery, SetStateBudget, StopLane>;
+using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored,
+                               TailRead, LaterOwnerSought, CodeKnown, PausePartition, ReleasePartition,
+                               StateQuery, SetStateBudget, StopLane>;
 
 // Whose last commit a checkpoint is made of.
 struct CheckpointOwner {

@@ -7,9 +7,9 @@
 
 #include "absl/strings/str_format.h"
 #include "common/cluster/in_force.h"
-#include "common/job/job_parser.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "common/strings.h"
 #include "worker/runtime/process_usage.h"
 
 namespace millrace {
@@ -40,6 +40,7 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
   lease_.http = options.http;
   lease_.data_id = options.data_id;
   lease_.zone = options.zone;
+  lease_.step_version = options.step_version;
   lease_.state = kReady;
   BecomeNewIncarnation();
   lease_.process = lease_.incarnation;
@@ -186,28 +187,70 @@ void Membership::Leave() {
   }
 }
 
-std::optional<Membership::Runnable> Membership::RunnableOf(const std::string& job, const std::string& uid) {
-  if (const auto it = runnable_.find(uid); it != runnable_.end()) return it->second;
-  const KeyValue* entry = jobs_.Find(JobKey(job));
-  if (entry == nullptr || entry->deleted) return std::nullopt;
-  absl::StatusOr<JobRecord> record = DecodeJobRecord(entry->value);
-  if (!record.ok()) return Runnable{{}, record.status()};  // not kept: one that can be read may follow
-  if (record->uid != uid) return std::nullopt;
+const Membership::Runnable* Membership::RunnableOf(const std::string& job, const std::string& uid) {
+  auto it = runnable_.find(uid);
+  if (it == runnable_.end() || it->second.partitions.empty()) {
+    absl::StatusOr<Runnable> read = ReadJob(job, uid);
+    if (!read.ok()) return nullptr;
+    it = runnable_.insert_or_assign(uid, *std::move(read)).first;
+  }
+  ReadUpdates(it->second);
+  return &it->second;
+}
+
+// NOT_FOUND: there is no record of this uid. One that cannot be read gives a job without partitions, which is
+// read again: one that can may follow.
+absl::StatusOr<Membership::Runnable> Membership::ReadJob(const std::string& job,
+                                                         const std::string& uid) const {
+  const KeyValue* const entry = jobs_.Find(JobKey(job));
+  if (entry == nullptr || entry->deleted) return absl::NotFoundError(job);
   Runnable runnable;
+  absl::StatusOr<JobRecord> record = DecodeJobRecord(entry->value);
+  if (!record.ok()) {
+    runnable.segments = record.status();
+    return runnable;
+  }
+  if (record->uid != uid) return absl::NotFoundError(job);
   for (uint32_t s = 0; s < record->segments(); ++s) {
     runnable.partitions.push_back(record->partitions_of(SegmentId(s)));
   }
-  absl::StatusOr<JobSpec> spec = ParseJob(job, record->spec_text);
-  if (spec.ok()) {
-    spec->name = record->name;
-    spec->partitions = record->partitions;
-    for (SegmentSpec& segment : SegmentsOf(*spec)) {
-      runnable.segments->push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
-    }
-  } else {
+  runnable.record = *std::move(record);
+  const absl::StatusOr<JobSpec> spec =
+      ParseCode(runnable.record, FirstVersion(runnable.record), options_.step_version);
+  if (!spec.ok()) {
     runnable.segments = spec.status();
+    return runnable;
   }
-  return runnable_.emplace(uid, std::move(runnable)).first->second;
+  for (const SegmentSpec& segment : SegmentsOf(*spec)) {
+    runnable.segments->push_back({std::make_shared<const SegmentSpec>(segment)});
+  }
+  return runnable;
+}
+
+// One that this worker cannot run makes the whole job one that it cannot run: it would come to the mark.
+void Membership::ReadUpdates(Runnable& runnable) const {
+  while (runnable.segments.ok()) {
+    const uint64_t version = runnable.known_versions + 1;
+    const KeyValue* const entry = jobs_.Find(CodeKey(runnable.record.uid, version));
+    if (entry == nullptr || entry->deleted) return;
+    const absl::StatusOr<CodeVersion> code = DecodeCodeVersion(entry->value);
+    absl::StatusOr<JobSpec> spec = code.ok() ? ParseCode(runnable.record, *code, options_.step_version)
+                                             : absl::StatusOr<JobSpec>(code.status());
+    if (spec.ok() && LastSegment(*spec).value() + 1 != runnable.segments->size()) {
+      spec = absl::DataLossError("it has another number of segments");
+    }
+    if (!spec.ok()) {
+      runnable.segments =
+          absl::Status(spec.status().code(),
+                       StrCat("version ", version, " of the job's code: ", ToStd(spec.status().message())));
+      return;
+    }
+    for (SegmentSpec& segment : SegmentsOf(*spec)) {
+      (*runnable.segments)[segment.id.value()].push_back(
+          std::make_shared<const SegmentSpec>(std::move(segment)));
+    }
+    runnable.known_versions = version;
+  }
 }
 
 DesiredPartitions Membership::Desired() {
@@ -221,8 +264,8 @@ DesiredPartitions Membership::Desired() {
   std::set<std::string> assigned;
   for (const JobAssignment& job : in_force->document.jobs) {
     assigned.insert(job.uid);
-    const std::optional<Runnable> runnable = RunnableOf(job.job, job.uid);
-    if (!runnable.has_value()) continue;
+    const Runnable* const runnable = RunnableOf(job.job, job.uid);
+    if (runnable == nullptr) continue;
     uint32_t segment = 0;  // owners stand segment after segment
     uint32_t partition = 0;
     for (const std::string& owner : job.owners) {
@@ -251,7 +294,7 @@ bool Membership::KnowsDesired() {
 bool Membership::JobMayExist(const std::string& uid) {
   if (const absl::StatusOr<bool> whole = jobs_read_.IsWhole(bus_, jobs_); !whole.ok() || !*whole) return true;
   for (const auto& [key, entry] : jobs_.entries()) {
-    if (entry.deleted) continue;
+    if (entry.deleted || key.starts_with(kCodePrefix)) continue;
     absl::StatusOr<JobRecord> record = DecodeJobRecord(entry.value);
     if (!record.ok() || record->uid == uid) return true;
   }

@@ -15,8 +15,10 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/cluster/documents.h"
+#include "common/cluster/job_code.h"
 #include "common/cluster/key_view.h"
 #include "common/job/segments.h"
+#include "common/step_version.h"
 #include "worker/lane/report_board.h"
 #include "worker/partition/partition_id.h"
 
@@ -25,7 +27,7 @@ namespace millrace {
 // A partition that this worker is to own.
 struct DesiredPartition {
   // An error: why this worker cannot run the job.
-  absl::StatusOr<std::shared_ptr<const SegmentSpec>> segment;
+  absl::StatusOr<SegmentVersions> versions;  // of the code, as far as they are known here
   bool paused = false;
 };
 using DesiredPartitions = std::map<PartitionKey, DesiredPartition>;
@@ -45,6 +47,7 @@ class Membership {
     std::string data_id;                                   // DataDir::id()
     absl::Duration default_lease_ttl = absl::Seconds(15);  // until a leader has said
     uint64_t seed = 0;                                     // for incarnations
+    uint32_t step_version = StepVersion();
   };
   Membership(Bus& bus, Clock& clock, const ReportBoard& board, const Options& options);
 
@@ -81,9 +84,11 @@ class Membership {
   // A job as this worker can run it.
   struct Runnable {
     std::vector<uint32_t> partitions;  // of each segment; none: its record cannot be read
-    absl::StatusOr<std::vector<std::shared_ptr<const SegmentSpec>>> segments{absl::in_place};
+    absl::StatusOr<std::vector<SegmentVersions>> segments{absl::in_place};
+    JobRecord record;
+    uint64_t known_versions = 0;  // of its code, by the keys that were read
 
-    absl::StatusOr<std::shared_ptr<const SegmentSpec>> Segment(uint32_t segment) const {
+    absl::StatusOr<SegmentVersions> Segment(uint32_t segment) const {
       if (!segments.ok()) return segments.status();
       if (segment < segments->size()) return (*segments)[segment];
       return absl::DataLossError("the job's record and its file do not agree about its segments");
@@ -92,8 +97,11 @@ class Membership {
 
   absl::Duration lease_ttl() const;
   void LookForDrain();
-  // nullopt: no record of this uid is there yet.
-  std::optional<Runnable> RunnableOf(const std::string& job, const std::string& uid);
+  // The job as its record and the updates known by now say it; null: no record of this uid is there yet. Valid
+  // until the next Desired().
+  const Runnable* RunnableOf(const std::string& job, const std::string& uid);
+  absl::StatusOr<Runnable> ReadJob(const std::string& job, const std::string& uid) const;
+  void ReadUpdates(Runnable& runnable) const;
   absl::Status Renew();
   // Whether the name is free, as far as is known.
   absl::StatusOr<bool> MayTakeName();

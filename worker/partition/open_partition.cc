@@ -5,6 +5,7 @@
 
 #include "common/cluster/log_begin.h"
 #include "common/failpoint.h"
+#include "common/frame/code_mark.h"
 #include "common/frame/verdict.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -32,7 +33,8 @@ class Opening {
     known_epoch_ = Epoch();
     state_is_ahead_ = false;
     opened_->key = key_;
-    opened_->segment = request_.segment;
+    opened_->versions = request_.versions;
+    opened_->gives_verdicts = RunsUserCode(request_.versions);
     for (const auto& step :
          {&Opening::OpenState, &Opening::FindStreams, &Opening::ChooseState, &Opening::AdoptState,
           &Opening::CheckStreams, &Opening::ReadResults, &Opening::ClaimEpoch, &Opening::CheckLogLeadsOn,
@@ -67,8 +69,8 @@ class Opening {
     return info;
   }
 
-  bool is_last() const { return request_.segment->is_last(); }
-  bool trims_log() const { return request_.segment->job.retain == Retain::kResults; }
+  bool is_last() const { return request_.segment().is_last(); }
+  bool trims_log() const { return request_.segment().job.retain == Retain::kResults; }
 
   absl::Status FindStreams() {
     absl::StatusOr<StreamInfo> input = FindStream(key_.input_stream());
@@ -102,7 +104,7 @@ class Opening {
     MILLRACE_FAILPOINT("in_restore");
     opened_->input_cursors = WriterCursors(key_.uid);
     opened_->result_tail.cursors = WriterCursors(key_.uid);
-    opened_->downstream.resize(request_.segment->downstreams);
+    opened_->downstream.resize(request_.segment().downstreams);
     const std::optional<CommitRow>& row = opened_->store->Restored();
     if (!row.has_value()) return absl::OkStatus();
     if (absl::Status status = CheckBelongs(*row, key_.uid, key_.segment, key_.partition); !status.ok())
@@ -120,6 +122,11 @@ class Opening {
         return absl::DataLossError("the state is that of a job with other partitions behind it");
       opened_->downstream = *std::move(marks);
       known_epoch_ = row->epoch;
+    }
+    if (const uint64_t version = CodeVersionOf(*input); version >= opened_->versions.size()) {
+      return absl::UnavailableError(StrCat("version ", version,
+                                           " of the job's code, which the state stands on, is not "
+                                           "known here yet"));
     }
     opened_->input_cursors = *std::move(input);
     opened_->offset = row->offset;
@@ -250,8 +257,7 @@ class Opening {
     const bool is_heir = owner.epoch == known_epoch_.Next();
     // What an heir's readers have beyond the commit is sent again and dropped by them: it only matters where
     // a decision has left with it.
-    if (is_heir && (known_epoch_ == Epoch(0) || !RunsUserCode(request_.segment->job)))
-      return absl::OkStatus();
+    if (is_heir && (known_epoch_ == Epoch(0) || !opened_->gives_verdicts)) return absl::OkStatus();
     const absl::StatusOr<DownstreamMarks> found = ScanNextSegment(owner, committed);
     if (!found.ok()) return found.status();
     for (size_t d = 0; d < marks.size(); ++d) {
@@ -269,7 +275,7 @@ class Opening {
     LogBegins logs;
     if (trims_log()) {
       absl::StatusOr<LogBegins> read =
-          ReadLogBegins(bus_, key_.uid, SegmentId(key_.segment.value() + 1), request_.segment->downstreams);
+          ReadLogBegins(bus_, key_.uid, SegmentId(key_.segment.value() + 1), request_.segment().downstreams);
       if (!read.ok()) return read.status();
       logs = *std::move(read);
     }
@@ -277,7 +283,7 @@ class Opening {
     // Its owner may have trimmed such a log behind the note that was read.
     if (!trims_log() || !absl::IsDataLoss(found.status())) return found;
     const absl::StatusOr<LogBegins> again =
-        ReadLogBegins(bus_, key_.uid, SegmentId(key_.segment.value() + 1), request_.segment->downstreams);
+        ReadLogBegins(bus_, key_.uid, SegmentId(key_.segment.value() + 1), request_.segment().downstreams);
     if (!again.ok()) return again.status();
     return HaveMoved(logs, *again) ? absl::UnavailableError("the next segment's logs were trimmed meanwhile")
                                    : found;
@@ -291,7 +297,7 @@ class Opening {
   }
 
   absl::Status ReadVerdicts() {
-    if (!RunsUserCode(opened_->segment->job)) return absl::OkStatus();
+    if (!opened_->gives_verdicts) return absl::OkStatus();
     const auto count = [&](const Message& message, const MessageHeader& header) -> absl::Status {
       if (header.kind != FrameKind::kVerdict) return absl::OkStatus();
       absl::StatusOr<Verdict> verdict = ParseVerdict(message.payload);

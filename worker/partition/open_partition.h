@@ -27,7 +27,7 @@ namespace millrace {
 // A partition that is ready to run, on its way from the opener to its lane.
 struct OpenedPartition {
   PartitionKey key;
-  std::shared_ptr<const SegmentSpec> segment;
+  SegmentVersions versions;  // of the code, as far as this worker knew them
   Epoch epoch;
   std::unique_ptr<StateStore> store;
   WriterCursors input_cursors{""};
@@ -43,12 +43,16 @@ struct OpenedPartition {
   // What is made of messages before it was decided by earlier owners: outputs of it are out.
   Mark low_mark;
   VerdictAttempts attempts;
-  LogTail verdict_tail;  // likewise, for jobs that may give verdicts
+  LogTail verdict_tail;  // likewise, where some version of the code may give verdicts
+  bool gives_verdicts = false;
+
+  // What is the same in all of them: where it stands, and who writes to it.
+  const SegmentSpec& segment() const { return *versions.front(); }
 };
 
 struct OpenRequest {
   PartitionKey key;
-  std::shared_ptr<const SegmentSpec> segment;
+  SegmentVersions versions;
   std::string claimer;  // unique: the worker's incarnation and an attempt number
   uint64_t state_budget_bytes = 64 << 20;
   // Asked before the epoch is claimed, which takes the partition from whoever has it; empty: it is.
@@ -56,6 +60,8 @@ struct OpenRequest {
   BlobStore* checkpoints = nullptr;  // not owned; nullptr: this worker has no store
   int failures = 0;                  // of opening it, before
   Histogram restore_seconds;
+
+  const SegmentSpec& segment() const { return *versions.front(); }
 };
 
 inline constexpr int kMaxEpochTries = 10'000;  // keys of earlier owners that are passed over one by one

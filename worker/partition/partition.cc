@@ -32,11 +32,8 @@ constexpr int64_t kNanosPerMilli = 1'000'000;
 absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<OpenedPartition> opened,
                                                              PartitionPorts& ports, Bus& bus, Clock& clock,
                                                              const PartitionOptions& options) {
-  PipelineOptions pipeline_options;
-  pipeline_options.lua_memory_bytes = options.lua_memory_bytes;
-  pipeline_options.observer = options.observer;
-  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
-      Pipeline::Create(opened->segment->job, pipeline_options);
+  const uint64_t version = CodeVersionOf(opened->input_cursors);
+  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline = MakePipeline(opened->versions, version, options);
   if (!pipeline.ok()) return pipeline.status();
   return absl::WrapUnique(new Partition(std::move(opened), std::move(*pipeline), ports, bus, clock, options));
 }
@@ -44,12 +41,13 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<Ope
 Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pipeline> pipeline,
                      PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options)
     : opened_(std::move(opened)),
+      code_version_(CodeVersionOf(opened_->input_cursors)),
       pipeline_(std::move(pipeline)),
       ports_(ports),
       bus_(bus),
       clock_(clock),
       options_(options),
-      input_(opened_->segment->InputWriters(), opened_->input_cursors),
+      input_(opened_->segment().InputWriters(), opened_->input_cursors),
       offset_(opened_->offset),
       offset_time_ns_(opened_->offset_time_ns),
       outputs_(MakeOutputs()),
@@ -71,7 +69,7 @@ Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pi
 
 std::unique_ptr<OutputWriter> Partition::MakeOutputs() {
   const uint64_t cookies = options_.instance << kCookieInstanceShift;
-  if (opened_->segment->is_last()) {
+  if (opened_->segment().is_last()) {
     auto results = std::make_unique<ResultWriter>(opened_->key, opened_->epoch, opened_->result_tail,
                                                   options_.results, bus_, clock_, cookies);
     results_ = results.get();
@@ -97,7 +95,7 @@ void Partition::HandleReaderError(const absl::Status& status) {
 }
 
 bool Partition::HandleAppended(uint64_t cookie, const absl::Status& status, uint64_t sequence) {
-  if (dead_letters_.HandleAppended(cookie, status)) return true;
+  if (dead_letters_.HandleAppended(cookie, status) || HandleCodeMarked(cookie, status)) return true;
   const bool ours = outputs_->HandleAppended(cookie, status, sequence);
   if (ours && phase_ == Phase::kRunning && !outputs_->status().ok())
     Stop(Phase::kStopped, outputs_->status());
@@ -126,7 +124,7 @@ void Partition::SetPaused(bool paused) { paused_ = paused; }
 bool Partition::CanStep() const {
   return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && outputs_->HasRoom() &&
          dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&
-         !opened_->store->wants_commit();
+         !opened_->store->wants_commit() && wanted_version_ < opened_->versions.size();
 }
 
 bool Partition::Work() {
@@ -185,7 +183,7 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
   input.broker_time_ms = message.time_ns / kNanosPerMilli;
   input.segment = key().segment;
   input.partition = key().partition;
-  input.partitions = opened_->segment->job.partitions;
+  input.partitions = opened_->segment().job.partitions;
   input.first_record = next_record_;
   input.attempts = &opened_->attempts;
 
@@ -195,7 +193,9 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
   };
   const auto read = ReadMessageHeader(message.header);
   if (!read.ok()) return damaged(read.status());
-  if (const std::optional<MessageHeader>& header = *read) {
+  const std::optional<MessageHeader>& header = *read;
+  if (header.has_value()) {
+    if (WaitsForCode(*header)) return false;
     if (!front_.has_value()) {
       front_ = input_.Offer(*header);
       if (!front_.has_value() && !MILLRACE_DEFECT("labels_ignored")) return true;
@@ -217,6 +217,8 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
     next_record_ = result->resume_record;
     retry_at_ = clock_.Monotonic() + result->retry_after;
     retrying_ = true;
+  } else if (input_.code_version() != code_version_) {
+    if (absl::Status switched = SwitchCode(input_.code_version()); !switched.ok()) return switched;
   }
   return result->done;
 }
@@ -234,7 +236,7 @@ void Partition::FinishMessage(const Message& message) {
 }
 
 void Partition::Emit(const RecordView& record) {
-  if (results_ != nullptr && opened_->segment->job.sink.kind == SinkSpec::Kind::kNone) return;
+  if (results_ != nullptr && opened_->segment().job.sink.kind == SinkSpec::Kind::kNone) return;
   outputs_->Emit(record);
 }
 
@@ -288,6 +290,7 @@ void Partition::Tick() {
     ports_.ReadResultTail(results_->acked_tail());
   }
   MaybeTick();
+  MaybeMarkCode();
   MaybeFinishInput();
   MaybeCommit();
   MaybeWriteCommit();
@@ -343,6 +346,7 @@ void Partition::CheckInvariants() const {
   MILLRACE_CHECK(committed_offset_ <= offset_);
   MILLRACE_CHECK(!commit_in_progress_ || commit_offset_ <= offset_);
   MILLRACE_CHECK(frozen_ == nullptr || commit_in_progress_);
+  MILLRACE_CHECK(phase_ != Phase::kRunning || retrying_ || code_version_ == input_.code_version());
 }
 
 }  // namespace millrace

@@ -91,6 +91,9 @@ class Partition : private StepSink {
   void HandleCheckpointLinked(const absl::Status& status);
   // `stored`: its offset. `took`: the upload.
   void HandleCheckpointStored(const absl::StatusOr<Offset>& stored, absl::Duration took);
+  // The versions of the code that the worker knows by now. REQUIRES: none of them may give verdicts where it was
+  // opened without (OpenedPartition::gives_verdicts).
+  void HandleVersions(SegmentVersions versions);
   void SetPaused(bool paused);  // NOLINT: the verb names it
 
   // Runs what can run, within a turn's limits. True when there is more to do at once.
@@ -126,6 +129,17 @@ class Partition : private StepSink {
   Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pipeline> pipeline,
             PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options);
 
+  // --- the version of the code (partition_code.cc)
+  static absl::StatusOr<std::unique_ptr<Pipeline>> MakePipeline(const SegmentVersions& versions,
+                                                                uint64_t version,
+                                                                const PartitionOptions& options);
+  const JobSpec& code() const { return opened_->versions[code_version_]->job; }
+  bool WaitsForCode(const MessageHeader& header);
+  absl::Status SwitchCode(uint64_t version);
+  void MaybeMarkCode();
+  bool HandleCodeMarked(uint64_t cookie, const absl::Status& status);
+  std::vector<StageCount> Inspected() const;
+
   // StepSink
   void Emit(const RecordView& record) override;
   void Reject(const DeadLetter& letter) override;
@@ -155,7 +169,8 @@ class Partition : private StepSink {
   std::unique_ptr<OutputWriter> MakeOutputs();
 
   std::unique_ptr<OpenedPartition> opened_;
-  std::unique_ptr<Pipeline> pipeline_;
+  uint64_t code_version_ = 0;           // in force at offset_; the number in opened_->versions
+  std::unique_ptr<Pipeline> pipeline_;  // of that version
   PartitionPorts& ports_;
   Bus& bus_;
   Clock& clock_;
@@ -179,6 +194,11 @@ class Partition : private StepSink {
   FrameView frame_;
   absl::Duration tick_sent_at_;
   uint64_t ticks_sent_ = 0;
+
+  uint64_t wanted_version_ = 0;  // of the mark at the front: it waits until the worker knows this version
+  uint64_t marked_version_ = 0;  // the log has its mark for sure: applied, or acknowledged to this owner
+  std::optional<absl::Duration> mark_sent_at_;  // of the next one, not answered yet
+  std::vector<StageCount> inspected_before_;    // by pipelines of versions before
 
   ResultWriter* results_ = nullptr;  // outputs_, in the last segment: its tail is read back at times
   const std::unique_ptr<OutputWriter> outputs_;

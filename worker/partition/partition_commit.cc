@@ -31,9 +31,9 @@ void Partition::MaybeCommit() {
   if (commit_in_progress_ || retrying_ || offset_ == committed_offset_) return;
   if (phase_ != Phase::kRunning && phase_ != Phase::kReleasing) return;
   const absl::Duration now = clock_.Monotonic();
-  const bool due =
-      commit_pace_.IsDue(now, opened_->segment->job.commit_interval, ports_.PartitionsOnLane()) ||
-      opened_->store->wants_commit() || phase_ == Phase::kReleasing || opened_->store->progress().ended;
+  const bool due = commit_pace_.IsDue(now, code().commit_interval, ports_.PartitionsOnLane()) ||
+                   opened_->store->wants_commit() || phase_ == Phase::kReleasing ||
+                   opened_->store->progress().ended;
   if (!due) return;
   commit_in_progress_ = true;
   commit_pace_.Begin(now);
@@ -114,7 +114,7 @@ void Partition::MaybeCheckpoint() {
   checkpoint_pace_.Begin(now);
   linking_checkpoint_ = true;
   checkpoint_in_progress_ = true;
-  ports_.LinkCheckpoint(*opened_->store, opened_->segment->job.retain == Retain::kResults);
+  ports_.LinkCheckpoint(*opened_->store, opened_->segment().job.retain == Retain::kResults);
 }
 
 void Partition::HandleCheckpointLinked(const absl::Status& status) {

@@ -1,6 +1,7 @@
 // What a partition tells of itself.
 #include <algorithm>
 
+#include "common/strings.h"
 #include "worker/partition/partition.h"
 
 namespace millrace {
@@ -47,11 +48,14 @@ PartitionReport Partition::Report() const {
   report.dead_letters = progress.dead_letters;
   report.retries = progress.retries;
   report.skipped = progress.skipped;
-  for (const auto& [stage, records] : pipeline_->InspectCounts())
-    report.inspected.push_back({stage, records});
+  report.inspected = Inspected();
+  report.code_version = code_version_;
   report.state_keys = opened_->store->state_keys();
   report.state_bytes = opened_->store->state_bytes();
   report.reason = reason_;
+  if (reason_.empty() && wanted_version_ >= opened_->versions.size()) {
+    report.reason = StrCat("waits for version ", wanted_version_, " of the job's code");
+  }
   switch (phase_) {
     case Phase::kRunning:
       report.state = completed() ? "completed" : paused_ ? "paused" : "running";

@@ -29,6 +29,8 @@ void WorkerRuntime::HandleOpened(Opened opened) {
                                  {"offset", (*opened.result)->offset.value()}});
     hosted.phase = Hosted::Phase::kRunning;
     hosted.opened_at = clock_.Monotonic();
+    hosted.versions = (*opened.result)->versions.size();
+    hosted.gives_verdicts = (*opened.result)->gives_verdicts;
     if (const auto told_at = std::exchange(hosted.told_at, std::nullopt)) {
       worker_metrics_.takeover_seconds.Observe(absl::ToDoubleSeconds(hosted.opened_at - *told_at));
     }
@@ -136,6 +138,8 @@ void WorkerRuntime::Reconcile() {
     } else if (hosted.paused != wish->second.paused) {
       hosted.paused = wish->second.paused;
       lanes_[LaneOf(hosted.instance)]->Send(PausePartition{hosted.instance, hosted.paused});
+    } else if (hosted.phase == Hosted::Phase::kRunning) {
+      FollowCode(hosted, wish->second);
     }
     ++it;
   }
@@ -143,6 +147,17 @@ void WorkerRuntime::Reconcile() {
   for (const auto& [key, wish] : desired_) {
     if (!hosted_.contains(key)) StartOpening(key, wish);
   }
+}
+
+// What the partition has been opened with does not do for code that this worker cannot run, or that may give
+// verdicts where none was expected: it is let go in order, and opened anew.
+void WorkerRuntime::FollowCode(Hosted& hosted, const DesiredPartition& wish) {
+  if (!wish.versions.ok()) return Release(hosted, /*abandon=*/false);
+  const SegmentVersions& versions = *wish.versions;
+  if (versions.size() <= hosted.versions) return;
+  if (RunsUserCode(versions) && !hosted.gives_verdicts) return Release(hosted, /*abandon=*/false);
+  hosted.versions = versions.size();
+  lanes_[LaneOf(hosted.instance)]->Send(CodeKnown{hosted.instance, versions});
 }
 
 // Before anything more is opened, so that all of it together stays within the memory. What is on its way out
@@ -172,16 +187,16 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   if (!hosted.told_at.has_value()) hosted.told_at = clock_.Monotonic();
   hosted.paused = wish.paused;
   hosted.abandon = false;
-  if (!wish.segment.ok()) {
+  if (!wish.versions.ok()) {
     // Perhaps a later version's job. As long as it is this one's, it stays stopped, and says so.
-    ReportTrouble(key, hosted, "stopped", wish.segment.status());
+    ReportTrouble(key, hosted, "stopped", wish.versions.status());
     hosted.phase = Hosted::Phase::kStopped;
     hosted.retry_at = clock_.Monotonic() + kMaxRetry;
     return;
   }
   OpenRequest request;
   request.key = key;
-  request.segment = *wish.segment;
+  request.versions = *wish.versions;
   request.claimer = StrCat(membership_->incarnation(), "/", hosted.instance);
   request.state_budget_bytes = memory_plan_.partition_bytes;
   hosted.unwanted = std::make_shared<std::atomic<bool>>(false);

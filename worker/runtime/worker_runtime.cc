@@ -79,6 +79,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   membership.data_id = data_dir_->id();
   membership.zone = options_.zone;
   membership.seed = options_.seed;
+  membership.step_version = options_.step_version;
   membership_ = std::make_unique<Membership>(*manager_bus_, clock_, board_, membership);
 
   watchdog_ = std::make_unique<Watchdog>(

@@ -30,6 +30,7 @@
 #include "common/clock.h"
 #include "common/mailbox.h"
 #include "common/places.h"
+#include "common/step_version.h"
 #include "common/threads.h"
 #include "worker/checkpoint/checkpointer.h"
 #include "worker/lane/lane.h"
@@ -62,6 +63,8 @@ struct WorkerOptions {
   Metrics* metrics = nullptr;  // not owned; nullptr: nobody looks
   absl::Duration drain_timeout =
       kDefaultDrainTimeout;  // for the last commits when the process is told to stop
+
+  uint32_t step_version = StepVersion();
 
   // What a simulation replaces.
   Threads* threads = &SystemThreads();  // not owned
@@ -100,6 +103,8 @@ class WorkerRuntime : private LanePorts {
     std::shared_ptr<std::atomic<bool>> unwanted = {};  // the same, for its opener
     int failures = 0;
     std::optional<absl::Duration> told_at = {};  // to own it; nullopt once it runs
+    size_t versions = 0;                         // of the code, that it has been told of
+    bool gives_verdicts = false;                 // as OpenedPartition
     absl::Duration opened_at;
     absl::Duration retry_at;  // kStopped: not to be tried again before; InfiniteDuration: not at all
   };
@@ -148,6 +153,7 @@ class WorkerRuntime : private LanePorts {
   void RouteQuery(const Question& question);
   void DropLostLease();
   void Reconcile();
+  void FollowCode(Hosted& hosted, const DesiredPartition& wish);
   void PlanStateBudgets();
   void StartOpening(const PartitionKey& key, const DesiredPartition& wish);
   void Release(Hosted& hosted, bool abandon);  // NOLINT: the name of the flag is its meaning

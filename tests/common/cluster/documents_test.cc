@@ -32,6 +32,10 @@ TEST(DocumentsTest, EveryDocumentComesBackWhole) {
   JobRecord job{"j", "0123456789abcdef", "name: \"j\"\n", {{"-", 10, "d"}, {"b", 11, "e"}}, 16, 1000};
   EXPECT_EQ(DecodeJobRecord(Encode(job))->inputs, job.inputs);
   EXPECT_EQ(DecodeJobRecord(Encode(job))->spec_text, job.spec_text);
+  job.step_version = 3;
+  EXPECT_EQ(DecodeJobRecord(Encode(job))->step_version, 3u);
+  CodeVersion code{1, "name: j\n", 2, 7};
+  EXPECT_EQ(Encode(*DecodeCodeVersion(Encode(code))), Encode(code));
   CoordinatorLease coordinator{"c", 3, 4, "h", 5, "127.0.0.1:1"};
   EXPECT_EQ(Encode(*DecodeCoordinatorLease(Encode(coordinator))), Encode(coordinator));
   Term term{4, "c", 15000};

@@ -121,7 +121,8 @@ TEST(FrameTest, RecordsComeBackAsTheyWentIn) {
 }
 
 TEST(FrameTest, FramesWithoutRecordsAreEmpty) {
-  for (FrameKind kind : {FrameKind::kEpoch, FrameKind::kEnd, FrameKind::kTick, FrameKind::kData}) {
+  for (FrameKind kind :
+       {FrameKind::kEpoch, FrameKind::kEnd, FrameKind::kTick, FrameKind::kCode, FrameKind::kData}) {
     FrameBuilder builder(kind);
     const absl::StatusOr<FrameView> view = FrameView::Parse(builder.Finish());
     ASSERT_TRUE(view.ok()) << view.status();
@@ -313,7 +314,7 @@ TEST(HostileFrameTest, CountsThatLieAreRefused) {
   EXPECT_FALSE(Reads(FrameOf(FrameKind::kData, 2, record, "\0"sv)));
   EXPECT_FALSE(Reads(FrameOf(FrameKind::kData, 0xffffffff, record, "\0"sv)));
   EXPECT_FALSE(Reads(FrameOf(FrameKind::kEnd, 1, record, "\0"sv))) << "an end mark carries no records";
-  EXPECT_FALSE(Reads(FrameOf(static_cast<FrameKind>(6), 0, "", "\0"sv))) << "a kind of the future";
+  EXPECT_FALSE(Reads(FrameOf(static_cast<FrameKind>(7), 0, "", "\0"sv))) << "a kind of the future";
 }
 
 TEST(HostileFrameTest, LabelsThatDoNotRiseAreRefused) {

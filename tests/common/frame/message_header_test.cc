@@ -34,7 +34,7 @@ TEST(MessageHeaderTest, IsWrittenAsDocumented) {
 
 TEST(MessageHeaderTest, EveryKindAndExtremeNumbersRoundTrip) {
   for (FrameKind kind : {FrameKind::kData, FrameKind::kResults, FrameKind::kEpoch, FrameKind::kEnd,
-                         FrameKind::kTick, FrameKind::kVerdict}) {
+                         FrameKind::kTick, FrameKind::kVerdict, FrameKind::kCode}) {
     MessageHeader header = Sample();
     header.kind = kind;
     header.upto = {std::numeric_limits<uint64_t>::max(), std::numeric_limits<uint32_t>::max()};

@@ -170,6 +170,7 @@ TEST_F(JobCommandsTest, DeletesWhatCarriesItsUidAndNothingElse) {
   Put(kEpochsBucket, StrCat(kJobUid, ".in.1"), "me");
   Put(kEpochsBucket, "00000000000000bb.in.1", "other");
   Put(kAssignmentsBucket, StrCat("cmd.", kJobUid, ".1"), Encode(Command{"cancel", "me"}));
+  Put(kJobsBucket, CodeKey(kJobUid, 1), Encode(CodeVersion{1, "", 1, 0}));
   ASSERT_TRUE(DeleteJob(*bus_, job_).ok());
   EXPECT_THAT(Streams(), ElementsAre("mr-a-b-0-0", "mr-a-out-0"));
   EXPECT_THAT(Keys(kEpochsBucket), ElementsAre("00000000000000bb.in.1"));

@@ -94,7 +94,8 @@ class LettersFixture : public testing::Test {
       void Reject(const DeadLetter& letter) override { taken.push_back(StrCat("rejected ", letter.error)); }
       std::vector<std::string> taken;
     } sink;
-    const auto replay = PartitionReplay::Create(SegmentOf(spec_, kFirstSegment), kUid, kPartition, {});
+    const auto replay =
+        PartitionReplay::Create(SegmentVersionsOf({spec_}, kFirstSegment), kUid, kPartition, {});
     EXPECT_TRUE(replay.ok());
     for (uint64_t n = 1; n <= LogMessages(); ++n) {
       const auto message = bus_->GetMessage(InputStream("j", kFirstSegment, kPartition), n);

@@ -77,6 +77,24 @@ TEST_F(JobCreationTest, ASubjectThatAnotherStreamCoversLeavesNothingOfTheJob) {
   EXPECT_THAT(Streams(), testing::ElementsAre("collector"));
 }
 
+TEST_F(JobCreationTest, OfAnUpdatedJobTheFileInForceIsTheSameJobAndThatBeforeIsNot) {
+  ASSERT_TRUE(Ensure(kFirstUid).ok());
+  const JobSpec next = *ParseJob("job.yaml", StrCat(kJobText, "  - inspect: r.n\n"));
+  const CodeVersion update{1, next.text, 1, 0};
+  ASSERT_TRUE(bus_->CreateKey(kJobsBucket, CodeKey(kFirstUid, 1), Encode(update)).ok());
+  const auto first = Ensure(kSecondUid);
+  EXPECT_TRUE(absl::IsFailedPrecondition(first.status()));
+  EXPECT_THAT(ToStd(first.status().message()),
+              HasSubstr("the file is version 0 of its code, and version 1 is in force"));
+  JobRequest request;
+  request.spec = &next;
+  request.inputs = {{"in", 10, "digest"}};
+  request.new_uid = kSecondUid;
+  const auto again = EnsureJob(*bus_, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->uid, kFirstUid);
+}
+
 TEST_F(JobCreationTest, KilledBetweenRecordAndStreamsTheNextOneGoesOnUnderTheFirstUid) {
   ASSERT_TRUE(Ensure(kFirstUid).ok());
   for (const std::string& name : Streams()) {

@@ -86,8 +86,10 @@ class ClusterTest : public testing::Test {
     Submit("job", "u1", partitions);
     RunUntilPlanned();
   }
-  void Submit(const std::string& name, const std::string& uid, uint32_t partitions) {
+  void Submit(const std::string& name, const std::string& uid, uint32_t partitions,
+              uint32_t step_version = 1) {
     JobRecord record;
+    record.step_version = step_version;
     record.name = name;
     record.uid = uid;
     record.partitions = partitions;

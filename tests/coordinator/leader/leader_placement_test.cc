@@ -57,6 +57,34 @@ TEST_F(LeaderPlacementTest, AWorkerLostKeepsItsPartitionsForALeaseAndNoLonger) {
   EXPECT_THAT(OwnersInForce("u1"), ElementsAre("w1", "w2"));
 }
 
+TEST_F(LeaderPlacementTest, AJobForALaterEngineGoesToTheWorkersThatHaveIt) {
+  AddCoordinator("a");
+  AddWorker("w1");
+  AddWorker("w2").step_version = 2;
+  Submit("job", "u1", 2, /*step_version=*/2);
+  RunUntilPlanned();
+  EXPECT_THAT(OwnersInForce("u1"), Each("w2"));
+}
+
+TEST_F(LeaderPlacementTest, AnUpdateForALaterEngineMovesAJobToTheWorkersThatHaveIt) {
+  BeginWithTwoWorkers(2);
+  AddWorker("w3").step_version = 2;
+  CodeVersion code;
+  code.version = 1;
+  code.step_version = 2;
+  ASSERT_TRUE(bus_.CreateKey(kJobsBucket, CodeKey("u1", 1), Encode(code)).ok());
+  Run(3 * kTestTtl);
+  EXPECT_THAT(OwnersInForce("u1"), Each("w3"));
+}
+
+TEST_F(LeaderPlacementTest, WithoutAWorkerOfALaterEngineOldOnesAreGivenTheJob) {
+  AddCoordinator("a");
+  AddWorker("w1");
+  Submit("job", "u1", 1, /*step_version=*/2);
+  RunUntilPlanned();
+  EXPECT_THAT(OwnersInForce("u1"), ElementsAre("w1"));
+}
+
 TEST_F(LeaderPlacementTest, WhenAllWorkersComeBackEachGetsWhatItHad) {
   AddCoordinator("a");
   for (const char* name : {"w1", "w2", "w3"}) AddWorker(name);

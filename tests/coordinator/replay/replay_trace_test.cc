@@ -26,8 +26,8 @@ class ReplayTraceTest : public testing::Test {
     ASSERT_TRUE(spec.ok()) << spec.status();
     trace_ = std::make_unique<ReplayTrace>(std::move(filter),
                                            [this](const ReplayedUnit& unit) { units_.push_back(unit); });
-    auto replay = PartitionReplay::Create(SegmentOf(*spec, kFirstSegment), kTraceUid, PartitionId(0), {}, {},
-                                          trace_.get());
+    auto replay = PartitionReplay::Create(SegmentVersionsOf({*spec}, kFirstSegment), kTraceUid,
+                                          PartitionId(0), {}, {}, trace_.get());
     ASSERT_TRUE(replay.ok()) << replay.status();
     replay_ = *std::move(replay);
     trace_->Watch(replay_.get());

@@ -21,8 +21,8 @@ class PartitionReplayTest : public testing::Test, protected StepSink {
   std::unique_ptr<PartitionReplay> Make(const std::string& stages, VerdictAttempts attempts = {}) {
     const auto spec = ParseJob("job.yaml", "name: j\nkey: k\npartitions: 1\n" + stages);
     EXPECT_TRUE(spec.ok()) << spec.status();
-    auto replay = PartitionReplay::Create(SegmentOf(*spec, kFirstSegment), kReplayUid, PartitionId(0),
-                                          std::move(attempts));
+    auto replay = PartitionReplay::Create(SegmentVersionsOf({*spec}, kFirstSegment), kReplayUid,
+                                          PartitionId(0), std::move(attempts));
     EXPECT_TRUE(replay.ok()) << replay.status();
     return *std::move(replay);
   }
@@ -75,6 +75,26 @@ class PartitionReplayTest : public testing::Test, protected StepSink {
 };
 
 constexpr char kCounting[] = "stages:\n  - aggregate: { n: count() }\n";
+
+TEST_F(PartitionReplayTest, RunsEachMessageUnderTheCodeInForceThere) {
+  const std::string head = "name: j\nkey: k\npartitions: 1\n";
+  const JobSpec all = *ParseJob("job.yaml", head + kCounting);
+  const JobSpec some =
+      *ParseJob("job.yaml", head + "stages:\n  - filter: r.v > 1\n  - aggregate: { n: count() }\n");
+  const auto replay =
+      PartitionReplay::Create(SegmentVersionsOf({all, some}, kFirstSegment), kReplayUid, PartitionId(0), {});
+  ASSERT_TRUE(replay.ok()) << replay.status();
+  FrameBuilder mark(FrameKind::kCode);
+  const std::string payload(mark.Finish());
+  ASSERT_TRUE(Take(**replay, Data(0, {1, 2})).ok());
+  ASSERT_TRUE(Take(**replay, Next(CodeMark(kReplayUid, 1), payload)).ok());
+  EXPECT_EQ((*replay)->code_version(), 1u);
+  ASSERT_TRUE(Take(**replay, Data(2, {1, 2})).ok());
+  ASSERT_TRUE(Take(**replay, Next(CodeMark(kReplayUid, 1), payload)).ok());
+  EXPECT_THAT(outputs_, ElementsAre("1.0 a", "1.1 a", "3.0 a"));
+  EXPECT_EQ((*replay)->dropped_messages(), 1u);
+  EXPECT_TRUE(absl::IsUnavailable(Take(**replay, Next(CodeMark(kReplayUid, 2), payload))));
+}
 
 TEST_F(PartitionReplayTest, GivesTheOutputsUnderTheirLabels) {
   const auto replay = Make(kCounting);

@@ -99,7 +99,7 @@ class VerifierTest : public testing::Test {
   // What the owner makes of the log; and keeps in `replay_`, as its state.
   GatheringSink Run() {
     GatheringSink sink;
-    replay_ = *PartitionReplay::Create(SegmentOf(spec_, kFirstSegment), kVerifyUid, kPartition, {});
+    replay_ = *PartitionReplay::Create(SegmentVersionsOf({spec_}, kFirstSegment), kVerifyUid, kPartition, {});
     for (uint64_t n = 1; n <= bus_->GetStream(InputStream("j", kFirstSegment, kPartition))->last_sequence;
          ++n) {
       EXPECT_TRUE(
@@ -153,7 +153,7 @@ class VerifierTest : public testing::Test {
     cluster_.finals[kVerifyUid] = final_status;
   }
   VerifyReport Verify(BlobStore* checkpoints = nullptr) {
-    auto report = Verifier(*bus_, SystemClock(), cluster_, job_, spec_, checkpoints).Run();
+    auto report = Verifier(*bus_, SystemClock(), cluster_, job_, {spec_}, checkpoints).Run();
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *std::move(report) : VerifyReport();
   }

@@ -114,10 +114,10 @@ TEST_F(VerifyFromCheckpointTest, WithoutOneThatLeadsOnItRefuses) {
   Own(1);
   Complete();
   TrimBefore(6);
-  const auto none = Verifier(*bus_, SystemClock(), cluster_, job_, spec_, store_.get()).Run();
+  const auto none = Verifier(*bus_, SystemClock(), cluster_, job_, {spec_}, store_.get()).Run();
   EXPECT_TRUE(absl::IsFailedPrecondition(none.status())) << none.status();
   EXPECT_THAT(ToStd(none.status().message()), HasSubstr("none of its 3 checkpoints"));
-  const auto unknown = Verifier(*bus_, SystemClock(), cluster_, job_, spec_).Run();
+  const auto unknown = Verifier(*bus_, SystemClock(), cluster_, job_, {spec_}).Run();
   EXPECT_TRUE(absl::IsFailedPrecondition(unknown.status())) << unknown.status();
   EXPECT_THAT(ToStd(unknown.status().message()), HasSubstr("try --checkpoints URL"));
 }

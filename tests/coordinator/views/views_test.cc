@@ -81,11 +81,11 @@ TEST(ViewsTest, PartitionsShowEveryFieldOfTheInterface) {
   EXPECT_EQ(rows.dump(),
             R"([{"segment":0,"partition":0,"owner":"a","epoch":4,"offset":5,"end":9,"lag_records":40,)"
             R"("oldest_ms":2500,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
-            R"("state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":100,)"
+            R"("code":0,"state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":100,)"
             R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}},)"
             R"({"segment":0,"partition":1,"owner":"b","epoch":4,"offset":8,"end":8,"lag_records":0,)"
             R"("oldest_ms":0,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
-            R"("state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":50,)"
+            R"("code":0,"state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":50,)"
             R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}}])");
 }
 
@@ -95,8 +95,8 @@ TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
   EXPECT_EQ(
       view.dump(),
       R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
-      R"("records_out":180,"dead_letters":4,"skipped":6,"inspected":{"big":12},"lag_records":40,"oldest_ms":2500,)"
-      R"("started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
+      R"("records_out":180,"dead_letters":4,"skipped":6,"inspected":{"big":12},"code":0,)"
+      R"("lag_records":40,"oldest_ms":2500,"started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
       R"("input_rejected":null,"source":null,"added":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
       R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
 }
@@ -133,10 +133,10 @@ TEST(ViewsTest, WorkersShowEveryFieldAndWhoIsLost) {
   EXPECT_EQ(WorkersView(MakeViewCluster()).dump(),
             R"([{"name":"a","incarnation":"00000000000000a1","pid":11,"host":"h","lanes":2,"partitions":1,)"
             R"("state":"ready","cpu":0.5,"memory_bytes":4096,"lease_ms_left":2000,"version":"0.1.0",)"
-            R"("http":"127.0.0.1:1","zone":"east"},)"
+            R"("http":"127.0.0.1:1","zone":"east","step_version":1},)"
             R"({"name":"b","incarnation":"00000000000000b1","pid":11,"host":"h","lanes":2,"partitions":1,)"
             R"("state":"lost","cpu":0.5,"memory_bytes":4096,"lease_ms_left":0,"version":"0.1.0",)"
-            R"("http":"127.0.0.1:1","zone":"east"}])");
+            R"("http":"127.0.0.1:1","zone":"east","step_version":1}])");
 }
 
 TEST(ViewsTest, AWorkerThatStoppedInOrderIsNotLost) {

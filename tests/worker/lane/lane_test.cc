@@ -51,7 +51,7 @@ class LaneTest : public testing::Test {
   uint64_t Adopt(uint64_t state_budget_bytes = 64 << 20) {
     OpenRequest request;
     request.key = world_.key;
-    request.segment = world_.segments.front();
+    request.versions = {world_.segments.front()};
     request.claimer = std::to_string(++adopted_);
     auto opened = OpenPartition(*opener_, world_.clock, *data_dir_, world_.db_resources, request);
     EXPECT_TRUE(opened.ok()) << opened.status();

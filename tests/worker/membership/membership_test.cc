@@ -145,8 +145,52 @@ TEST_F(MembershipTest, AJobThatItCannotRunIsItsAllTheSameWithTheReason) {
   Hear();
   const DesiredPartitions desired = membership_.Desired();
   ASSERT_EQ(desired.size(), 1u);
-  EXPECT_TRUE(absl::IsInvalidArgument(desired.begin()->second.segment.status()));
-  EXPECT_NE(desired.begin()->second.segment.status().message().find("teleport"), absl::string_view::npos);
+  EXPECT_TRUE(absl::IsInvalidArgument(desired.begin()->second.versions.status()));
+  EXPECT_NE(desired.begin()->second.versions.status().message().find("teleport"), absl::string_view::npos);
+}
+
+class UpdatedMembershipTest : public MembershipTest {
+ protected:
+  void Update(uint64_t version, const std::string& text, uint32_t step_version = 1) {
+    Put(kJobsBucket, CodeKey("u1", version), Encode(CodeVersion{version, text, step_version, 0}));
+    Hear();
+  }
+  absl::StatusOr<SegmentVersions> Versions() {
+    const DesiredPartitions desired = membership_.Desired();
+    EXPECT_EQ(desired.size(), 1u);
+    return desired.begin()->second.versions;
+  }
+};
+
+TEST_F(UpdatedMembershipTest, LearnsOfEachVersionOfTheCode) {
+  Hear();
+  EXPECT_EQ(Versions()->size(), 1u);
+  const uint64_t revision = membership_.revision();
+  Update(1, StrCat(kJobText, "  - filter: r.n > 1\n"));
+  Update(2, StrCat(kJobText, "  - filter: r.n > 2\n"));
+  EXPECT_NE(membership_.revision(), revision);
+  const auto versions = Versions();
+  ASSERT_TRUE(versions.ok()) << versions.status();
+  ASSERT_EQ(versions->size(), 3u);
+  EXPECT_EQ(versions->at(0)->job.stages.size(), 1u);
+  EXPECT_EQ(std::get<FilterStage>(versions->at(2)->job.stages.at(1).what).expression, "r.n > 2");
+}
+
+TEST_F(UpdatedMembershipTest, AVersionThatItCannotRunIsThePartitionsTrouble) {
+  Update(1, "name: j\nkey: k\nstages:\n  - teleport: now\n");
+  EXPECT_NE(Versions().status().message().find("version 1 of the job's code: "), absl::string_view::npos)
+      << Versions().status();
+}
+
+TEST_F(UpdatedMembershipTest, AVersionForALaterEngineIsThePartitionsTrouble) {
+  Update(1, kJobText, /*step_version=*/StepVersion() + 1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Versions().status())) << Versions().status();
+}
+
+TEST_F(UpdatedMembershipTest, UpdatesHideNoJobThatIsGone) {
+  Update(1, kJobText);
+  EXPECT_TRUE(membership_.JobMayExist("u1"));
+  EXPECT_FALSE(membership_.JobMayExist("u2"));
 }
 
 TEST_F(MembershipTest, AJobRecordThatCannotBeReadIsSaid) {
@@ -154,7 +198,7 @@ TEST_F(MembershipTest, AJobRecordThatCannotBeReadIsSaid) {
   Hear();
   const DesiredPartitions desired = membership_.Desired();
   ASSERT_EQ(desired.size(), 1u);
-  EXPECT_FALSE(desired.begin()->second.segment.ok());
+  EXPECT_FALSE(desired.begin()->second.versions.ok());
 }
 
 // A worker's lease as it stands in the bucket, renewed.

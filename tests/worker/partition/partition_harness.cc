@@ -58,6 +58,7 @@ PartitionWorld::PartitionWorld(const JobSpec& job)
       fed_(job.partitions) {
   for (SegmentSpec& segment : SegmentsOf(job)) {
     segments.push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
+    versions.push_back({segments.back()});
   }
   const auto create = [&](const std::string& name, const std::string& subject) {
     StreamConfig config;
@@ -112,6 +113,12 @@ void PartitionWorld::Feed(const std::vector<Record>& records, uint32_t partition
   fed.records += records.size();
   Append(partition, {FrameKind::kData, key.uid, kIngestWriter, Epoch(1), prev, {fed.bytes, 0}, fed.records},
          frame.Finish());
+}
+
+void PartitionWorld::Update(const JobSpec& next) {
+  for (SegmentSpec& segment : SegmentsOf(next)) {
+    versions[segment.id.value()].push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
+  }
 }
 
 void PartitionWorld::FeedEnd() {
@@ -181,7 +188,7 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   data_dir_ = *std::move(data_dir);
   OpenRequest request;
   request.key = key;
-  request.segment = world.segments[key.segment.value()];
+  request.versions = world.versions[key.segment.value()];
   static int claims = 0;
   request.claimer = StrCat("owner-", ++claims);
   checkpoints_ = world.checkpoints.Open();
@@ -194,7 +201,7 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   CheckpointSeries::Options series;
   series.stopping = [] { return false; };
   series_ = std::make_unique<CheckpointSeries>(*checkpoints_, world.clock, key, (*opened)->epoch, series);
-  if (request.segment->job.retain == Retain::kResults) {
+  if (request.segment().job.retain == Retain::kResults) {
     trimmer_ =
         std::make_unique<LogTrimmer>(*opener_bus_, *checkpoints_, key, size_t{kDefaultKeptCheckpoints});
   }

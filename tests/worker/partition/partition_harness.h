@@ -49,6 +49,8 @@ class PartitionWorld {
   };
   void Feed(const std::vector<Record>& records, uint32_t partition = 0, int64_t watermark_ms = kNoTime);
   void FeedEnd();  // to all of them
+  // A next version of the code: owners know it that are opened from now on, or are told.
+  void Update(const JobSpec& next);
   void FeedStranger(const std::string& payload);
   // What a reader of the results takes under rule R3, in order; nullopt while the end mark is missing when
   // `whole`.
@@ -59,7 +61,8 @@ class PartitionWorld {
   ManualClock clock;
   MemoryBroker broker{clock};
   PartitionKey key{"j", "0123456789abcdef", SegmentId(0), PartitionId(0)};
-  std::vector<std::shared_ptr<const SegmentSpec>> segments;
+  std::vector<std::shared_ptr<const SegmentSpec>> segments;  // of the code that the job began with
+  std::vector<SegmentVersions> versions;                     // by segment
   std::filesystem::path folder;
   std::shared_ptr<DbResources> db_resources;
   std::unique_ptr<MemoryBus> feeder;

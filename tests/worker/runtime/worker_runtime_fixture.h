@@ -59,6 +59,10 @@ class WorkerRuntimeTest : public testing::Test {
     const Assignment assignment{1, 1, {JobAssignment{key_.job, key_.uid, false, {"w1"}}}};
     EXPECT_TRUE(leader_->PutKey(kAssignmentsBucket, "assign.1.1", Encode(assignment)).ok());
   }
+  void Update(uint64_t version, const std::string& stages, uint32_t step_version = 1) {
+    const CodeVersion code{version, StrCat("name: j\nkey: k\npartitions: 1\n", stages), step_version, 0};
+    EXPECT_TRUE(leader_->CreateKey(kJobsBucket, CodeKey(key_.uid, version), Encode(code)).ok());
+  }
   void Feed(const std::string& payload) {
     AppendRequest request;
     const std::string subject = key_.input_subject();

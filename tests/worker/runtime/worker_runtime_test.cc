@@ -48,6 +48,42 @@ TEST_F(WorkerRuntimeTest, SaysWhyItCannotRunAJob) {
   EXPECT_THAT(report.reason, HasSubstr("teleport"));
 }
 
+TEST_F(WorkerRuntimeTest, PassesToNewCodeThatRunsUserCodeWhereNoneRan) {
+  MakeJob("stages:\n  - aggregate: { n: count() }\n");
+  Feed(R"({"k":"a"})");
+  Start();
+  Await([](const PartitionReport& report) { return report.records_in == 1; });
+  Update(1, "stages:\n  - filter: r.v > 0\n  - aggregate: { n: count() }\n");
+  const PartitionReport updated = Await(
+      [](const PartitionReport& report) { return report.state == "running" && report.code_version == 1; });
+  EXPECT_EQ(updated.records_in, 1u);
+  EXPECT_GT(updated.epoch, 1u) << "it was not opened with its verdicts";
+  Feed(R"({"k":"a","v":0})");
+  Feed(R"({"k":"a","v":1})");
+  const PartitionReport after = Await([](const PartitionReport& report) { return report.records_in == 3; });
+  EXPECT_EQ(after.records_out, 2u);
+}
+
+TEST_F(WorkerRuntimeTest, PassesToNewCodeWithoutLettingGo) {
+  MakeJob("stages:\n  - filter: r.v > 5\n  - aggregate: { n: count() }\n");
+  Start();
+  Await([](const PartitionReport& report) { return report.state == "running"; });
+  Update(1, "stages:\n  - filter: r.v > 0\n  - aggregate: { n: count() }\n");
+  EXPECT_EQ(Await([](const PartitionReport& report) { return report.code_version == 1; }).epoch, 1u);
+  Feed(R"({"k":"a","v":1})");
+  EXPECT_EQ(Await([](const PartitionReport& report) { return report.records_in == 1; }).records_out, 1u);
+}
+
+TEST_F(WorkerRuntimeTest, LetsGoOfAJobWhoseNewCodeItCannotRun) {
+  MakeJob("stages:\n  - aggregate: { n: count() }\n");
+  Feed(R"({"k":"a"})");
+  Start();
+  Await([](const PartitionReport& report) { return report.records_in == 1; });
+  Update(1, "stages:\n  - aggregate: { n: count() }\n", /*step_version=*/StepVersion() + 1);
+  const PartitionReport report = Await([](const PartitionReport& said) { return said.state == "stopped"; });
+  EXPECT_THAT(report.reason, HasSubstr("step version"));
+}
+
 TEST_F(WorkerRuntimeTest, RemovesTheStateOfAJobThatIsGone) {
   MakeJob("stages:\n  - aggregate: { n: count() }\n");
   const std::string stray = folder_ + "/data/ffffffffffffffff/0-0";
