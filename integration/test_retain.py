@@ -92,6 +92,32 @@ class Retain(unittest.TestCase):
     def test_lua(self):
         self.losses_and_kills("lua")
 
+    def test_what_crossed_is_compared_behind_both_beginnings(self):
+        with Cluster() as cluster:
+            run = TrimmedRun(cluster, "lua-2")
+            verify = ("verify", run.name, "--checkpoints", run.store.url)
+            run.begin_with_worker("w1")
+            run.trim()
+            run.lose("w1")
+            run.start_worker("w2")
+            run.feed.resume()
+            run.trim()
+            while_it_runs = cluster.json(*verify)
+            self.assertTrue(while_it_runs["ok"], while_it_runs)
+            self.assertGreater(while_it_runs["states_compared"], 0, while_it_runs)
+            run.feed.resume()
+            run.finish_and_check_results()
+            report = cluster.json(*verify)
+            self.assertTrue(report["ok"], report)
+            self.assertGreater(report["from_checkpoints"], scenario.PARTITIONS, "partitions of both segments")
+            self.assertGreater(report["crossed"], 0)
+            with nats_client.NatsClient(cluster.nats.url) as nats:
+                stream = f"mr-{run.name}-1-0"
+                crossing = [sequence for sequence, headers, _ in nats.messages(stream) if headers["Millrace"].split()[1] == "r"]
+                nats.api(f"STREAM.MSG.DELETE.{stream}", {"seq": crossing[-1]})
+            broken = cluster.try_run(*verify)
+            self.assertEqual(broken.returncode, FAILED, broken.stdout + broken.stderr)
+
     def test_killed_while_trimming(self):
         with Cluster() as cluster:
             for point, passings in TRIMMING_POINTS.items():
