@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <lua.hpp>
 #include <new>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_replace.h"
 #include "common/pipeline/lua_builtins.h"
+#include "common/pipeline/lua_heap.h"
 #include "common/pipeline/lua_keyed_api.h"
 #include "common/pipeline/lua_values.h"
 #include "common/strings.h"
@@ -17,8 +15,6 @@
 
 namespace millrace {
 namespace {
-
-constexpr size_t kMaxErrorBytes = 500;
 
 // Where in the registry things are; chunks follow from kFirstChunk, two entries each.
 constexpr int kExpressionEnv = 1;
@@ -31,12 +27,6 @@ int RefuseGlobal(lua_State* lua) {
   return luaL_error(lua, "global '%s' cannot be set here: use `local`", lua_tostring(lua, 2));
 }
 
-// What Lua calls a chunk; it cuts longer names off.
-std::string ChunkName(std::string_view name) {
-  constexpr size_t kMaxChunkNameBytes = 50;
-  return std::string(Shorten(name, kMaxChunkNameBytes));
-}
-
 void Compile(lua_State* lua, const std::string& name, const std::string& code) {
   // Text only: LuaJIT does not check bytecode.
   if (luaL_loadbufferx(lua, code.data(), code.size(), name.c_str(), "t") != 0) lua_error(lua);
@@ -46,38 +36,14 @@ void Compile(lua_State* lua, const std::string& name, const std::string& code) {
 
 // The Lua state, with what it allocated counted.
 struct LuaSandbox::Engine {
-  explicit Engine(size_t limit) : limit_bytes(limit), lua(lua_newstate(&Allocate, this)) {}
+  explicit Engine(size_t limit) : heap(limit), lua(lua_newstate(&LuaHeap::Allocate, &heap)) {}
   ~Engine() {
     if (lua != nullptr) lua_close(lua);
   }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  static void* Allocate(void* self, void* place, size_t old_size, size_t new_size) {
-    Engine* const engine = static_cast<Engine*>(self);
-    if (place == nullptr) old_size = 0;
-    if (new_size == 0) {
-      std::free(place);
-      engine->used_bytes -= old_size;
-      return nullptr;
-    }
-    if (new_size > old_size && engine->used_bytes + (new_size - old_size) > engine->limit_bytes) {
-      engine->exceeded = true;
-      return nullptr;
-    }
-    void* const moved = std::realloc(place, new_size);
-    if (moved == nullptr) {
-      engine->refused = true;
-      return nullptr;
-    }
-    engine->used_bytes += new_size - old_size;
-    return moved;
-  }
-
-  const size_t limit_bytes;
-  size_t used_bytes = 0;
-  bool exceeded = false;  // user code cannot hide it behind a pcall
-  bool refused = false;   // by the machine, within the limit
+  LuaHeap heap;
   LuaPacker packer;
   std::string name;  // scratch of CompileChunk: a raised error must leak nothing
   std::string code;  // likewise
@@ -103,7 +69,7 @@ struct LuaSandbox::Request {
   void CallExpressions(lua_State* lua) const;
   void TakeList(lua_State* lua) const;
   void RunKeyed(lua_State* lua) const;
-  const Chunk& compiled() const { return sandbox->chunks_[chunk]; }
+  const LuaChunk& compiled() const { return sandbox->chunks_[chunk]; }
   LuaPacker& packer() const { return sandbox->engine_->packer; }
 };
 
@@ -159,10 +125,10 @@ void LuaSandbox::Request::SetUp(lua_State* lua) const {
 }
 
 void LuaSandbox::Request::CompileChunk(lua_State* lua) const {
-  const Chunk& code = compiled();
+  const LuaChunk& code = compiled();
   std::string& name = sandbox->engine_->name;
   std::string& text = sandbox->engine_->code;
-  name = StrCat("=", ChunkName(code.name));
+  name = StrCat("=", code.LuaName());
   if (code.expressions.empty()) {
     Compile(lua, name, code.keyed.record_code);
     lua_rawseti(lua, LUA_REGISTRYINDEX, CodeSlot(chunk));
@@ -260,36 +226,9 @@ absl::StatusOr<std::unique_ptr<LuaSandbox>> LuaSandbox::Create(size_t memory_byt
 LuaSandbox::LuaSandbox(size_t memory_bytes) : memory_bytes_(memory_bytes) {}
 LuaSandbox::~LuaSandbox() = default;
 
-std::string LuaSandbox::Chunk::Title(int line) const {
-  return line == 0 ? name : StrCat(name, ", line ", line);
-}
-
-std::string LuaSandbox::Chunk::Padding() const {
-  return std::string(place.has_lines ? static_cast<size_t>(place.line) - 1 : 0, '\n');
-}
-
-// Lua begins most of them with NAME:LINE: itself. Of code that has not the file's lines only the beginning is
-// known.
-std::string LuaSandbox::Chunk::Tidy(std::string_view message) const {
-  std::string_view rest = message;
-  int line = place.line;
-  const std::string chunk_name = StrCat(ChunkName(name), ":");
-  if (rest.starts_with(chunk_name)) {
-    const size_t digits = chunk_name.size();
-    const size_t end = rest.find(':', digits);
-    int told = 0;
-    if (end != std::string_view::npos && absl::SimpleAtoi(ToAbsl(rest.substr(digits, end - digits)), &told)) {
-      if (place.has_lines) line = told;
-      rest.remove_prefix(std::min(rest.size(), end + 2));
-    }
-  }
-  const std::string tidy = StrCat(Title(line), ": ", Shorten(rest, kMaxErrorBytes));
-  return absl::StrReplaceAll(tidy, {{"\n", " "}, {"\r", " "}, {"[builtin#", "["}});
-}
-
 absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddExpressions(std::string name, const CodePlace& place,
                                                                std::vector<std::string> expressions) {
-  Chunk chunk;
+  LuaChunk chunk;
   chunk.name = std::move(name);
   chunk.place = place;
   std::string all;
@@ -301,7 +240,7 @@ absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddExpressions(std::string name,
 
 absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddKeyed(std::string name, const CodePlace& place,
                                                          const std::string& code) {
-  Chunk chunk;
+  LuaChunk chunk;
   chunk.name = std::move(name);
   chunk.place = place;
   absl::StatusOr<KeyedSource> keyed = SplitKeyedSource(StrCat(chunk.Padding(), code));
@@ -311,7 +250,7 @@ absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::AddKeyed(std::string name, const
   return Add(std::move(chunk));
 }
 
-absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::Add(Chunk chunk) {
+absl::StatusOr<LuaSandbox::ChunkId> LuaSandbox::Add(LuaChunk chunk) {
   chunks_.push_back(std::move(chunk));
   Request request{.sandbox = this, .what = Request::What::kCompile, .chunk = chunks_.size() - 1};
   bool out_of_memory = false;
@@ -351,7 +290,7 @@ absl::Status LuaSandbox::Run(ChunkId chunk, const LuaInput& input, KeyedCall* ca
   return Call(&request);
 }
 
-size_t LuaSandbox::memory_used() const { return engine_->used_bytes; }
+size_t LuaSandbox::memory_used() const { return engine_->heap.used_bytes; }
 
 // A new Lua state with every chunk compiled into it.
 absl::Status LuaSandbox::Start() {
@@ -373,7 +312,7 @@ absl::Status LuaSandbox::Start() {
 // How much garbage earlier records left must not decide whether this one fits: a call that ran out of memory
 // is judged by a second run, in a Lua state where it is alone.
 absl::Status LuaSandbox::Call(Request* request) {
-  const Chunk& chunk = chunks_[request->chunk];
+  const LuaChunk& chunk = chunks_[request->chunk];
   if (request->input->record != nullptr && chunk.usage.Uses("headers")) {
     absl::StatusOr<HeaderList> headers = DecodeHeaders(request->input->record->raw_headers);
     if (!headers.ok()) return absl::InvalidArgumentError(chunk.Tidy(ToStd(headers.status().message())));
@@ -393,7 +332,7 @@ absl::Status LuaSandbox::Call(Request* request) {
 }
 
 absl::Status LuaSandbox::CallOnce(Request* request, bool* out_of_memory) {
-  engine_->exceeded = false;
+  engine_->heap.exceeded = false;
   engine_->packer.Reset();
   if (request->keyed != nullptr) {
     request->keyed->emitted_count = 0;
@@ -403,12 +342,12 @@ absl::Status LuaSandbox::CallOnce(Request* request, bool* out_of_memory) {
   lua_State* const lua = engine_->lua;
   const int failed = lua_cpcall(lua, &Request::Enter, request);
   // What the machine lacks is no fault of the record's: the process ends, as wherever else memory is refused.
-  if (engine_->refused) throw std::bad_alloc();
-  *out_of_memory = engine_->exceeded || failed == LUA_ERRMEM;
+  if (engine_->heap.refused) throw std::bad_alloc();
+  *out_of_memory = engine_->heap.exceeded || failed == LUA_ERRMEM;
   if (failed == 0 && !*out_of_memory) return absl::OkStatus();
 
-  const Chunk unknown;
-  const Chunk& chunk = request->chunk < chunks_.size() ? chunks_[request->chunk] : unknown;
+  const LuaChunk unknown;
+  const LuaChunk& chunk = request->chunk < chunks_.size() ? chunks_[request->chunk] : unknown;
   std::string message = "the error is no text";
   if (*out_of_memory) {
     message = StrCat("out of memory (limit ", FormatSize(memory_bytes_), ")");

@@ -14,8 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/job/job_spec.h"
+#include "common/pipeline/lua_chunk.h"
 #include "common/pipeline/lua_inputs.h"
-#include "common/pipeline/lua_source.h"
 
 namespace millrace {
 
@@ -78,29 +78,15 @@ class LuaSandbox {
  private:
   struct Engine;   // the Lua state with its allocator
   struct Request;  // one call, as it goes through lua_cpcall
-  struct Chunk {
-    std::string name;
-    CodePlace place;
-    std::vector<std::string> expressions;  // empty: keyed
-    KeyedSource keyed;
-    LuaUsage usage;
-
-    // What leads a message about that line of the job file; 0: not known.
-    std::string Title(int line) const;
-    // Newlines that give the code's lines the numbers which they have in the job file.
-    std::string Padding() const;
-    // A message of Lua's with Title in front, on one line.
-    std::string Tidy(std::string_view message) const;
-  };
 
   explicit LuaSandbox(size_t memory_bytes);
-  absl::StatusOr<ChunkId> Add(Chunk chunk);
+  absl::StatusOr<ChunkId> Add(LuaChunk chunk);
   absl::Status Start();
   absl::Status Call(Request* request);
   absl::Status CallOnce(Request* request, bool* out_of_memory);
 
   const size_t memory_bytes_;
-  std::vector<Chunk> chunks_;
+  std::vector<LuaChunk> chunks_;
   std::unique_ptr<Engine> engine_;
 };
 
