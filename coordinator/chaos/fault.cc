@@ -7,7 +7,7 @@ namespace millrace::chaos {
 std::unique_ptr<Fault> Fault::Make(const PlannedFault& plan, const Stage& stage) {
   for (const auto make :
        {MakeProcessFault, MakeScaleFault, MakeBrokerFault, MakeLeaderFault, MakeStopFault, MakeLinkFault,
-        MakeDiskFault, MakeScarcityFault, MakeStreamFault, MakeIngestFault}) {
+        MakeDiskFault, MakeCheckpointFault, MakeScarcityFault, MakeStreamFault, MakeIngestFault}) {
     if (auto fault = make(plan, stage)) return fault;
   }
   return nullptr;

@@ -75,6 +75,7 @@ std::unique_ptr<Fault> MakeScaleFault(const PlannedFault& plan, const Stage& sta
 std::unique_ptr<Fault> MakeStopFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeLinkFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeDiskFault(const PlannedFault& plan, const Stage& stage);
+std::unique_ptr<Fault> MakeCheckpointFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeScarcityFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeStreamFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeIngestFault(const PlannedFault& plan, const Stage& stage);

@@ -29,6 +29,7 @@ constexpr std::array<KindEntry, kFaultKinds> kKindTable = {{
     {"delete_state", "a worker is killed, its data folder deleted"},
     {"flip_bit", "a worker is killed, a bit of its state flipped"},
     {"torn_tail", "a worker is killed, the end of a state file torn off"},
+    {"bad_checkpoint", "a worker loses its disk, and its partitions' newest checkpoints are spoiled"},
     {"full_disk", "a worker's disk is full for a while"},
     {"failing_disk", "a worker's disk refuses to write and to sync for a while"},
     {"no_files", "a worker can open neither files nor connections for a while; those to NATS are reset"},
@@ -70,6 +71,12 @@ const std::vector<std::string>& RunningPoints() {
 const std::vector<std::string>& OpeningPoints() {
   static const auto& points = *new std::vector<std::string>{"before_restore", "in_restore", "after_claim",
                                                             "after_epoch_mark", "before_pull"};
+  return points;
+}
+
+const std::vector<std::string>& CheckpointPoints() {
+  static const auto& points =
+      *new std::vector<std::string>{"in_upload", "before_manifest", "after_manifest", "in_collection"};
   return points;
 }
 

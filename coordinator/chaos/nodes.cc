@@ -130,10 +130,15 @@ absl::Status Nodes::AddWorker() {
   links_.push_back(*std::move(link));
   pages_.push_back(*std::move(page));
   ++workers_;
-  return Add(Worker(index),
-             {worker_program_, "--nats", StrCat("nats://127.0.0.1:", links_.back()->port()), "--name",
-              Worker(index), "--data", DataFolder(index), "--replicas", StrCat(spec_.brokers)},
-             {StrCat("MILLRACE_FAULT_PAGE=", page_file)});
+  std::vector<std::string> arguments = {
+      worker_program_,   "--nats",      StrCat("nats://127.0.0.1:", links_.back()->port()),
+      "--name",          Worker(index), "--data",
+      DataFolder(index), "--replicas",  StrCat(spec_.brokers)};
+  if (spec_.checkpoints > absl::ZeroDuration()) {
+    arguments.insert(arguments.end(), {"--checkpoints", CheckpointFolder(), "--checkpoint-interval",
+                                       millrace::FormatDuration(spec_.checkpoints)});
+  }
+  return Add(Worker(index), std::move(arguments), {StrCat("MILLRACE_FAULT_PAGE=", page_file)});
 }
 
 absl::Status Nodes::Add(const std::string& name, std::vector<std::string> arguments,

@@ -50,6 +50,7 @@ class Nodes {
   int64_t coordinators() const { return spec_.coordinators; }
   Proxy& link(int64_t worker) { return *links_[static_cast<size_t>(worker)]; }
   std::string DataFolder(int64_t worker) const;
+  std::string CheckpointFolder() const { return folder_ + "/checkpoints"; }
   std::string LogFile(const std::string& node) const;
   // What the worker suffers, in a build with test hooks.
   FaultPage& page(int64_t worker) { return *pages_[static_cast<size_t>(worker)]; }

@@ -2,7 +2,7 @@
 //
 //   name: kills
 //   about: what it is good for, in a sentence
-//   cluster: { workers: 3, coordinators: 2, brokers: 1, lease: 2s, recovery: 20s }
+//   cluster: { workers: 3, coordinators: 2, brokers: 1, lease: 2s, checkpoints: 2s, recovery: 20s }
 //   load: { rate: 4000, duration: 40s, keys: 500, partitions: 8, hot: 0.9, commit: 50ms }
 //   faults:
 //     - { kind: kill, count: 10 }                                   # at any time, spread over the load
@@ -39,6 +39,7 @@ enum class FaultKind {
   kDeleteState,    // a worker is killed and its data folder deleted
   kFlipBit,        // a worker is killed and a bit of its state flipped
   kTornTail,       // a worker is killed and the end of a state file torn off
+  kBadCheckpoint,  // its data folder is deleted, and its partitions' newest checkpoints spoiled
   kFullDisk,       // a worker's disk takes no byte for a while
   kFailingDisk,    // a worker's disk refuses to write and to sync for a while
   kNoFiles,        // a worker whose connections are reset can open no file and no connection for a while
@@ -70,6 +71,7 @@ struct ClusterSpec {
   int64_t coordinators = 1;
   int64_t brokers = 1;  // 1 or 3; streams and buckets have as many copies
   absl::Duration lease = absl::Seconds(2);
+  absl::Duration checkpoints;  // how often each partition makes one, in a folder; zero: there is no store
   // How long after a fault everything that waits must be out.
   absl::Duration recovery = absl::Seconds(20);
 };
@@ -115,6 +117,7 @@ struct Scenario {
 // The points at which a process can be made to die, in a build with test hooks (common/failpoint.h).
 const std::vector<std::string>& RunningPoints();  // a worker's, passed again and again
 const std::vector<std::string>& OpeningPoints();  // a worker's, passed once for each partition that it opens
+const std::vector<std::string>& CheckpointPoints();  // a worker's, where there is a store
 const std::vector<std::string>& IngestPoints();
 
 // INVALID_ARGUMENT, one line: `FILE:LINE:COLUMN: what — why — what to try`.

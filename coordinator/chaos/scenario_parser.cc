@@ -32,7 +32,8 @@ double Share(const YamlNode& value, std::string_view field, std::string_view exa
 void ParseCluster(const YamlNode& value, ClusterSpec* cluster, YamlReader* reader) {
   constexpr std::string_view kExample = "cluster: { workers: 3, lease: 2s }";
   if (!reader->Mapping(value, "cluster", kExample)) return;
-  reader->CheckKeys(value, "`cluster`", {"workers", "coordinators", "brokers", "lease", "recovery"},
+  reader->CheckKeys(value, "`cluster`",
+                    {"workers", "coordinators", "brokers", "lease", "checkpoints", "recovery"},
                     {{"replicas", "say `brokers: 3`: every stream then has three copies"}});
   if (const YamlNode* workers = value.Find("workers")) {
     cluster->workers = reader->Integer(*workers, "workers", 1, kMaxWorkers, "workers: 3");
@@ -46,6 +47,10 @@ void ParseCluster(const YamlNode& value, ClusterSpec* cluster, YamlReader* reade
   }
   if (const YamlNode* lease = value.Find("lease")) {
     cluster->lease = reader->Duration(*lease, "lease", absl::Seconds(1), absl::Minutes(1), "lease: 2s");
+  }
+  if (const YamlNode* checkpoints = value.Find("checkpoints")) {
+    cluster->checkpoints =
+        reader->Duration(*checkpoints, "checkpoints", absl::Seconds(1), absl::Hours(1), "checkpoints: 2s");
   }
   if (const YamlNode* recovery = value.Find("recovery")) {
     cluster->recovery =
@@ -90,6 +95,7 @@ std::vector<std::string> PointsOf(FaultKind kind) {
   if (kind == FaultKind::kKillIngest) return IngestPoints();
   std::vector<std::string> points = RunningPoints();
   points.insert(points.end(), OpeningPoints().begin(), OpeningPoints().end());
+  points.insert(points.end(), CheckpointPoints().begin(), CheckpointPoints().end());
   return points;
 }
 
@@ -240,6 +246,14 @@ FaultSpec ParseFault(const YamlNode& value, const Scenario& scenario, YamlReader
   return fault;
 }
 
+bool NeedsCheckpoints(const FaultSpec& fault) {
+  if (fault.kind == FaultKind::kBadCheckpoint) return true;
+  const std::vector<std::string>& points = CheckpointPoints();
+  return std::any_of(fault.points.begin(), fault.points.end(), [&](const std::string& point) {
+    return std::find(points.begin(), points.end(), point) != points.end();
+  });
+}
+
 void CheckTogether(const YamlNode& root, const Scenario& scenario, YamlReader* reader) {
   for (size_t i = 0; i < scenario.faults.size(); ++i) {
     const FaultKind kind = scenario.faults[i].kind;
@@ -257,6 +271,10 @@ void CheckTogether(const YamlNode& root, const Scenario& scenario, YamlReader* r
     if (scenario.faults[i].brokers > scenario.cluster.brokers) {
       reader->Fail(at, StrCat("`brokers` is ", scenario.faults[i].brokers),
                    StrCat("the cluster has ", scenario.cluster.brokers), "try `cluster: { brokers: 3 }`");
+    }
+    if (NeedsCheckpoints(scenario.faults[i]) && scenario.cluster.checkpoints == absl::ZeroDuration()) {
+      reader->Fail(at, StrCat("`", KindName(kind), "` in a cluster without checkpoints"),
+                   "there is nothing to hit", "try `cluster: { checkpoints: 2s }`");
     }
     const bool needs_worker =
         (kind == FaultKind::kPause || kind == FaultKind::kZombie) && scenario.cluster.workers < 2;

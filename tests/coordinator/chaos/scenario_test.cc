@@ -39,7 +39,7 @@ TEST(ChaosScenario, ReadsEveryField) {
   const Scenario scenario = ParsedScenario(R"(
 name: full
 about: all of it
-cluster: { workers: 3, coordinators: 2, brokers: 3, lease: 3s, recovery: 40s }
+cluster: { workers: 3, coordinators: 2, brokers: 3, lease: 3s, checkpoints: 5s, recovery: 40s }
 load: { rate: 100, duration: 1m, keys: 7, partitions: 5, hot: 0.9, commit: 1s }
 faults:
   - { kind: kill, at_point: in_commit, when: 1s, every: 2s, count: 3, duration: 4s }
@@ -52,6 +52,7 @@ faults:
   - { kind: clock_jump, by: 2h }
 )");
   EXPECT_EQ(scenario.cluster.coordinators, 2);
+  EXPECT_EQ(scenario.cluster.checkpoints, absl::Seconds(5));
   EXPECT_EQ(scenario.cluster.recovery, absl::Seconds(40));
   EXPECT_EQ(scenario.load.partitions, 5u);
   EXPECT_EQ(scenario.load.hot, 0.9);
@@ -93,6 +94,9 @@ TEST(ChaosScenario, SaysWhereItIsWrongAndWhatWasMeant) {
            {head + "{ kind: kill, every: 20s, count: 2 }", "mine.yaml:3:26: ", "the load ends at 30s"},
            {head + "{ kind: pause, duration: 2s }", "mine.yaml:3:30: ", "nobody would take over"},
            {head + "{ kind: lossy_link, loss: 2 }", "mine.yaml:3:31: ", "a share from 0 to 1"},
+           {head + "{ kind: bad_checkpoint }", "mine.yaml:3:5: ", "without checkpoints"},
+           {head + "{ kind: kill, at_point: in_upload }",
+            "mine.yaml:3:5: ", "try `cluster: { checkpoints: 2s }`"},
            {head + "{ kind: pause_leader }", "mine.yaml:3:5: ", "no other could lead"},
            {head + "{ kind: step_down }", "mine.yaml:3:5: ", "with one broker"},
            {head + "{ kind: kill_broker, brokers: 2 }", "mine.yaml:3:5: ", "the cluster has 1"},
