@@ -23,8 +23,8 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 class Bench:
     """A cluster, the tools beside it, and the processes whose cost counts."""
 
-    def __init__(self):
-        self.cluster = cluster.Cluster(lease_ttl="5s")
+    def __init__(self, lease_ttl="5s"):
+        self.cluster = cluster.Cluster(lease_ttl=lease_ttl)
         self.worker_flags = ()
 
     def __enter__(self):

@@ -7,12 +7,12 @@ import nats_client
 
 def _seconds(stored):
     """The server's time has nine digits behind the point, Python's six."""
-    return datetime.datetime.fromisoformat(stored["time"].rstrip("Z")[:26]).timestamp()
+    return datetime.datetime.fromisoformat(stored["time"].rstrip("Z")[:26] + "+00:00").timestamp()
 
 
-def standstills(cluster, job):
-    """Of each change of owner that results surround: seconds from the last result of the old owner to the first of the new.
-    While records flow, that is how long the partition did nothing, and at least the time between two results."""
+def changes(cluster, job):
+    """Of each change of owner that results surround: when the old owner's last result came, and the seconds from it to the first of the
+    new. While records flow, that is how long the partition did nothing, and at least the time between two results."""
     found = []
     rows = cluster.json("partitions", job)
     last = max(row["segment"] for row in rows)
@@ -26,9 +26,13 @@ def standstills(cluster, job):
                     continue
                 now = _seconds(stored)
                 if before is not None and int(own_epoch) > epoch:
-                    found.append(now - before)
+                    found.append((before, now - before))
                 epoch, before = int(own_epoch), now
     return found
+
+
+def standstills(cluster, job):
+    return [seconds for _, seconds in changes(cluster, job)]
 
 
 def table(seconds):
