@@ -16,6 +16,7 @@
 #include "common/strings.h"
 #include "coordinator/verify/partition_replay.h"
 #include "gtest/gtest.h"
+#include "tests/support/temp_folder.h"
 
 namespace millrace {
 
@@ -23,9 +24,8 @@ namespace millrace {
 // has a file of another.
 inline void StoreCheckpoint(BlobStore& store, const std::string& uid, PartitionReplay& replay,
                             const StreamInfo& log, int64_t offset_time_ns) {
-  const std::string scratch = testing::TempDir() + "/stored-checkpoint";
-  std::filesystem::remove_all(scratch);
-  std::filesystem::create_directories(scratch);
+  const TempFolder folder("stored-checkpoint");
+  const std::string& scratch = folder.path();
   CommitRow commit;
   commit.uid = uid;
   commit.partition = replay.partition();
@@ -69,7 +69,6 @@ inline void StoreCheckpoint(BlobStore& store, const std::string& uid, PartitionR
     ASSERT_TRUE(store.Put(path, content.str()).ok());
   }
   ASSERT_TRUE(store.Put(layout.Manifest(manifest.id), EncodeManifest(manifest)).ok());
-  std::filesystem::remove_all(scratch);
 }
 
 }  // namespace millrace
