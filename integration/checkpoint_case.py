@@ -126,9 +126,10 @@ class CheckpointRun(scenario.LedgerRun):
         wait_for(lambda: self.said(name, "partition opened") >= partitions, f"{name} opens every partition")
 
     def lose(self, name):
-        """The worker is killed, and its data folder with it."""
+        """The worker is killed, and its data folder with it; the leader has noticed."""
         self.cluster.kill_worker(name)
         shutil.rmtree(self.cluster.folder / name)
+        wait_for(lambda: all(row["owner"] != name for row in self.rows()), f"{name} owns nothing")
 
 
 def build_go(folder, module):

@@ -28,11 +28,12 @@ def announce(name):
 class LedgerRun:
     """One job, its input, and the truth about it."""
 
-    def __init__(self, cluster, kind, name="ledger", records=RECORDS, keys=KEYS, partitions=PARTITIONS, commit="50ms", retain="all"):
+    def __init__(self, cluster, kind, name="ledger", records=RECORDS, keys=KEYS, partitions=PARTITIONS, commit="50ms", retain="all", standby=0):
         self.cluster = cluster
         self.kind = kind
         self.name = name
-        self.job_file = cluster.write(f"{name}.yaml", ledger.job_text(kind, name, partitions, commit) + f"retain: {retain}\n")
+        self.job_file = cluster.write(f"{name}.yaml", ledger.job_text(kind, name, partitions, commit) +
+                                      f"retain: {retain}\nstandby: {standby}\n")
         self.input_file = cluster.folder / f"{name}.jsonl"
         self.counts = ledger.write_input(self.input_file, records, keys, SEED, kind)
         self.lines = self.input_file.read_text().splitlines(keepends=True)

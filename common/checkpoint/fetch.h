@@ -1,6 +1,8 @@
-// Fetching a checkpoint: the store's files into a folder, every one checked.
+// Fetching a checkpoint: the store's files into a folder, every one checked. What is here already is not fetched.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,6 +25,18 @@ struct CheckpointPlace {
   PartitionId partition;
 };
 
+struct FetchOptions {
+  // Of a database that may have some of the files already: those are linked and not fetched. It is only looked
+  // at, and may change or go meanwhile. Empty: there is none.
+  std::string local_folder = {};
+  // A file of that folder that is known to have this content is not read to find out. Called from several
+  // threads; empty: none is known.
+  std::function<bool(const CheckpointFile&)> is_known = {};
+  // Asked again and again, from several threads; true ends it with CANCELLED. Empty: nothing does.
+  std::function<bool()> stopping = {};
+  uint64_t* fetched_bytes = nullptr;  // how much came from the store, also after an error
+};
+
 // Makes `folder`, and in it the database of checkpoint `id`, which nobody has open. Blocks; fetches in threads
 // of its own. REQUIRES: the folder's parent is there, the folder is empty or is not.
 //
@@ -30,6 +44,7 @@ struct CheckpointPlace {
 // disk's. After an error the folder is to be removed.
 absl::StatusOr<CheckpointManifest> FetchCheckpoint(BlobStore& store, const CheckpointPlace& place,
                                                    const CheckpointId& id, const std::string& folder,
-                                                   const std::shared_ptr<DbResources>& resources);
+                                                   const std::shared_ptr<DbResources>& resources,
+                                                   const FetchOptions& options = {});
 
 }  // namespace millrace

@@ -14,7 +14,7 @@ using nlohmann::json;
 
 // Each document lists its fields once, for both directions: `Fields(codec, document)` calls
 // codec("name", field) for every one. A writer puts the field into the object; a reader takes it out, and is
-// content without it where it came in a later version (`Later`).
+// content without it where it came in a later version (`Later`), or is left out while it says nothing (`Rare`).
 template <typename C, typename D>
 void Fields(C& c, D& d);
 
@@ -27,6 +27,10 @@ class Writer {
   template <typename T>
   void Later(const char* name, const T& value) {
     (*this)(name, value);
+  }
+  template <typename T>
+  void Rare(const char* name, const T& value) {
+    if (!(value == T())) (*this)(name, value);
   }
   json Take() { return std::move(object_); }
 
@@ -90,6 +94,10 @@ class Reader {
   template <typename T>
   void Later(const char* name, T& value) {
     if (ok_ && object_.contains(name)) (*this)(name, value);
+  }
+  template <typename T>
+  void Rare(const char* name, T& value) {
+    Later(name, value);
   }
   bool ok() const { return ok_; }
   const std::string& wrong_field() const { return missing_; }
@@ -157,6 +165,7 @@ void Fields(C& c, D& d) {
     c("name", d.name), c("uid", d.uid), c("spec_text", d.spec_text), c("inputs", d.inputs);
     c("partitions", d.partitions), c("created_ms", d.created_ms);
     c("later_partitions", d.later_partitions), c.Later("step_version", d.step_version);
+    c.Rare("standbys", d.standbys);
   } else if constexpr (Is<D, CodeVersion>) {
     c("version", d.version), c("spec_text", d.spec_text), c("step_version", d.step_version);
     c("created_ms", d.created_ms);
@@ -166,18 +175,21 @@ void Fields(C& c, D& d) {
     c("job", d.job), c("uid", d.uid), c("segment", d.segment), c("partition", d.partition);
     c("epoch", d.epoch), c("offset", d.offset);
     c("committed_offset", d.committed_offset), c("committed_at_ms", d.committed_at_ms);
-    c.Later("checkpoint_offset", d.checkpoint_offset);
+    c.Later("checkpoint_offset", d.checkpoint_offset), c.Rare("stored_for_move", d.stored_for_move);
     c("records_in", d.records_in), c("records_out", d.records_out);
     c("dead_letters", d.dead_letters), c("retries", d.retries);
     c("skipped", d.skipped), c("inspected", d.inspected);
     c("state_keys", d.state_keys), c("state_bytes", d.state_bytes);
     c("state", d.state), c("reason", d.reason), c.Later("code_version", d.code_version);
+  } else if constexpr (Is<D, CopyReport>) {
+    c("uid", d.uid), c("segment", d.segment), c("partition", d.partition), c("offset", d.offset);
   } else if constexpr (Is<D, WorkerLease>) {
     c("name", d.name), c("incarnation", d.incarnation), c("pid", d.pid), c("host", d.host);
     c("lanes", d.lanes), c("state", d.state), c("beat", d.beat), c("cpu", d.cpu);
     c("memory_bytes", d.memory_bytes), c("version", d.version), c("http", d.http);
     c("partitions", d.partitions), c.Later("data_id", d.data_id), c.Later("zone", d.zone);
     c.Later("process", d.process), c.Later("step_version", d.step_version);
+    c.Later("checkpoints", d.checkpoints), c.Rare("copies", d.copies);
   } else if constexpr (Is<D, CoordinatorLease>) {
     c("id", d.id), c("term", d.term), c("beat", d.beat), c("host", d.host), c("pid", d.pid),
         c("http", d.http);
@@ -185,6 +197,7 @@ void Fields(C& c, D& d) {
     c("term", d.term), c("leader", d.leader), c("lease_ttl_ms", d.lease_ttl_ms);
   } else if constexpr (Is<D, JobAssignment>) {
     c("job", d.job), c("uid", d.uid), c("paused", d.paused), c("owners", d.owners);
+    c.Rare("standbys", d.standbys), c.Rare("next_owners", d.next_owners);
   } else if constexpr (Is<D, Assignment>) {
     c("term", d.term), c("number", d.number), c("jobs", d.jobs);
     c.Later("draining", d.draining);

@@ -51,6 +51,7 @@ struct JobRecord {
   int64_t created_ms = 0;
   std::vector<uint32_t> later_partitions = {};  // of the segments behind it
   uint32_t step_version = 1;                    // see common/step_version.h
+  uint32_t standbys = 0;                        // of each partition: 0 or 1
 
   size_t segments() const { return 1 + later_partitions.size(); }
   SegmentId last_segment() const { return SegmentId(static_cast<uint32_t>(later_partitions.size())); }
@@ -85,6 +86,8 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   uint64_t committed_offset = 0;
   int64_t committed_at_ms = 0;
   uint64_t checkpoint_offset = 0;  // of the newest checkpoint in the store; 0: none
+  // All that was applied when the owner was told who is to have the partition next is in that checkpoint.
+  bool stored_for_move = false;
   uint64_t records_in = 0;
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;
@@ -96,6 +99,15 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   uint64_t code_version = 0;  // what runs behind `offset`
   std::string state;          // restoring | running | paused | completed | failed | stopped
   std::string reason;  // failed: the job is to fail with this; stopped: what stopped the partition, loudly
+};
+
+// What a worker says, in its lease, of a partition that another one owns and whose state it copies.
+struct CopyReport {
+  std::string uid;
+  uint32_t segment = 0;
+  uint32_t partition = 0;
+  uint64_t offset = 0;  // of the state on its disk; 0: none
+  bool operator==(const CopyReport&) const = default;
 };
 
 struct WorkerLease {
@@ -116,6 +128,8 @@ struct WorkerLease {
   std::string zone = {};      // where it runs, as it was told: a plan spreads jobs over zones
   std::string process = {};   // 16 hex digits, of each process: outlives rejoining, ends with a restart
   uint32_t step_version = 1;  // of its engine
+  bool checkpoints = false;   // it has a checkpoint store, and so can give and take copies of state
+  std::vector<CopyReport> copies = {};
 };
 
 struct CoordinatorLease {
@@ -139,6 +153,10 @@ struct JobAssignment {
   bool paused = false;
   // Of all partitions, segment after segment (JobRecord::IndexOf): a worker's name, or empty.
   std::vector<std::string> owners;
+  // Likewise; empty lists: nobody for any of them. Who keeps a copy of the partition's state, and who is to
+  // own it as soon as it has one.
+  std::vector<std::string> standbys = {};
+  std::vector<std::string> next_owners = {};
 };
 
 struct Assignment {

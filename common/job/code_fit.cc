@@ -26,7 +26,8 @@ std::string Change(const std::string& path, const std::string& before, const std
 
 std::string WhyFixed(std::string_view path) {
   if (path == "ttl") return "the state notes when each key is due";
-  if (path == "sink" || path == "retain") return "what is kept of a job is settled when it is made";
+  if (path == "sink" || path == "retain" || path == "standby")
+    return "what is kept of a job is settled when it is made";
   if (path == "name") return "an update is of the job that has the name";
   return "what is in the logs was read and partitioned by it";
 }

@@ -118,6 +118,7 @@ JobFields TopFields(const JobSpec& spec) {
           {"on_error", ErrorsText(spec.errors)},
           {"commit.interval", millrace::FormatDuration(spec.commit_interval)},
           {"retain", spec.retain == Retain::kAll ? "all" : "results"},
+          {"standby", StrCat(spec.standbys)},
           {"ttl", spec.ttl == absl::InfiniteDuration() ? "never" : millrace::FormatDuration(spec.ttl)}};
 }
 

@@ -139,8 +139,7 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
   }
   reader->CheckKeys(root, "a job",
                     {"name", "source", "key", "time", "partitions", "stages", "sink", "on_error", "retry",
-                     "commit", "retain", "ttl", "tests"},
-                    {{"standby", "leave it out: a partition moves when its worker is lost"}});
+                     "commit", "retain", "standby", "ttl", "tests"});
   for (const YamlEntry& entry : root.entries) spec.places[entry.key.text] = reader->PlaceOf(entry.value);
   ParseName(root, &spec, reader);
   if (const YamlNode* source = root.Find("source")) spec.source = ParseSource(*source, reader);
@@ -164,6 +163,10 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
   spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
   if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);
   if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, &spec, reader);
+  if (const YamlNode* standby = root.Find("standby")) {
+    spec.standbys =
+        static_cast<uint32_t>(reader->Integer(*standby, "standby", 0, kMaxStandbys, "standby: 1"));
+  }
   if (const YamlNode* ttl = root.Find("ttl")) {
     spec.ttl = reader->Duration(*ttl, "ttl", kMinTtl, kMaxTtl, "ttl: 30d");
   }

@@ -161,6 +161,7 @@ struct JobSpec {
   ErrorPolicy errors;
   absl::Duration commit_interval = absl::Seconds(1);
   Retain retain = Retain::kAll;
+  uint32_t standbys = 0;  // workers that keep a copy of each partition's state, beside its owner
   absl::Duration ttl = absl::InfiniteDuration();  // in log time; StateExpiry
   std::vector<TestSpec> tests;
 
@@ -170,6 +171,7 @@ struct JobSpec {
 };
 
 inline constexpr uint32_t kMaxPartitions = 4096;
+inline constexpr uint32_t kMaxStandbys = 1;
 inline constexpr size_t kMaxJobFileBytes = 1 << 20;
 inline constexpr size_t kMaxStages = 64;
 

@@ -99,6 +99,7 @@ absl::Status ShowPartitions(Bus& bus, const std::string& name, const CommandLine
                {{"segment", "SEGMENT"},
                 {"partition", "PARTITION"},
                 {"owner", "OWNER"},
+                {"standby", "STANDBY"},
                 {"epoch", "EPOCH"},
                 {"offset", "OFFSET"},
                 {"end", "END"},

@@ -124,7 +124,8 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
                             spec.partitions,
                             request.now_ms,
                             {partitions.begin() + 1, partitions.end()},
-                            spec.step_version};
+                            spec.step_version,
+                            spec.standbys};
   const std::vector<StreamConfig> streams = StreamsOf(record, spec, request.replicas);
   // Before anything is made: no stream can be this job's yet.
   const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();

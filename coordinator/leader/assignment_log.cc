@@ -78,9 +78,16 @@ Owners OwnersOf(const std::vector<JobAssignment>& jobs) {
   return owners;
 }
 
+Owners StandbysOf(const std::vector<JobAssignment>& jobs) {
+  Owners standbys;
+  for (const JobAssignment& job : jobs) standbys[job.uid] = job.standbys;
+  return standbys;
+}
+
 bool SameJobs(const std::vector<JobAssignment>& a, const std::vector<JobAssignment>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
-    return x.uid == y.uid && x.job == y.job && x.paused == y.paused && x.owners == y.owners;
+    return x.uid == y.uid && x.job == y.job && x.paused == y.paused && x.owners == y.owners &&
+           x.standbys == y.standbys && x.next_owners == y.next_owners;
   });
 }
 

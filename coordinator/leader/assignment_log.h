@@ -38,6 +38,7 @@ class AssignmentLog {
 };
 
 Owners OwnersOf(const std::vector<JobAssignment>& jobs);
+Owners StandbysOf(const std::vector<JobAssignment>& jobs);
 bool SameJobs(const std::vector<JobAssignment>& a, const std::vector<JobAssignment>& b);
 
 }  // namespace millrace

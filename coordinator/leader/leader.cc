@@ -65,19 +65,20 @@ void Leader::Step() {
   if (!HasReadEverything()) return;
 
   const Owners owners = OwnersOf(assignments_.in_force().jobs);
-  std::vector<JobAssignment> running;
-  std::vector<PlanJob> to_plan;
+  Jobs jobs;
   for (const OpenJob& job : jobs_.Open(view_.assignments().entries())) {
-    const JobFacts facts = FactsOf(job, owners);
+    JobFacts facts = FactsOf(job, owners);
     Measure(job.record->uid, facts);
     JobDecision decision = Next(facts);
     if (decision.final.has_value() && EndJob(*job.record, *std::move(decision.final))) continue;
-    running.push_back({job.record->name, job.record->uid, decision.paused,
-                       std::vector<std::string>(job.record->all_partitions())});
-    to_plan.push_back(
-        {job.record->uid, job.record->partitions, job.record->later_partitions, {}, job.step_version});
+    const JobRecord& record = *job.record;
+    jobs.running.push_back(
+        {record.name, record.uid, decision.paused, std::vector<std::string>(record.all_partitions())});
+    jobs.to_plan.push_back(
+        {record.uid, record.partitions, record.later_partitions, {}, job.step_version, record.standbys});
+    jobs.facts.push_back(std::move(facts));
   }
-  Assign(std::move(running), std::move(to_plan));
+  Assign(std::move(jobs));
 }
 
 void Leader::Observe() {
@@ -191,15 +192,15 @@ void Leader::AddLoads(std::vector<PlanJob>* jobs, const std::vector<JobAssignmen
   loads_.Keep(uids);
 }
 
-// `to_plan` speaks of the same jobs as `running`, in the same order.
-void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan) {
+void Leader::Assign(Jobs jobs) {
+  std::vector<JobAssignment>& running = jobs.running;
   const absl::Duration now = clock_.Monotonic();
   const std::vector<std::string> draining = Draining();
   std::vector<PlanWorker> workers = workers_.Alive(now, leadership_.lease_ttl());
   for (PlanWorker& worker : workers) {
     worker.drains |= std::binary_search(draining.begin(), draining.end(), worker.name);
   }
-  SpareOldEngines(NeededEngine(to_plan), &workers);
+  SpareOldEngines(NeededEngine(jobs.to_plan), &workers);
   const auto ready = static_cast<size_t>(
       std::count_if(workers.begin(), workers.end(), [](const PlanWorker& worker) { return !worker.drains; }));
   if (!MayPlan(ready > 0)) return;
@@ -211,10 +212,8 @@ void Leader::Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_
 
   RememberOwners(running);
   moves_.GiveUpOld(now);
-  AddLoads(&to_plan, running);
-  Owners planned =
-      Plan(std::move(workers), std::move(to_plan), owners_.last(), moves_.room(), owners_.before());
-  for (JobAssignment& job : running) job.owners = std::move(planned[job.uid]);
+  AddLoads(&jobs.to_plan, running);
+  PlacePartitions(workers, &jobs);
   const Assignment& in_force = assignments_.in_force();
   if (reign_.wrote_assignment && in_force.draining == draining && SameJobs(running, in_force.jobs)) return;
 

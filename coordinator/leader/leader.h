@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "common/cluster/documents.h"
 #include "coordinator/leader/assignment_log.h"
 #include "coordinator/leader/cluster_view.h"
+#include "coordinator/leader/copy_ahead.h"
 #include "coordinator/leader/job_lifecycle.h"
 #include "coordinator/leader/job_table.h"
 #include "coordinator/leader/leadership.h"
@@ -64,6 +66,7 @@ class Leader {
     bool said_no_workers = false;
     bool wrote_assignment = false;
     bool knows_owners = false;
+    std::set<std::string> said_no_standby;  // jobs, by uid
   };
   void Observe();
   void BeginReign();
@@ -75,7 +78,16 @@ class Leader {
   bool MayPlan(bool workers_ready);  // NOLINT: the name of the flag is its meaning
   void Measure(const std::string& uid, const JobFacts& facts);
   void AddLoads(std::vector<PlanJob>* jobs, const std::vector<JobAssignment>& running);
-  void Assign(std::vector<JobAssignment> running, std::vector<PlanJob> to_plan);
+  // All three speak of the same jobs, in the same order.
+  struct Jobs {
+    std::vector<JobAssignment> running;
+    std::vector<PlanJob> to_plan;
+    std::vector<JobFacts> facts;
+  };
+  void Assign(Jobs jobs);
+  void PlacePartitions(const std::vector<PlanWorker>& workers, Jobs* jobs);
+  void HoldBackMoves(const JobFacts& facts, JobAssignment* job);
+  void PlaceStandbys(const std::vector<PlanWorker>& workers, Jobs* jobs);
 
   Bus& bus_;
   Clock& clock_;
@@ -87,6 +99,7 @@ class Leader {
   AssignmentLog assignments_;
   LoadTable loads_;
   MovesUnderWay moves_;
+  CopyClock copies_;
   bool connected_ = true;
   std::optional<absl::Duration> stepped_at_;
   Reign reign_;

@@ -21,7 +21,7 @@ struct PartitionAt {
 class Planning {
  public:
   Planning(const std::vector<PlanWorker>& workers, const std::vector<PlanJob>& jobs, const Owners& previous,
-           const Owners& before, size_t max_moves)
+           const Owners& before, const Owners& standbys, size_t max_moves)
       : workers_(workers), jobs_(jobs), weights_(WeighPartitions(jobs)), moves_left_(max_moves) {
     NumberZones();
     held_.assign(workers.size(), {});
@@ -31,6 +31,7 @@ class Planning {
       owner_.emplace_back(jobs[j].partitions, kNobody);
       moved_.emplace_back(jobs[j].partitions, false);
       before_.push_back(NumbersOf(j, before));
+      standby_.push_back(NumbersOf(j, standbys));
       KeepPrevious(j, previous);
     }
   }
@@ -130,8 +131,19 @@ class Planning {
     return places;
   }
 
+  // Those that have a standby first: the others level what that leaves uneven.
   void PlaceAll(const std::vector<PartitionAt>& places) {
-    for (const PartitionAt& place : places) Give(place, Neediest(place.job));
+    std::vector<PartitionAt> others;
+    for (const PartitionAt& place : places) {
+      const size_t standby = standby_[place.job][place.partition];
+      if (standby == kNobody || workers_[standby].drains) {
+        others.push_back(place);
+        continue;
+      }
+      Give(place, standby);
+      moved_[place.job][place.partition] = true;  // not on from there at once
+    }
+    for (const PartitionAt& place : others) Give(place, Neediest(place.job));
   }
 
   // The lightest; of several the one in whose zone, then on which, there is least of the job.
@@ -217,6 +229,7 @@ class Planning {
   std::vector<size_t> targets_;         // workers that do not drain
   std::vector<std::vector<size_t>> owner_;
   std::vector<std::vector<size_t>> before_;         // who had it before its last owner, by job and partition
+  std::vector<std::vector<size_t>> standby_;        // likewise: who has a copy of its state
   std::vector<std::vector<bool>> moved_;            // in this planning, by job and partition
   std::vector<std::vector<PartitionAt>> held_;      // by worker
   std::vector<int64_t> weight_;                     // by worker
@@ -227,15 +240,16 @@ class Planning {
 }  // namespace
 
 Owners Plan(std::vector<PlanWorker> workers, std::vector<PlanJob> jobs, const Owners& previous,
-            size_t max_moves, const Owners& before) {
+            size_t max_moves, const Owners& before, const Owners& standbys) {
   std::sort(workers.begin(), workers.end(),
             [](const PlanWorker& a, const PlanWorker& b) { return a.name < b.name; });
   std::sort(jobs.begin(), jobs.end(), [](const PlanJob& a, const PlanJob& b) { return a.uid < b.uid; });
   const bool any = std::any_of(workers.begin(), workers.end(), [](const PlanWorker& w) { return !w.drains; });
   const PlanSegments segments(jobs);
   if (any) {
-    return segments.Join(
-        Planning(workers, segments.parts(), segments.Cut(previous), segments.Cut(before), max_moves).Run());
+    return segments.Join(Planning(workers, segments.parts(), segments.Cut(previous), segments.Cut(before),
+                                  segments.Cut(standbys), max_moves)
+                             .Run());
   }
   Owners nobody;
   for (const PlanJob& part : segments.parts()) nobody[part.uid].assign(part.partitions, "");

@@ -40,8 +40,9 @@ bool WorkerTable::IsLive(const Row& row, absl::Duration now, absl::Duration leas
 std::vector<PlanWorker> WorkerTable::Alive(absl::Duration now, absl::Duration lease_ttl) const {
   std::vector<PlanWorker> workers;
   for (const auto& [name, row] : rows_) {
-    if (IsLive(row, now, lease_ttl))
-      workers.push_back({name, row.lease.zone, row.lease.state != "ready", row.lease.step_version});
+    if (!IsLive(row, now, lease_ttl)) continue;
+    workers.push_back(
+        {name, row.lease.zone, row.lease.state != "ready", row.lease.step_version, row.lease.checkpoints});
   }
   return workers;
 }

@@ -77,12 +77,30 @@ struct PartitionPlace {
   PartitionId partition;
 };
 
+std::string NameAt(const std::vector<std::string>& names, size_t index) {
+  return index < names.size() ? names[index] : "";
+}
+
+// Of the copy that the worker said it has of the partition; null: it has said nothing.
+ViewJson CopiedOffset(const Cluster& cluster, const JobRecord& job, const PartitionPlace& place,
+                      const std::string& worker) {
+  const auto found = cluster.workers.find(worker);
+  if (found == cluster.workers.end() || cluster.IsLost(found->second)) return nullptr;
+  for (const CopyReport& copy : found->second.lease.copies) {
+    if (copy.uid == job.uid && copy.segment == place.segment.value() &&
+        copy.partition == place.partition.value()) {
+      return copy.offset;
+    }
+  }
+  return nullptr;
+}
+
 ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const PartitionPlace& place,
                       const PartitionLog& log, const std::optional<PartitionReport>& report, int64_t now_ms) {
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
   const size_t index = job.IndexOf(place.segment, place.partition);
-  const std::string owner =
-      assigned != nullptr && index < assigned->owners.size() ? assigned->owners[index] : "";
+  const std::string owner = assigned != nullptr ? NameAt(assigned->owners, index) : "";
+  const std::string standby = assigned != nullptr ? NameAt(assigned->standbys, index) : "";
   const PartitionReport known = report.value_or(PartitionReport());
   const uint64_t offset = IsCompleted(cluster, job) ? log.end : known.offset;
   ViewJson row;
@@ -100,6 +118,9 @@ ViewJson PartitionRow(const Cluster& cluster, const JobRecord& job, const Partit
   row["committed_offset"] = known.committed_offset;
   row["checkpoint_offset"] = known.checkpoint_offset;
   row["code"] = report.has_value() ? ViewJson(known.code_version) : ViewJson(nullptr);
+  row["standby"] = standby;
+  row["standby_offset"] = CopiedOffset(cluster, job, place, standby);
+  row["next_owner"] = assigned != nullptr ? NameAt(assigned->next_owners, index) : "";
   // Of a job that has ended nobody will say it any more; of one that runs it is what was not begun with yet.
   const bool is_unknown = !report.has_value() && cluster.FindFinal(job.uid) != nullptr;
   row["state_keys"] = is_unknown ? ViewJson(nullptr) : ViewJson(known.state_keys);
@@ -184,6 +205,13 @@ ViewJson AddedJson(const Cluster& cluster, const JobRecord& job) {
   return rows;
 }
 
+size_t CountWithoutStandby(const JobRecord& job, const JobAssignment& assigned) {
+  if (job.standbys == 0) return 0;
+  size_t without = 0;
+  for (size_t p = 0; p < assigned.owners.size(); ++p) without += NameAt(assigned.standbys, p).empty() ? 1 : 0;
+  return without;
+}
+
 }  // namespace
 
 JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
@@ -218,6 +246,11 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   const auto source = cluster.sources.find(job.uid);
   if (source != cluster.sources.end() && !source->second.trouble.empty()) {
     return {"running", StrCat("its source ", source->second.stream, ": ", source->second.trouble)};
+  }
+  if (const size_t without = CountWithoutStandby(job, *assigned); without > 0) {
+    return {"running", StrCat(without,
+                              " partitions have no standby — fewer than two workers that serve have "
+                              "--checkpoints")};
   }
   return {"running", ""};
 }

@@ -1,6 +1,7 @@
 // A checkpoint into the place of a partition's state, when all of it is there and good.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,12 +15,17 @@
 
 namespace millrace {
 
+struct RestoredCheckpoint {
+  CheckpointManifest manifest;
+  uint64_t fetched_bytes = 0;  // files that the folder had already are not fetched
+};
+
 // Puts the state of checkpoint `id` into the partition's folder, in place of what is there. Blocks; fetches
 // in threads of its own. REQUIRES: the partition's database is not open.
 //
 // DATA_LOSS: the checkpoint is missing, damaged, or another partition's; what was in the folder is still
 // there. Other errors are the store's or the disk's, likewise.
-absl::StatusOr<CheckpointManifest> RestoreCheckpoint(BlobStore& store, const PartitionKey& key,
+absl::StatusOr<RestoredCheckpoint> RestoreCheckpoint(BlobStore& store, const PartitionKey& key,
                                                      const CheckpointId& id, const DataDir& data_dir,
                                                      const std::shared_ptr<DbResources>& resources);
 

@@ -84,6 +84,8 @@ void Lane::Handle(LaneEvent event) {
     if (Partition* p = find(code->instance)) p->HandleVersions(std::move(code->versions));
   } else if (auto* pause = std::get_if<PausePartition>(&event)) {
     if (Partition* p = find(pause->instance)) p->SetPaused(pause->paused);
+  } else if (auto* move = std::get_if<MovePartition>(&event)) {
+    if (Partition* p = find(move->instance)) p->SetMoves(move->moves);
   } else if (auto* release = std::get_if<ReleasePartition>(&event)) {
     if (Partition* p = find(release->instance)) {
       if (release->abandon) {

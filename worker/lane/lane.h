@@ -64,6 +64,11 @@ struct PausePartition {
   uint64_t instance;
   bool paused;
 };
+// See Partition::SetMoves.
+struct MovePartition {
+  uint64_t instance;
+  bool moves;
+};
 struct ReleasePartition {
   uint64_t instance;
   bool abandon;  // without a last commit: the lease is gone
@@ -80,8 +85,8 @@ struct SetStateBudget {
 };
 struct StopLane {};
 using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored,
-                               TailRead, LaterOwnerSought, CodeKnown, PausePartition, ReleasePartition,
-                               StateQuery, SetStateBudget, StopLane>;
+                               TailRead, LaterOwnerSought, CodeKnown, PausePartition, MovePartition,
+                               ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
 // Whose last commit a checkpoint is made of.
 struct CheckpointOwner {

@@ -20,7 +20,7 @@ class ReportBoard {
     absl::MutexLock lock(&mutex_);
     PartitionReport& held = reports_[instance];
     // What others wait for is told at once, not with the next regular beat.
-    if (held.state != report.state) ++changes_;
+    if (held.state != report.state || held.stored_for_move != report.stored_for_move) ++changes_;
     held = std::move(report);
   }
   // What was said of one instance stands for the next until that has something to say.

@@ -41,6 +41,7 @@ Membership::Membership(Bus& bus, Clock& clock, const ReportBoard& board, const O
   lease_.data_id = options.data_id;
   lease_.zone = options.zone;
   lease_.step_version = options.step_version;
+  lease_.checkpoints = options.checkpoints;
   lease_.state = kReady;
   BecomeNewIncarnation();
   lease_.process = lease_.incarnation;
@@ -95,9 +96,14 @@ void Membership::BeginLeaving() {
   renew_at_ = clock_.Monotonic();
 }
 
+void Membership::SetCopies(std::vector<CopyReport> copies, uint64_t changes) {
+  lease_.copies = std::move(copies);
+  copy_changes_ = changes;
+}
+
 absl::Status Membership::Step() {
   LookForDrain();
-  const uint64_t changes = board_.changes();
+  const uint64_t changes = board_.changes() + copy_changes_;
   const absl::Duration now = clock_.Monotonic();
   const bool news = changes != reported_changes_ && now >= renewed_at_ + kMinRenewalInterval;
   if (now < renew_at_ && !news) return absl::OkStatus();
@@ -253,10 +259,9 @@ void Membership::ReadUpdates(Runnable& runnable) const {
   }
 }
 
-DesiredPartitions Membership::Desired() {
-  DesiredPartitions desired;
+void Membership::ForEachAssigned(const Visit& visit) {
   const auto in_force = AssignmentInForce(assignments_.entries());
-  if (!in_force.has_value()) return desired;
+  if (!in_force.has_value()) return;
   if (!in_force->trouble.ok()) {
     LogError("the assignment in force cannot be read: this worker owns nothing until the next one",
              {{"why", in_force->trouble}});
@@ -268,19 +273,37 @@ DesiredPartitions Membership::Desired() {
     if (runnable == nullptr) continue;
     uint32_t segment = 0;  // owners stand segment after segment
     uint32_t partition = 0;
-    for (const std::string& owner : job.owners) {
+    for (size_t index = 0; index < job.owners.size(); ++index, ++partition) {
       while (segment < runnable->partitions.size() && partition >= runnable->partitions[segment]) {
         ++segment, partition = 0;
       }
-      if (owner == options_.name) {
-        desired.insert_or_assign({job.job, job.uid, SegmentId(segment), PartitionId(partition)},
-                                 DesiredPartition{runnable->Segment(segment), job.paused});
-      }
-      ++partition;
+      visit({job.job, job.uid, SegmentId(segment), PartitionId(partition)}, job, index, *runnable);
     }
   }
   std::erase_if(runnable_, [&](const auto& entry) { return !assigned.contains(entry.first); });
+}
+
+DesiredPartitions Membership::Desired() {
+  DesiredPartitions desired;
+  ForEachAssigned([&](const PartitionKey& key, const JobAssignment& job, size_t index,
+                      const Runnable& runnable) {
+    if (job.owners[index] != options_.name) return;
+    const bool moves = index < job.next_owners.size() && !job.next_owners[index].empty();
+    desired.insert_or_assign(key, DesiredPartition{runnable.Segment(key.segment.value()), job.paused, moves});
+  });
   return desired;
+}
+
+WantedCopies Membership::DesiredCopies() {
+  WantedCopies wanted;
+  ForEachAssigned([&](const PartitionKey& key, const JobAssignment& job, size_t index, const Runnable&) {
+    const auto names_us = [&](const std::vector<std::string>& names) {
+      return index < names.size() && names[index] == options_.name;
+    };
+    if (names_us(job.standbys)) wanted[key] = CopyUrgency::kStandby;
+    if (names_us(job.next_owners)) wanted[key] = CopyUrgency::kAwaited;
+  });
+  return wanted;
 }
 
 bool Membership::KnowsDesired() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "common/step_version.h"
 #include "worker/lane/report_board.h"
 #include "worker/partition/partition_id.h"
+#include "worker/standby/wanted_copies.h"
 
 namespace millrace {
 
@@ -29,6 +31,7 @@ struct DesiredPartition {
   // An error: why this worker cannot run the job.
   absl::StatusOr<SegmentVersions> versions;  // of the code, as far as they are known here
   bool paused = false;
+  bool moves = false;  // another worker copies its state and is to own it then
 };
 using DesiredPartitions = std::map<PartitionKey, DesiredPartition>;
 
@@ -45,6 +48,7 @@ class Membership {
     std::string zone;
     std::string http;
     std::string data_id;                                   // DataDir::id()
+    bool checkpoints = false;                              // it has a store of them
     absl::Duration default_lease_ttl = absl::Seconds(15);  // until a leader has said
     uint64_t seed = 0;                                     // for incarnations
     uint32_t step_version = StepVersion();
@@ -52,6 +56,9 @@ class Membership {
   Membership(Bus& bus, Clock& clock, const ReportBoard& board, const Options& options);
 
   void Handle(const BusEvent& event);
+  // What the lease says from its next renewal on of copies that are kept here. `changes`: counts what is to be
+  // told at once.
+  void SetCopies(std::vector<CopyReport> copies, uint64_t changes);
   // Renews the lease when that is due. It takes none while another data folder's lease of this name may be
   // good: it waits until that has not been renewed for a lease's time. FAILED_PRECONDITION: another process
   // works under this worker's name; give up.
@@ -73,7 +80,9 @@ class Membership {
   // What the assignment in force gives this worker. Partitions of jobs whose record is not known yet are left
   // out; those of a job that this worker cannot run are there, with the reason.
   DesiredPartitions Desired();
-  // Whether Desired() may be believed: not before the buckets were read, and not while they are read anew.
+  // The partitions of others whose state this worker is to copy; of every job whose record is known.
+  WantedCopies DesiredCopies();
+  // Whether Desired() and DesiredCopies() may be believed: not before the buckets were read, and not while they are read anew.
   bool KnowsDesired();
   // Whether a job record of this uid is there; answers true while the buckets are not read in yet.
   bool JobMayExist(const std::string& uid);
@@ -102,6 +111,11 @@ class Membership {
   const Runnable* RunnableOf(const std::string& job, const std::string& uid);
   absl::StatusOr<Runnable> ReadJob(const std::string& job, const std::string& uid) const;
   void ReadUpdates(Runnable& runnable) const;
+  // Calls `visit` for each partition that the assignment in force names; `index` is its place in the lists of
+  // its job.
+  using Visit = std::function<void(const PartitionKey& key, const JobAssignment& job, size_t index,
+                                   const Runnable& runnable)>;
+  void ForEachAssigned(const Visit& visit);
   absl::Status Renew();
   // Whether the name is free, as far as is known.
   absl::StatusOr<bool> MayTakeName();
@@ -125,7 +139,8 @@ class Membership {
   absl::Duration valid_until_;
   absl::Duration renew_at_;
   absl::Duration renewed_at_;
-  uint64_t reported_changes_ = 0;
+  uint64_t reported_changes_ = 0;  // of the board and of the copies
+  uint64_t copy_changes_ = 0;
   bool leaving_ = false;
   uint64_t drain_looked_for_ = 0;  // in this revision of the assignments
   double cpu_seconds_ = 0;

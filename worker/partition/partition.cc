@@ -121,6 +121,14 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
 
 void Partition::SetPaused(bool paused) { paused_ = paused; }
 
+void Partition::SetMoves(bool moves) {
+  if (moves && !moves_) {
+    moves_from_ = offset_;
+    first_for_move_due_ = true;
+  }
+  moves_ = moves;
+}
+
 bool Partition::CanStep() const {
   return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && outputs_->HasRoom() &&
          dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&

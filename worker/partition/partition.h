@@ -95,6 +95,9 @@ class Partition : private StepSink {
   // opened without (OpenedPartition::gives_verdicts).
   void HandleVersions(SegmentVersions versions);
   void SetPaused(bool paused);  // NOLINT: the verb names it
+  // Another worker copies this partition's state, and is to own it when it has what was applied by now: that
+  // is committed and put into a checkpoint soon, and checkpoints then follow one another more closely.
+  void SetMoves(bool moves);  // NOLINT: the verb names it
 
   // Runs what can run, within a turn's limits. True when there is more to do at once.
   bool Work();
@@ -159,6 +162,7 @@ class Partition : private StepSink {
   // until that is known.
   bool IsOwnerOfAcked();
   void MaybeCheckpoint();
+  bool IsCheckpointDue(absl::Duration now) const;
   // Whether another thread works on the database.
   bool disk_busy() const { return commit_in_progress_ || linking_checkpoint_; }
   void MaybeTick();
@@ -225,6 +229,9 @@ class Partition : private StepSink {
   bool checkpoint_in_progress_ = false;
   Offset checkpoint_offset_;  // of the newest in the store
   Pacer checkpoint_pace_;
+  bool moves_ = false;
+  Offset moves_from_;                // what was applied when it was told so
+  bool first_for_move_due_ = false;  // no checkpoint was begun since then
   uint64_t granted_bytes_ = 0;
   uint32_t granted_messages_ = 0;
   PartitionMetrics metrics_;

@@ -1,4 +1,6 @@
 // How a partition makes what it has done last: commits (R1, R2), and the checkpoints made from them.
+#include <algorithm>
+
 #include "common/check.h"
 #include "common/failpoint.h"
 #include "common/log.h"
@@ -7,7 +9,8 @@
 namespace millrace {
 namespace {
 
-constexpr absl::Duration kAskStandingAgain = absl::Milliseconds(200);  // when the broker did not answer
+constexpr absl::Duration kMovingCheckpointInterval = absl::Seconds(1);  // while its state is copied ahead
+constexpr absl::Duration kAskStandingAgain = absl::Milliseconds(200);   // when the broker did not answer
 
 }  // namespace
 
@@ -33,7 +36,7 @@ void Partition::MaybeCommit() {
   const absl::Duration now = clock_.Monotonic();
   const bool due = commit_pace_.IsDue(now, code().commit_interval, ports_.PartitionsOnLane()) ||
                    opened_->store->wants_commit() || phase_ == Phase::kReleasing ||
-                   opened_->store->progress().ended;
+                   opened_->store->progress().ended || (moves_ && committed_offset_ < moves_from_);
   if (!due) return;
   commit_in_progress_ = true;
   commit_pace_.Begin(now);
@@ -104,14 +107,22 @@ void Partition::HandleCommitted(const absl::Status& status, absl::Duration took)
   Tick();
 }
 
+// For a move the first is made at once, and the others so that the copy has little to make up for.
+bool Partition::IsCheckpointDue(absl::Duration now) const {
+  if (moves_ && first_for_move_due_) return committed_offset_ >= moves_from_;
+  const absl::Duration interval = moves_ ? std::min(kMovingCheckpointInterval, options_.checkpoint_interval)
+                                         : options_.checkpoint_interval;
+  return checkpoint_pace_.IsDue(now, interval, ports_.PartitionsOnLane());
+}
+
 // From the last commit, whatever has been applied since; one at a time.
 void Partition::MaybeCheckpoint() {
   if (options_.checkpoint_interval == absl::InfiniteDuration() || phase_ != Phase::kRunning) return;
   if (disk_busy() || checkpoint_in_progress_ || committed_offset_ <= checkpoint_offset_) return;
   const absl::Duration now = clock_.Monotonic();
-  if (!checkpoint_pace_.IsDue(now, options_.checkpoint_interval, ports_.PartitionsOnLane())) return;
-  if (!ports_.MayAct()) return;
+  if (!IsCheckpointDue(now) || !ports_.MayAct()) return;
   checkpoint_pace_.Begin(now);
+  first_for_move_due_ = false;
   linking_checkpoint_ = true;
   checkpoint_in_progress_ = true;
   ports_.LinkCheckpoint(*opened_->store, opened_->segment().job.retain == Retain::kResults);

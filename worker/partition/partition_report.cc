@@ -42,6 +42,7 @@ PartitionReport Partition::Report() const {
   report.committed_offset = committed_offset_.value();
   report.committed_at_ms = committed_at_ms_;
   report.checkpoint_offset = checkpoint_offset_.value();
+  report.stored_for_move = moves_ && checkpoint_offset_ >= moves_from_;
   const Progress& progress = opened_->store->progress();
   report.records_in = progress.records_in;
   report.records_out = progress.records_out;

@@ -66,9 +66,9 @@ absl::Status StateSource::FindCheckpoints(StartFacts* facts) {
 
 absl::StatusOr<std::unique_ptr<StateStore>> StateSource::Restore(const CheckpointId& id) {
   const absl::Duration began = clock_.Monotonic();
-  const absl::StatusOr<CheckpointManifest> manifest =
+  const absl::StatusOr<RestoredCheckpoint> restored =
       RestoreCheckpoint(*options_.checkpoints, key_, id, data_dir_, resources_);
-  if (!manifest.ok()) return manifest.status();
+  if (!restored.ok()) return restored.status();
   absl::StatusOr<std::unique_ptr<StateStore>> store = Open();
   if (!store.ok()) return store.status();
   const double seconds = absl::ToDoubleSeconds(clock_.Monotonic() - began);
@@ -76,7 +76,8 @@ absl::StatusOr<std::unique_ptr<StateStore>> StateSource::Restore(const Checkpoin
   LogInfo("checkpoint restored", {{"partition", key_.ToString()},
                                   {"epoch", id.epoch.value()},
                                   {"offset", id.offset.value()},
-                                  {"bytes", manifest->bytes()},
+                                  {"bytes", restored->manifest.bytes()},
+                                  {"fetched_bytes", restored->fetched_bytes},
                                   {"seconds", seconds}});
   return store;
 }

@@ -121,8 +121,10 @@ void WorkerRuntime::Reconcile() {
   if (const uint64_t revision = membership_->revision();
       revision != desired_revision_ && membership_->KnowsDesired()) {
     desired_ = membership_->Desired();
+    desired_copies_ = membership_->DesiredCopies();
     desired_revision_ = revision;
   }
+  FollowCopies();  // before anything is opened: what is owned here is not copied any more
   for (auto it = hosted_.begin(); it != hosted_.end();) {
     Hosted& hosted = it->second;
     const auto wish = desired_.find(it->first);
@@ -139,6 +141,7 @@ void WorkerRuntime::Reconcile() {
       hosted.paused = wish->second.paused;
       lanes_[LaneOf(hosted.instance)]->Send(PausePartition{hosted.instance, hosted.paused});
     } else if (hosted.phase == Hosted::Phase::kRunning) {
+      FollowMove(hosted, wish->second);
       FollowCode(hosted, wish->second);
     }
     ++it;
@@ -186,6 +189,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   hosted.phase = Hosted::Phase::kOpening;
   if (!hosted.told_at.has_value()) hosted.told_at = clock_.Monotonic();
   hosted.paused = wish.paused;
+  hosted.moves = false;
   hosted.abandon = false;
   if (!wish.versions.ok()) {
     // Perhaps a later version's job. As long as it is this one's, it stays stopped, and says so.
@@ -208,6 +212,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   request.failures = hosted.failures;
   const size_t i = instances_ % openers_.size();
   openers_[i]->Submit([this, i, request, instance = hosted.instance] {
+    if (keeper_ != nullptr) keeper_->AwaitFolder(request.key);
     auto result = OpenPartition(*opener_buses_[i], clock_, *data_dir_, db_resources_, request);
     inbox_.Send(Opened{request.key, instance, std::move(result)});
     manager_bus_->Wake();

@@ -29,6 +29,7 @@ void WorkerRuntime::RemoveStrayState(const Strays& there) {
   for (const auto& [key, hosted] : hosted_) in_use.insert(key.uid);
   for (const DataDir::Partition& partition : there.on_disk) {
     if (in_use.contains(partition.uid) || membership_->JobMayExist(partition.uid)) continue;
+    if (keeper_ != nullptr && keeper_->Keeps(partition.uid)) continue;
     LogInfo("removing the state of a job that was deleted",
             {{"uid", partition.uid}, {"partition", partition.partition.value()}});
     if (checkpointer_ != nullptr) checkpointer_->Forget(partition);

@@ -10,6 +10,7 @@ struct WorkerMetrics {
   Histogram takeover_seconds;
   Counter fenced;
   CheckpointMetrics checkpoints;  // without a store they stay at 0
+  Counter standby_bytes;          // likewise
 };
 
 inline WorkerMetrics MakeWorkerMetrics(Metrics& metrics) {
@@ -20,6 +21,8 @@ inline WorkerMetrics MakeWorkerMetrics(Metrics& metrics) {
   made.fenced = metrics.MakeCounter(
       "fenced_total", "Partitions let go at once: a later owner was there, or the lease had run out.");
   made.checkpoints = MakeCheckpointMetrics(metrics);
+  made.standby_bytes = metrics.MakeCounter(
+      "standby_bytes_total", "Bytes of files fetched for copies of partitions that others own.");
   return made;
 }
 

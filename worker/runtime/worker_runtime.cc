@@ -78,6 +78,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   membership.http = options_.http;
   membership.data_id = data_dir_->id();
   membership.zone = options_.zone;
+  membership.checkpoints = checkpointer_ != nullptr;
   membership.seed = options_.seed;
   membership.step_version = options_.step_version;
   membership_ = std::make_unique<Membership>(*manager_bus_, clock_, board_, membership);
@@ -118,12 +119,19 @@ absl::Status WorkerRuntime::StartCheckpoints(const Connect& connect) {
   options.may_act = [this] { return MayAct(); };
   checkpointer_ = std::make_unique<Checkpointer>(*std::move(store), *checkpoint_bus_, clock_, options,
                                                  worker_metrics_.checkpoints);
+  StandbyKeeper::Options standby;
+  standby.interval = std::min(kStandbyInterval, options_.checkpoint_interval);
+  standby.on_news = [this] { manager_bus_->Wake(); };
+  standby.fetched_bytes = worker_metrics_.standby_bytes;
+  keeper_ = std::make_unique<StandbyKeeper>(checkpointer_->store(), *data_dir_, db_resources_, clock_,
+                                            metrics_, standby, *options_.threads);
   return absl::OkStatus();
 }
 
 absl::Status WorkerRuntime::Run(const std::function<bool()>& stop) {
   absl::Status status;
   while (status.ok() && !stop()) status = Turn();
+  if (status.ok()) AwaitCopies();
   ShutDown();
   return status;
 }
@@ -134,6 +142,7 @@ absl::Status WorkerRuntime::Turn() {
   for (const BusEvent& event : events) membership_->Handle(event);
   while (auto event = inbox_.Receive(absl::ZeroDuration())) HandleManagerEvent(std::move(*event));
   DropLostLease();
+  if (keeper_ != nullptr) membership_->SetCopies(keeper_->Reports(), keeper_->changes());
   if (absl::Status status = membership_->Step(); !status.ok()) return status;
   DropLostLease();  // a renewal that arrived may have been under way for longer than the lease still was good
   lease_valid_until_ns_ = absl::ToInt64Nanoseconds(membership_->lease_valid_until());
@@ -169,12 +178,15 @@ void WorkerRuntime::ShutDown() {
   if (pull_loop_ == nullptr) return;
   membership_->BeginLeaving();
   for (auto& [key, hosted] : hosted_) Release(hosted, /*abandon=*/false);
-  const absl::Duration deadline = clock_.Monotonic() + options_.drain_timeout;
+  const absl::Duration deadline = ends_by_.value_or(clock_.Monotonic() + options_.drain_timeout);
   const auto all_gone = [this] {
     return std::all_of(hosted_.begin(), hosted_.end(),
                        [](const auto& entry) { return entry.second.phase == Hosted::Phase::kStopped; });
   };
-  if (checkpointer_ != nullptr) checkpointer_->BeginStop();
+  if (checkpointer_ != nullptr) {
+    checkpointer_->BeginStop();
+    keeper_->BeginStop();
+  }
   while (!all_gone() && clock_.Monotonic() < deadline) {
     if (auto event = inbox_.Receive(kTurnWait)) HandleManagerEvent(std::move(*event));
     static_cast<void>(membership_->Step());  // the last commits need a lease that is good
@@ -192,19 +204,21 @@ void WorkerRuntime::ShutDown() {
   for (const auto& lane : lanes_) lane->Join();
   for (const auto& opener : openers_) opener->Join();
   committer_->Join();
-  if (checkpointer_ != nullptr) StopCheckpointer(deadline);
+  if (checkpointer_ != nullptr) StopStoreUsers(deadline);
   watchdog_->Stop();  // last: as long as a lane lives, user code may run on it
   lanes_.clear();     // closes the databases, which no task uses any more
 }
 
 // A store that does not answer may hold a file up for minutes.
-void WorkerRuntime::StopCheckpointer(absl::Duration deadline) {
-  while (!checkpointer_->idle() && clock_.Monotonic() < deadline) clock_.Sleep(kTurnWait);
-  if (!checkpointer_->idle()) {
-    LogWarning("a checkpoint was not stored in time; the one before stands");
+void WorkerRuntime::StopStoreUsers(absl::Duration deadline) {
+  const auto idle = [this] { return checkpointer_->idle() && keeper_->idle(); };
+  while (!idle() && clock_.Monotonic() < deadline) clock_.Sleep(kTurnWait);
+  if (!idle()) {
+    LogWarning("the checkpoint store did not answer in time; the checkpoints that are stored stand");
     options_.end_process(kExitDone);
   }
   checkpointer_->Stop();
+  keeper_->Stop();
 }
 
 }  // namespace millrace

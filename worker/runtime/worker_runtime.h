@@ -2,15 +2,17 @@
 // that makes what runs here agree with what the leader wants.
 //
 // Threads: the caller's (manager: lease, assignments, queries), the pull loop, the lanes, one committer, the
-// openers, the checkpointer, the watchdog, and the NATS client's own. Connections: one for the lanes' data,
-// one for the manager, one for each opener, one for the watchdog, and those of the checkpoint store, so that
-// nothing that blocks on one holds up another.
+// openers, the checkpointer, the standby keeper, the watchdog, and the NATS client's own. Connections: one for
+// the lanes' data, one for the manager, one for each opener, one for the watchdog, and those of the checkpoint
+// store, so that nothing that blocks on one holds up another.
 //
-// Shutdown, each step waiting for the one before: the lease says `draining`, and partitions are given to
-// others -> lanes release every partition (a last commit each) -> the lease is given back -> no more
-// questions are taken -> pull loop ends -> lanes end -> committer and openers end -> the checkpointer ends,
-// at its next file -> the watchdog ends -> connections close. What is not released, or stored, within the
-// drain timeout is left as a crash would leave it: the process ends without waiting for it.
+// Shutdown, each step waiting for the one before: the lease says `draining` -> partitions go on until others
+// have copied their state and own them, where there is a checkpoint store and for half of the drain timeout
+// at most -> lanes release every partition that is left (a last commit each) -> the lease is given back -> no
+// more questions are taken -> pull loop ends -> lanes end -> committer and openers end -> the checkpointer and
+// the standby keeper end, at their next file -> the watchdog ends -> connections close. What is not released,
+// or stored, within the drain timeout is left as a crash would leave it: the process ends without waiting for
+// it.
 #pragma once
 
 #include <unistd.h>
@@ -40,6 +42,7 @@
 #include "worker/runtime/pull_loop.h"
 #include "worker/runtime/task_thread.h"
 #include "worker/runtime/worker_metrics.h"
+#include "worker/standby/standby_keeper.h"
 #include "worker/state/data_dir.h"
 #include "worker/state/memory_plan.h"
 
@@ -99,6 +102,7 @@ class WorkerRuntime : private LanePorts {
     uint64_t instance = 0;
     enum class Phase { kOpening, kRunning, kReleasing, kStopped } phase = Phase::kOpening;
     bool paused = false;
+    bool moves = false;    // as its lane was told
     bool abandon = false;  // the lease or the assignment went while it was being opened
     std::shared_ptr<std::atomic<bool>> unwanted = {};  // the same, for its opener
     int failures = 0;
@@ -154,6 +158,9 @@ class WorkerRuntime : private LanePorts {
   void DropLostLease();
   void Reconcile();
   void FollowCode(Hosted& hosted, const DesiredPartition& wish);
+  void FollowMove(Hosted& hosted, const DesiredPartition& wish);
+  void FollowCopies();
+  void AwaitCopies();
   void PlanStateBudgets();
   void StartOpening(const PartitionKey& key, const DesiredPartition& wish);
   void Release(Hosted& hosted, bool abandon);  // NOLINT: the name of the flag is its meaning
@@ -162,7 +169,7 @@ class WorkerRuntime : private LanePorts {
   absl::Status ServeQueries();
   absl::Status StopServing();
   void ShutDown();
-  void StopCheckpointer(absl::Duration deadline);
+  void StopStoreUsers(absl::Duration deadline);
   uint32_t EmptiestLane() const;
   void ReportTrouble(const PartitionKey& key, const Hosted& hosted, std::string_view state,
                      const absl::Status& why);
@@ -185,6 +192,7 @@ class WorkerRuntime : private LanePorts {
   std::unique_ptr<PullLoop> pull_loop_;
   std::vector<std::unique_ptr<LaneThread>> lanes_;
   std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: no store
+  std::unique_ptr<StandbyKeeper> keeper_;       // likewise
   std::unique_ptr<TaskThread> committer_;
   std::vector<std::unique_ptr<TaskThread>> openers_;
   Mailbox<ManagerEvent> inbox_{*options_.threads};
@@ -192,10 +200,12 @@ class WorkerRuntime : private LanePorts {
 
   std::map<PartitionKey, Hosted> hosted_;
   DesiredPartitions desired_;
+  WantedCopies desired_copies_;
   uint64_t desired_revision_ = 0;
   uint64_t instances_ = 0;
   std::string served_incarnation_;
   bool shutting_down_ = false;
+  std::optional<absl::Duration> ends_by_ = {};  // once it is to end: what is not done then is left
   absl::Duration stray_checked_at_;
   bool stray_check_under_way_ = false;
 };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -154,9 +155,13 @@ absl::Status DataDir::Replace(const Partition& partition, const std::string& wit
   const absl::StatusOr<std::string> folder = PartitionFolder(partition);
   if (!folder.ok()) return folder.status();
   std::error_code error;
+  MILLRACE_FAILPOINT("in_replace");
+  if (::renameat2(AT_FDCWD, with.c_str(), AT_FDCWD, folder->c_str(), RENAME_EXCHANGE) == 0) {
+    fs::remove_all(with, error);  // what stays is removed at the next start
+    return absl::OkStatus();
+  }
   fs::remove_all(*folder, error);
   if (error) return DiskError(error.value(), "remove", *folder);
-  MILLRACE_FAILPOINT("in_replace");
   fs::rename(with, *folder, error);
   return error ? DiskError(error.value(), "rename", with) : absl::OkStatus();
 }

@@ -41,7 +41,8 @@ class DataDir {
   // A folder beside it, with its parent made; itself not there. REQUIRES: nobody uses one of that name.
   absl::StatusOr<std::string> AsideFolder(const Partition& partition, std::string_view what) const;
   // Makes the folder `with`, which is on the same disk, that of the partition's database. A crash leaves the
-  // one, the other, or none. REQUIRES: its database is not open.
+  // one or the other; none where the file system cannot exchange two folders. REQUIRES: its database is not
+  // open.
   absl::Status Replace(const Partition& partition, const std::string& with) const;
   // OK too when it is not there. REQUIRES: its database is not open.
   absl::Status Remove(const Partition& partition) const;

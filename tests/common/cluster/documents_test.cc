@@ -19,13 +19,19 @@ TEST(DocumentsTest, WorkerLeaseComesBackWhole) {
   report.offset = 9;
   report.committed_at_ms = -1;
   report.state = "running";
+  report.stored_for_move = true;
   lease.partitions = {report, report};
+  lease.checkpoints = true;
+  lease.copies = {{"u", 1, 3, 77}};
   const absl::StatusOr<WorkerLease> back = DecodeWorkerLease(Encode(lease));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(Encode(*back), Encode(lease));
   EXPECT_EQ(back->beat, UINT64_MAX);
   ASSERT_EQ(back->partitions.size(), 2u);
   EXPECT_EQ(back->partitions[1].committed_at_ms, -1);
+  EXPECT_TRUE(back->partitions[1].stored_for_move);
+  EXPECT_TRUE(back->checkpoints);
+  EXPECT_EQ(back->copies, lease.copies);
 }
 
 TEST(DocumentsTest, EveryDocumentComesBackWhole) {
@@ -44,6 +50,14 @@ TEST(DocumentsTest, EveryDocumentComesBackWhole) {
   EXPECT_EQ(DecodeAssignment(Encode(assignment))->draining, assignment.draining);
   EXPECT_EQ(DecodeAssignment(Encode(assignment))->jobs[0].owners, assignment.jobs[0].owners);
   EXPECT_TRUE(DecodeAssignment(Encode(assignment))->jobs[0].paused);
+  // Most jobs have neither: an assignment is one message.
+  EXPECT_EQ(Encode(assignment).find("standbys"), std::string::npos);
+  assignment.jobs[0].standbys = {"w2", "", "w1"};
+  assignment.jobs[0].next_owners = {"", "w1", ""};
+  EXPECT_EQ(DecodeAssignment(Encode(assignment))->jobs[0].standbys, assignment.jobs[0].standbys);
+  EXPECT_EQ(DecodeAssignment(Encode(assignment))->jobs[0].next_owners, assignment.jobs[0].next_owners);
+  job.standbys = 1;
+  EXPECT_EQ(DecodeJobRecord(Encode(job))->standbys, 1u);
   Command command{"drain", "x", "p"};
   EXPECT_EQ(Encode(*DecodeCommand(Encode(command))), Encode(command));
   FinalStatus final{"failed", "why", 1, 2, 3, 4, 5};

@@ -54,6 +54,8 @@ TEST(JobDifference, NamesTheFieldAndBothValues) {
   EXPECT_EQ(Difference({"stages.1.emit=every 5s"}), "`stages.1.emit` was `each`, is `every 5s`");
   EXPECT_EQ(Difference({"commit.interval=2s"}), "`commit.interval` was `1s`, is `2s`");
   EXPECT_EQ(Difference({"sink=none"}), "`sink` was `results`, is `none`");
+  EXPECT_EQ(Difference({"retain=results"}), "`retain` was `all`, is `results`");
+  EXPECT_EQ(Difference({"standby=1"}), "`standby` was `0`, is `1`");
 }
 
 }  // namespace

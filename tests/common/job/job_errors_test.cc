@@ -56,10 +56,10 @@ constexpr WrongFile kWrongFiles[] = {
      "job.yaml:1:3: a key that is no word — what stands before a `:` is a name — write it in quotes"},
     {"an unknown key", "nmae: a\n",
      "job.yaml:1:1: `nmae`: did you mean `name`? — a job has no such key — use one of name, source, key, "
-     "time, partitions, stages, sink, on_error, retry, commit, retain, ttl, tests"},
+     "time, partitions, stages, sink, on_error, retry, commit, retain, standby, ttl, tests"},
     {"an unknown key without a near miss", "name: a\nkey: k\nstages:\n  - map: r\nwibble: 1\n",
      "job.yaml:5:1: `wibble`: unknown — a job has no such key — use one of name, source, key, time, "
-     "partitions, stages, sink, on_error, retry, commit, retain, ttl, tests"},
+     "partitions, stages, sink, on_error, retry, commit, retain, standby, ttl, tests"},
     {"no name", "key: k\nstages: [ { map: r } ]\n",
      "job.yaml:1:1: `name` is missing — a job needs it — try `name: delays`"},
     {"a name with a dot-dot", "name: ..\n",
@@ -242,9 +242,8 @@ constexpr WrongFile kWrongFiles[] = {
      "delete the job when it is done"},
     {"a ttl too short", "name: a\nkey: k\nstages:\n  - map: r\nttl: 10ms\n",
      "job.yaml:5:6: `ttl` is `10ms` — it takes a duration from 1s to 3653d — try `ttl: 30d`"},
-    {"standby", "name: a\nkey: k\nstages:\n  - map: r\nstandby: 1\n",
-     "job.yaml:5:1: `standby` cannot be used — this version does not have it — leave it out: a partition "
-     "moves when its worker is lost"},
+    {"two standbys", "name: a\nkey: k\nstages:\n  - map: r\nstandby: 2\n",
+     "job.yaml:5:10: `standby` is `2` — it takes a whole number from 0 to 1 — try `standby: 1`"},
     {"a test without a name", "name: a\nkey: k\nstages:\n  - map: r\ntests: [ { input: [], expect: [] } ]\n",
      "job.yaml:5:10: `name` is missing — a test needs it — try `name: sums`"},
     {"a test without expectations",

@@ -40,6 +40,7 @@ TEST(JobParser, FillsInEveryDefault) {
   EXPECT_EQ(spec.errors.retry.attempts, 1);
   EXPECT_EQ(spec.commit_interval, absl::Seconds(1));
   EXPECT_EQ(spec.retain, Retain::kAll);
+  EXPECT_EQ(spec.standbys, 0u);
   EXPECT_EQ(spec.ttl, absl::InfiniteDuration());
   EXPECT_TRUE(spec.tests.empty());
   EXPECT_EQ(spec.text, kSmall);
@@ -117,6 +118,7 @@ on_error: retry
 retry: { attempts: 4, backoff: 50ms..2s }
 commit: { interval: 250ms }
 retain: results
+standby: 1
 ttl: 30d
 )");
   EXPECT_EQ(spec.name, "delays");
@@ -136,6 +138,7 @@ ttl: 30d
   EXPECT_EQ(spec.errors.retry.backoff.maximum, absl::Seconds(2));
   EXPECT_EQ(spec.commit_interval, absl::Milliseconds(250));
   EXPECT_EQ(spec.retain, Retain::kResults);
+  EXPECT_EQ(spec.standbys, 1u);
 
   ASSERT_EQ(spec.stages.size(), 7u);
   const CodeSettings& filter = spec.stages[0].code;
@@ -247,7 +250,7 @@ TEST(JobParser, SaysWhichSetCannotBeApplied) {
   EXPECT_EQ(
       ErrorOf(kSmall, {"partitons=4"}),
       "--set partitons=4: `partitons`: did you mean `partitions`? — a job has no such key — use one of name, "
-      "source, key, time, partitions, stages, sink, on_error, retry, commit, retain, ttl, tests");
+      "source, key, time, partitions, stages, sink, on_error, retry, commit, retain, standby, ttl, tests");
 }
 
 TEST(JobParser, KnowsWhichJobsRunUserCode) {

@@ -156,5 +156,34 @@ TEST(Plan, AJobIsSpreadOverZonesBeforeItIsSpreadOverAZonesWorkers) {
   EXPECT_THAT(Plan(workers, {{"a", 2}, {"b", 2}}, {}, SIZE_MAX)["b"], ElementsAre("w2", "w4"));
 }
 
+Owners PlanWithStandbys(std::vector<PlanWorker> workers, const Owners& previous, const Owners& standbys) {
+  return Plan(std::move(workers), {{"a", static_cast<uint32_t>(previous.at("a").size())}}, previous, SIZE_MAX,
+              {}, standbys);
+}
+
+TEST(Plan, WhatAWorkerThatIsLostHadGoesToItsStandbys) {
+  const Owners previous = {{"a", {"w1", "w1", "w2", "w2", "w3", "w3"}}};
+  const Owners standbys = {{"a", {"w3", "w2", "w3", "w3", "w1", "w1"}}};
+  EXPECT_THAT(PlanWithStandbys({{"w2"}, {"w3"}}, previous, standbys)["a"],
+              ElementsAre("w3", "w2", "w2", "w2", "w3", "w3"));
+}
+
+TEST(Plan, ADrainingWorkerGivesToStandbysThatServe) {
+  const Owners previous = {{"a", {"w1", "w1"}}};
+  const Owners standbys = {{"a", {"w3", "w2"}}};
+  const PlanWorker draining{"w1", "", true}, also_draining{"w3", "", true};
+  EXPECT_THAT(PlanWithStandbys({draining, {"w2"}, {"w3"}}, previous, standbys)["a"], ElementsAre("w3", "w2"));
+  EXPECT_THAT(PlanWithStandbys({draining, {"w2"}, also_draining}, previous, standbys)["a"],
+              ElementsAre("w2", "w2"));
+}
+
+TEST(Plan, WhatHasGoneToItsStandbyIsNotMovedOnAtOnce) {
+  const Owners previous = {{"a", {"w1", "w1", "w1", "w1"}}};
+  const Owners standbys = {{"a", {"w2", "w2", "w2", "w2"}}};
+  const Owners taken = PlanWithStandbys({{"w2"}, {"w3"}}, previous, standbys);
+  EXPECT_THAT(taken.at("a"), ElementsAre("w2", "w2", "w2", "w2"));
+  EXPECT_THAT(PlanWithStandbys({{"w2"}, {"w3"}}, taken, standbys)["a"], ElementsAre("w2", "w2", "w3", "w3"));
+}
+
 }  // namespace
 }  // namespace millrace

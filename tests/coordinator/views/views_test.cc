@@ -78,15 +78,16 @@ TEST(ViewsTest, SaysThatNobodyRenewsALease) {
 TEST(ViewsTest, PartitionsShowEveryFieldOfTheInterface) {
   const Cluster cluster = MakeViewCluster();
   const ViewJson rows = PartitionsView(cluster, cluster.jobs.at("delays"), MakeViewLogs(), kViewNowMs);
-  EXPECT_EQ(rows.dump(),
-            R"([{"segment":0,"partition":0,"owner":"a","epoch":4,"offset":5,"end":9,"lag_records":40,)"
-            R"("oldest_ms":2500,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
-            R"("code":0,"state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":100,)"
-            R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}},)"
-            R"({"segment":0,"partition":1,"owner":"b","epoch":4,"offset":8,"end":8,"lag_records":0,)"
-            R"("oldest_ms":0,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
-            R"("code":0,"state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":50,)"
-            R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}}])");
+  EXPECT_EQ(
+      rows.dump(),
+      R"([{"segment":0,"partition":0,"owner":"a","epoch":4,"offset":5,"end":9,"lag_records":40,)"
+      R"("oldest_ms":2500,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
+      R"("code":0,"standby":"","standby_offset":null,"next_owner":"","state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":100,)"
+      R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}},)"
+      R"({"segment":0,"partition":1,"owner":"b","epoch":4,"offset":8,"end":8,"lag_records":0,)"
+      R"("oldest_ms":0,"committed_ms_ago":700,"committed_offset":4,"checkpoint_offset":0,)"
+      R"("code":0,"standby":"","standby_offset":null,"next_owner":"","state_keys":7,"state_bytes":300,"state":"running","reason":"","records_in":50,)"
+      R"("records_out":90,"dead_letters":2,"retries":1,"skipped":3,"inspected":{"big":6}}])");
 }
 
 TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {

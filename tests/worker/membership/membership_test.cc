@@ -262,5 +262,38 @@ TEST_F(RivalTest, ANameThatWasGivenBackIsFreeAtOnce) {
   EXPECT_EQ(HolderIncarnation(), newcomer_.incarnation());
 }
 
+TEST_F(MembershipTest, KnowsWhatToCopyAndWhichOfItsOwnOthersCopy) {
+  JobAssignment job{"j", "u1", false, {"w1", "w2"}};
+  job.standbys = {"w2", "w1"};
+  job.next_owners = {"w3", ""};
+  Put(kAssignmentsBucket, "assign.1.2", Encode(Assignment{1, 2, {job}}));
+  Hear();
+  ASSERT_TRUE(membership_.KnowsDesired());
+  const DesiredPartitions desired = membership_.Desired();
+  ASSERT_EQ(desired.size(), 1u);
+  EXPECT_TRUE(desired.begin()->second.moves);
+  const PartitionKey other{"j", "u1", SegmentId(0), PartitionId(1)};
+  EXPECT_EQ(membership_.DesiredCopies(), (WantedCopies{{other, CopyUrgency::kStandby}}));
+  job.next_owners = {"", "w1"};
+  Put(kAssignmentsBucket, "assign.1.3", Encode(Assignment{1, 3, {job}}));
+  Hear();
+  EXPECT_FALSE(membership_.Desired().begin()->second.moves);
+  EXPECT_EQ(membership_.DesiredCopies(), (WantedCopies{{other, CopyUrgency::kAwaited}}));
+}
+
+TEST_F(MembershipTest, ACopyThatIsAwaitedIsToldAtOnce) {
+  const auto lease = [this] { return *DecodeWorkerLease(leader_->GetKey(kWorkersBucket, "w.w1")->value); };
+  Hear();
+  ASSERT_TRUE(membership_.Step().ok());
+  const CopyReport copy{"u1", 0, 1, 7};
+  clock_.Advance(absl::Milliseconds(100));
+  membership_.SetCopies({copy}, 0);
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_TRUE(lease().copies.empty()) << "with the next regular renewal";
+  membership_.SetCopies({copy}, 1);
+  ASSERT_TRUE(membership_.Step().ok());
+  EXPECT_EQ(lease().copies, (std::vector<CopyReport>{copy}));
+}
+
 }  // namespace
 }  // namespace millrace
