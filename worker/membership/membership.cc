@@ -252,8 +252,8 @@ void Membership::ReadUpdates(Runnable& runnable) const {
       return;
     }
     for (SegmentSpec& segment : SegmentsOf(*spec)) {
-      (*runnable.segments)[segment.id.value()].push_back(
-          std::make_shared<const SegmentSpec>(std::move(segment)));
+      auto& versions = (*runnable.segments)[segment.id.value()];
+      versions.push_back(std::make_shared<const SegmentSpec>(std::move(segment)));
     }
     runnable.known_versions = version;
   }
