@@ -96,6 +96,24 @@ TEST_F(PartitionReplayTest, RunsEachMessageUnderTheCodeInForceThere) {
   EXPECT_TRUE(absl::IsUnavailable(Take(**replay, Next(CodeMark(kReplayUid, 2), payload))));
 }
 
+TEST_F(PartitionReplayTest, BeginsBehindACheckpointUnderTheCodeOfItsCommit) {
+  const std::string head = "name: j\nkey: k\npartitions: 1\n";
+  const JobSpec all = *ParseJob("job.yaml", head + kCounting);
+  const JobSpec some =
+      *ParseJob("job.yaml", head + "stages:\n  - filter: r.v > 1\n  - aggregate: { n: count() }\n");
+  WriterCursors cursors(kReplayUid);
+  cursors.Offer(CodeMark(kReplayUid, 1));
+  ReplayStart start;
+  start.commit.emplace();
+  start.commit->input_cursors = cursors.Encode();
+  const SegmentVersions versions = SegmentVersionsOf({all, some}, kFirstSegment);
+  const auto replay = PartitionReplay::Create(versions, kReplayUid, PartitionId(0), {}, start);
+  ASSERT_TRUE(replay.ok()) << replay.status();
+  EXPECT_EQ((*replay)->code_version(), 1u);
+  ASSERT_TRUE(Take(**replay, Data(0, {1, 2})).ok());
+  EXPECT_THAT(outputs_, ElementsAre("1.0 a"));
+}
+
 TEST_F(PartitionReplayTest, GivesTheOutputsUnderTheirLabels) {
   const auto replay = Make(kCounting);
   ASSERT_TRUE(Take(*replay, Control(FrameKind::kEpoch, 0)).ok());
