@@ -41,7 +41,6 @@ struct AbsentCommand {
   std::string_view name, why, instead;
 };
 constexpr AbsentCommand kAbsentCommands[] = {
-    {"update", "a job stays as it was submitted", "`coordinator submit` of the new file with another --name"},
     {"top", "it has no view of everything at once", "`coordinator status JOB --watch`"},
 };
 

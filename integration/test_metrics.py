@@ -103,8 +103,9 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(first.sum("restore_seconds_count"), 0)
         wait_for(lambda: self.leader.sum("lag_records") == 0, "nothing waits any more")
 
-        # Another worker, without this one's state, while it is held up for longer than its lease.
+        # Another worker, without this one's state, when it has been held up for longer than its lease.
         self.cluster.workers["w1"].signal(signal.SIGSTOP)
+        wait_for(lambda: not any(row["owner"] for row in self.cluster.json("partitions", "measured")), "its lease has run out")
         second = self.start_worker("w2")
         self.wait_opened(second, PARTITIONS)
         self.assertEqual(second.sum("restore_seconds_count"), PARTITIONS)
