@@ -23,7 +23,8 @@ import nats_client
 from bench_runs import JOB, PARTITIONS
 
 RECORDS_PER_PARTITION_S = 50  # what is measured is no finer than the time between two
-SETTLED_SECONDS = 3
+SETTLED_SECONDS = 3  # what the change before has stirred up is over
+FLOWS_SECONDS = 1  # before each change
 CLOCKS_DIFFER_SECONDS = 0.5  # between two results of a partition at most, and what clocks differ by
 
 
@@ -113,7 +114,7 @@ class Owners:
         windows = []
         with flowing(self.bench.cluster.nats.url):
             for _ in range(self.options.rounds):
-                time.sleep(1)
+                time.sleep(FLOWS_SECONDS)
                 began = time.time()
                 change(self)
                 windows.append((began - CLOCKS_DIFFER_SECONDS, time.time()))
@@ -125,9 +126,11 @@ class Owners:
 
 
 def restart(owners):
+    before = {row["partition"]: row["epoch"] for row in owners.rows()}
     owners.bench.cluster.kill_worker(owners.alive[0])
     owners.bench.cluster.start_worker(owners.alive[0], flags=owners.flags)
-    time.sleep(SETTLED_SECONDS)
+    cluster.wait_for(lambda: all(row["epoch"] > before[row["partition"]] and row["state"] == "running" for row in owners.rows()),
+                     "it has them all again", bench_runs.PATIENCE_SECONDS)
 
 
 def take_over(owners):

@@ -25,7 +25,13 @@ class StandbyKeeperTest : public CopiesTest {
   // Whatever is due is done.
   void Work() {
     keeper_->Step();
-    while (!keeper_->idle()) absl::SleepFor(absl::Milliseconds(1));
+    AwaitIdle();
+  }
+  // The keeper says when it is done to whoever asks, and to nobody else.
+  void AwaitIdle() const {
+    const absl::Time end = absl::Now() + absl::Seconds(30);
+    while (!keeper_->idle() && absl::Now() < end) absl::SleepFor(absl::Milliseconds(1));
+    ASSERT_TRUE(keeper_->idle());
   }
 
   Metrics metrics_;
@@ -88,7 +94,7 @@ TEST_F(StandbyKeeperTest, WhoOpensThePartitionIsAloneWithItsFolder) {
     Commit(*db, 5, 1);
   }
   opened.Notify();
-  while (!keeper_->idle()) absl::SleepFor(absl::Milliseconds(1));
+  AwaitIdle();
   EXPECT_EQ(OffsetOnDisk(), 5u);
   EXPECT_THAT(keeper_->Reports(), IsEmpty());
   EXPECT_FALSE(HasAside());
@@ -110,8 +116,7 @@ TEST_F(StandbyKeeperTest, StopsInTheMiddleOfAFetch) {
   Checkpoint(10, kRows);
   store_->on_get = [&](const std::string&) { keeper_->BeginStop(); };
   keeper_->Follow({{key_, CopyUrgency::kStandby}});
-  keeper_->Step();
-  while (!keeper_->idle()) absl::SleepFor(absl::Milliseconds(1));
+  Work();
   keeper_->Stop();
   EXPECT_EQ(OffsetOnDisk(), 0u);
 }
