@@ -38,6 +38,8 @@ class NatsControl {
  private:
   // $JS.API.<call>
   absl::StatusOr<nlohmann::json> Call(const std::string& call, const nlohmann::json& request);
+  // Answers with what the server says of it. The same again is no error.
+  absl::StatusOr<nlohmann::json> MakeStream(const nlohmann::json& config);
   // The message, and its raw header block.
   absl::StatusOr<Message> ReadMessage(const std::string& stream, const nlohmann::json& which,
                                       std::string* block);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
 #include "common/clock.h"
@@ -90,6 +91,42 @@ TEST_F(NatsBusTest, ReaderSeesThatItsStreamWasLostWhileTheServerWasAway) {
   NextEvent(*bus_, BusEvent::Type::kReconnected);
   const BusEvent event = NextEvent(*bus_, BusEvent::Type::kReaderError);
   EXPECT_TRUE(absl::IsNotFound(event.status)) << event.status;
+}
+
+TEST_F(NatsBusTest, AStreamThatACrashLeftHalfMadeIsMadeWhole) {
+  Start();
+  MakeStream();
+  ASSERT_TRUE(bus_->CreateBucket("b").ok());
+  server_->Kill();
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(server_->folder())) {
+    if (entry.path().filename() == "meta.sum") std::filesystem::resize_file(entry.path(), 0);
+  }
+  ASSERT_TRUE(server_->Restart());
+  NextEvent(*bus_, BusEvent::Type::kReconnected);
+  ASSERT_TRUE(absl::IsNotFound(bus_->GetStream("S").status()));
+  MakeStream();
+  ASSERT_TRUE(bus_->CreateBucket("b").ok());
+  ASSERT_TRUE(Append(1, "kept").ok());
+  ASSERT_TRUE(NextEvent(*bus_, BusEvent::Type::kAppended).status.ok());
+  ASSERT_TRUE(bus_->CreateKey("b", "k", "kept").ok());
+  server_->Kill();
+  ASSERT_TRUE(server_->Restart());
+  NextEvent(*bus_, BusEvent::Type::kReconnected);
+  EXPECT_EQ(bus_->GetMessage("S", 1)->payload, "kept");
+  EXPECT_EQ(bus_->GetKey("b", "k")->value, "kept");
+}
+
+TEST_F(NatsBusTest, AStreamThatIsAskedForAgainStaysTheSame) {
+  Start();
+  MakeStream();
+  const int64_t created_ns = bus_->GetStream("S")->created_ns;
+  for (int restarts = 0; restarts < 2; ++restarts) {
+    server_->Kill();
+    ASSERT_TRUE(server_->Restart());
+    NextEvent(*bus_, BusEvent::Type::kReconnected);
+    MakeStream();
+    EXPECT_EQ(bus_->GetStream("S")->created_ns, created_ns);
+  }
 }
 
 TEST_F(NatsBusTest, ReaderSeesThatItsStreamWasPurgedBehindIt) {
