@@ -180,6 +180,9 @@ void NatsReader::OnMessage(uint64_t attempt, const AckSubject& ack, Message&& me
     // In the middle it may be the delivery that skipped something; a consumer made for exactly this sequence
     // that begins with another one says that the stream has lost it.
     if (!first_of_consumer) return MakeAnew(now);
+    // Of three servers the one that has the consumer may lag behind the stream's leader, who has just said that
+    // the stream goes so far: asked for a start beyond its own end, 2.9 begins there.
+    if (!rising) return MakeAnewAfterPause(now);
     return Fail(absl::DataLossError(StrCat("stream ", options_.stream, " has no sequence ", next_sequence_,
                                            ": the next is ", ack.stream_sequence)),
                 events);

@@ -157,6 +157,23 @@ TEST_F(NatsReaderTest, AFreshConsumerThatBeginsElsewhereMeansThatTheStreamHasLos
   EXPECT_TRUE(absl::IsDataLoss(Error())) << Error();
 }
 
+TEST_F(NatsReaderTest, AConsumerOnACopyThatLagsBehindIsMadeAnewUntilItBeginsWhereItWasTold) {
+  ReaderOptions options;
+  options.start_sequence = 50;
+  StartReading(options);
+  Deliver(30, 1);  // the copy ended at 29 then
+  Deliver(31, 2);
+  EXPECT_THAT(Sequences(), IsEmpty());
+  EXPECT_TRUE(Error().ok()) << Error();
+  Pass(absl::Seconds(3));
+  EXPECT_EQ(SentTo(kInfo), 2u);
+  AnswerInfo(1, 100);
+  EXPECT_EQ(sent_.back().payload["config"]["opt_start_seq"], 50);
+  AnswerCreated();
+  Deliver(50, 1);
+  EXPECT_THAT(Sequences(), testing::ElementsAre(50));
+}
+
 TEST_F(NatsReaderTest, GapsPassWhereTheyAreAllowed) {
   ReaderOptions options;
   options.allow_gaps = true;
