@@ -160,6 +160,8 @@ absl::Status Monitor::ReadStreams() {
     for (size_t ledger = 0; ledger < uids_.size(); ++ledger) {
       if (KindAt(ledger) == skipped) continue;
       for (uint32_t p = 0; p < partitions_ && !uids_[ledger].empty(); ++p) {
+        // Before it has an owner its streams may be in the making: asked for a message then, 2.9.10 dies.
+        if (seen_[ledger][p].owner_epoch == 0) continue;
         absl::Status status = (this->*read)(ledger, p);
         if (!status.ok() && !absl::IsNotFound(status)) return status;
       }
