@@ -56,6 +56,17 @@ class ChaosTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(json.loads(done.stdout)["covered"]["with_effect"], {"full_disk": 1, "kill_broker": 1, "step_down": 1})
 
+    def test_workers_of_two_releases_side_by_side(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("name: releases\ncluster: { workers: 2, lease: 2s }\nload: { rate: 500, duration: 12s, partitions: 2, keys: 100 }\n"
+                       "faults:\n  - { kind: upgrade, when: 1s }\n  - { kind: kill, when: 10s }\n")
+            file.flush()
+            done = chaos(file.name, "--seed", "3", "-o", "json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        verdict = json.loads(done.stdout)
+        self.assertEqual(verdict["covered"]["with_effect"], {"kill": 1, "upgrade": 1})
+        self.assertIn("2 jobs got new code when 1 were new", verdict["timeline"][0]["effect"])
+
     def test_a_cluster_that_is_there(self):
         with Cluster(workers=["w1"]) as cluster:
             cluster.wait_ready("w1")

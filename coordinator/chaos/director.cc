@@ -95,7 +95,7 @@ absl::Status Director::Prepare() {
 absl::Status Director::StartCluster() {
   std::string url = options_.nats_url;
   if (url.empty()) {
-    nodes_ = std::make_unique<Nodes>(options_.scenario.cluster, options_.folder, clock_);
+    nodes_ = std::make_unique<Nodes>(options_.scenario.cluster, options_.folder, options_.old_worker, clock_);
     if (absl::Status status = nodes_->Start(); !status.ok()) return status;
     url = nodes_->nats_url();
   }

@@ -22,8 +22,9 @@ namespace millrace::chaos {
 struct DirectorOptions {
   Scenario scenario;
   uint64_t seed = 0;
-  std::string folder;    // everything is kept there
-  std::string nats_url;  // empty: a cluster of its own
+  std::string folder;      // everything is kept there
+  std::string nats_url;    // empty: a cluster of its own
+  std::string old_worker;  // what its workers begin as; empty: this release's executable
   // Called once for each fault, when it is over and what waited is out (or is given up).
   std::function<void(const FaultOutcome&)> on_fault;
 };

@@ -5,9 +5,9 @@
 namespace millrace::chaos {
 
 std::unique_ptr<Fault> Fault::Make(const PlannedFault& plan, const Stage& stage) {
-  for (const auto make :
-       {MakeProcessFault, MakeScaleFault, MakeBrokerFault, MakeLeaderFault, MakeStopFault, MakeLinkFault,
-        MakeDiskFault, MakeCheckpointFault, MakeScarcityFault, MakeStreamFault, MakeIngestFault}) {
+  for (const auto make : {MakeProcessFault, MakeScaleFault, MakeUpgradeFault, MakeBrokerFault,
+                          MakeLeaderFault, MakeStopFault, MakeLinkFault, MakeDiskFault, MakeCheckpointFault,
+                          MakeScarcityFault, MakeStreamFault, MakeIngestFault}) {
     if (auto fault = make(plan, stage)) return fault;
   }
   return nullptr;

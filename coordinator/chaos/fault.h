@@ -72,6 +72,7 @@ std::unique_ptr<Fault> MakeProcessFault(const PlannedFault& plan, const Stage& s
 std::unique_ptr<Fault> MakeBrokerFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeLeaderFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeScaleFault(const PlannedFault& plan, const Stage& stage);
+std::unique_ptr<Fault> MakeUpgradeFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeStopFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeLinkFault(const PlannedFault& plan, const Stage& stage);
 std::unique_ptr<Fault> MakeDiskFault(const PlannedFault& plan, const Stage& stage);

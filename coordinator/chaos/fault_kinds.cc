@@ -39,6 +39,7 @@ constexpr std::array<KindEntry, kFaultKinds> kKindTable = {{
     {"repeat_frame", "a frame of the input is in its stream once more"},
     {"kill_ingest", "the submit is killed and run again"},
     {"scale", "to so many workers, and back"},
+    {"upgrade", "worker after worker is renewed; jobs get code for the next release while old ones run"},
     {"purge_stream", "an input stream is purged before it was read: must stop loudly"},
     {"replace_stream", "an input stream is deleted and made anew: must stop loudly"},
 }};
@@ -53,7 +54,8 @@ bool EndsInLoudStop(FaultKind kind) {
 }
 
 bool NeedsTestHooks(FaultKind kind) {
-  return kind == FaultKind::kFullDisk || kind == FaultKind::kFailingDisk || kind == FaultKind::kClockJump;
+  return kind == FaultKind::kFullDisk || kind == FaultKind::kFailingDisk || kind == FaultKind::kClockJump ||
+         kind == FaultKind::kUpgrade;
 }
 
 bool WorksAnywhere(FaultKind kind) {

@@ -29,7 +29,8 @@ absl::Status Feeder::Start(const std::string& failpoint) {
   ProcessOptions options;
   options.arguments = {options_.program,  "submit",     options_.job_file,        "--input", "-", "--nats",
                        options_.nats_url, "--replicas", StrCat(options_.replicas)};
-  if (!failpoint.empty()) options.environment = {"MILLRACE_FAILPOINT=" + failpoint};
+  options.environment = environment_;
+  if (!failpoint.empty()) options.environment.push_back("MILLRACE_FAILPOINT=" + failpoint);
   options.log_file = options_.log_file;
   options.input_fd = ends[0];
   auto process = Process::Start(options);

@@ -37,6 +37,9 @@ class Feeder {
   // closed.
   void Turn(size_t due);
   void Kill();
+  // Submits from the next on are started with these variables.
+  void Renew(std::vector<std::string> environment) { environment_ = std::move(environment); }
+  const std::string& job_file() const { return options_.job_file; }
   // From now on the input ends behind the last record.
   void CloseAtEnd() { close_at_end_ = true; }
 
@@ -56,6 +59,7 @@ class Feeder {
   const FeederOptions options_;
   const std::vector<LedgerRecord>& input_;
   Clock& clock_;
+  std::vector<std::string> environment_;
   std::unique_ptr<Process> process_;
   int pipe_ = -1;
   std::string unsent_;  // lines made and not yet written

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <random>
 
 #include "common/strings.h"
@@ -15,6 +16,7 @@ constexpr std::string_view kLuaStages = R"(
   - name: ledger
     keyed:
       lua: |
+        -- release 1
         if r.loop then while true do end end
         state.count = (state.count or 0) + 1
         state.sum = (state.sum or 0) + r.seq
@@ -33,12 +35,14 @@ constexpr std::string_view kCrossingStages = R"(
   - name: groups
     keyed:
       lua: |
+        -- release 1
         state.count = (state.count or 0) + 1
         state.sum = (state.sum or 0) + r.last
         state.chain = ((state.chain or 0) * 31 + r.last) % 1000003
         state.last = r.last
         emit({count = state.count, sum = state.sum, chain = state.chain, last = state.last})
 )";
+constexpr std::string_view kRelease = "-- release ";
 constexpr uint32_t kGroups = 64;
 
 std::string_view StagesOf(LedgerKind kind) {
@@ -91,6 +95,13 @@ std::string JobText(LedgerKind kind, const std::string& name, const LoadSpec& lo
                 " }\n");
 }
 
+std::string WithNextCode(const std::string& job_text) {
+  const size_t number = job_text.find(kRelease) + kRelease.size();
+  const size_t end = job_text.find('\n', number);
+  const int next = std::stoi(job_text.substr(number, end - number)) + 1;
+  return StrCat(job_text.substr(0, number), next, job_text.substr(end));
+}
+
 absl::Status WriteFile(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
@@ -98,6 +109,13 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
   if (file) return absl::OkStatus();
   return absl::FailedPreconditionError(
       StrCat("cannot write ", path, " — is the disk full? — try --data DIR"));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (file) return text;
+  return absl::InvalidArgumentError(StrCat(path, ": cannot be read — is the path right?"));
 }
 
 }  // namespace millrace::chaos

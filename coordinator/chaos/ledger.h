@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "coordinator/chaos/plan.h"
 #include "coordinator/chaos/scenario.h"
 
@@ -33,6 +34,11 @@ std::string InputLine(const LedgerRecord& record);  // with its newline
 // Of the job that keeps this ledger.
 std::string JobText(LedgerKind kind, const std::string& name, const LoadSpec& load);
 
+// The same with code of a next release: other code that does the same. REQUIRES: a job with Lua.
+std::string WithNextCode(const std::string& job_text);
+
 absl::Status WriteFile(const std::string& path, const std::string& text);
+// INVALID_ARGUMENT: it cannot be read.
+absl::StatusOr<std::string> ReadFile(const std::string& path);
 
 }  // namespace millrace::chaos

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/signals.h"
+#include "common/step_version.h"
 #include "common/strings.h"
 #include "common/units.h"
 #include "coordinator/chaos/brokers.h"
@@ -27,8 +28,8 @@ constexpr absl::Duration kGreetingTimeout = absl::Milliseconds(500);
 
 }  // namespace
 
-Nodes::Nodes(const ClusterSpec& spec, std::string folder, Clock& clock)
-    : spec_(spec), folder_(std::move(folder)), clock_(clock) {}
+Nodes::Nodes(const ClusterSpec& spec, std::string folder, std::string old_worker, Clock& clock)
+    : spec_(spec), folder_(std::move(folder)), old_worker_(std::move(old_worker)), clock_(clock) {}
 
 std::string Nodes::Broker(int64_t index) { return StrCat("nats-server-", index + 1); }
 std::string Nodes::Worker(int64_t index) { return StrCat("worker-", index + 1); }
@@ -130,10 +131,15 @@ absl::Status Nodes::AddWorker() {
   links_.push_back(*std::move(link));
   pages_.push_back(*std::move(page));
   ++workers_;
-  std::vector<std::string> arguments = {
-      worker_program_,   "--nats",      StrCat("nats://127.0.0.1:", links_.back()->port()),
-      "--name",          Worker(index), "--data",
-      DataFolder(index), "--replicas",  StrCat(spec_.brokers)};
+  std::vector<std::string> arguments = {old_worker_.empty() ? worker_program_ : old_worker_,
+                                        "--nats",
+                                        StrCat("nats://127.0.0.1:", links_.back()->port()),
+                                        "--name",
+                                        Worker(index),
+                                        "--data",
+                                        DataFolder(index),
+                                        "--replicas",
+                                        StrCat(spec_.brokers)};
   if (spec_.checkpoints > absl::ZeroDuration()) {
     arguments.insert(arguments.end(), {"--checkpoints", CheckpointFolder(), "--checkpoint-interval",
                                        millrace::FormatDuration(spec_.checkpoints)});
@@ -153,7 +159,9 @@ absl::Status Nodes::Launch(const std::string& name, Node& node, const std::vecto
   ProcessOptions options;
   options.arguments = node.arguments;
   options.environment = node.environment;
-  options.environment.insert(options.environment.end(), environment.begin(), environment.end());
+  for (const auto& more : {environment, ReleaseVariables(node.renewed)}) {
+    options.environment.insert(options.environment.end(), more.begin(), more.end());
+  }
   options.log_file = LogFile(name);
   auto process = Process::Start(options);
   if (!process.ok()) return process.status();
@@ -207,6 +215,24 @@ absl::Status Nodes::StartAgain(const std::string& name, const std::vector<std::s
   node.stays_down = false;
   if (node.process != nullptr) return absl::OkStatus();
   return Launch(name, node, environment);
+}
+
+void Nodes::Renew(const std::string& worker) {
+  Node& node = nodes_.at(worker);
+  ++node.renewed;
+  node.arguments.front() = worker_program_;
+}
+
+std::vector<std::string> Nodes::ReleaseVariables(uint32_t renewed) const {
+  const uint32_t real = old_worker_.empty() ? 0 : 1;
+  if (renewed <= real) return {};
+  return {StrCat("MILLRACE_STEP_VERSION=", kStepVersion + renewed - real)};
+}
+
+std::vector<std::string> Nodes::NextRelease() const {
+  uint32_t renewed = 0;
+  for (const auto& [name, node] : nodes_) renewed = std::max(renewed, node.renewed);
+  return ReleaseVariables(renewed);
 }
 
 bool Nodes::BrokerAnswers(int64_t index) const {

@@ -30,8 +30,9 @@ struct Ending {
 // Not thread-safe; on the main thread (see Process).
 class Nodes {
  public:
-  // Everything is kept under `folder`: states, and logs in folder/logs.
-  Nodes(const ClusterSpec& spec, std::string folder, Clock& clock);
+  // Everything is kept under `folder`: states, and logs in folder/logs. `old_worker`: the executable that workers
+  // are until they are renewed; empty: the one beside this.
+  Nodes(const ClusterSpec& spec, std::string folder, std::string old_worker, Clock& clock);
   // Starts the brokers, waits until they keep what they are given, then starts the others. CANCELLED: a stop signal came.
   absl::Status Start();
   // Looks after the processes.
@@ -70,6 +71,12 @@ class Nodes {
   // Started at once, with these variables for that one life.
   absl::Status StartAgain(const std::string& node, const std::vector<std::string>& environment = {});
 
+  // From its next start on it is of the next release: this one, where it began as an old executable; else this one
+  // that takes itself for a later engine, which needs test hooks.
+  void Renew(const std::string& worker);
+  // What a command is started with to be of the greatest release that a worker was renewed to.
+  std::vector<std::string> NextRelease() const;
+
   // Every end so far, in order.
   const std::vector<Ending>& endings() const { return endings_; }
   // Whether that nats-server accepts connections.
@@ -82,6 +89,7 @@ class Nodes {
     std::vector<std::string> arguments, environment;
     std::unique_ptr<Process> process;
     bool stays_down = false;
+    uint32_t renewed = 0;  // so often
     int quick_ends = 0;
     absl::Duration started_at, start_at;
   };
@@ -92,10 +100,11 @@ class Nodes {
   absl::Status StartCoordinators();
   std::vector<uint16_t> PortsFrom(int64_t index) const;
   absl::Status Launch(const std::string& name, Node& node, const std::vector<std::string>& environment);
+  std::vector<std::string> ReleaseVariables(uint32_t renewed) const;
   void NoteEnd(const std::string& name, Node& node);
 
   const ClusterSpec spec_;
-  const std::string folder_;
+  const std::string folder_, old_worker_;
   Clock& clock_;
   std::string nats_url_, worker_program_;
   std::vector<uint16_t> nats_ports_;

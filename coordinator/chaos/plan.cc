@@ -86,6 +86,8 @@ std::string Target(const PlannedFault& fault) {
   switch (fault.kind) {
     case FaultKind::kKillAll:
       return " workers";
+    case FaultKind::kUpgrade:
+      return " of all workers";
     case FaultKind::kKillLeader:
     case FaultKind::kPauseLeader:
       return "";

@@ -49,6 +49,7 @@ enum class FaultKind {
   kRepeatFrame,    // a frame of the input is in its stream once more
   kKillIngest,     // the submit dies, and is run again
   kScale,          // to so many workers, and back
+  kUpgrade,  // worker after worker comes back as of the next release, and jobs get code that only that can run
   kPurgeStream,    // an input stream purged before it was read: a loud stop
   kReplaceStream,  // an input stream deleted and made anew: a loud stop
 };

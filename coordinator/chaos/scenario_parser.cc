@@ -277,10 +277,13 @@ void CheckTogether(const YamlNode& root, const Scenario& scenario, YamlReader* r
                    "there is nothing to hit", "try `cluster: { checkpoints: 2s }`");
     }
     const bool needs_worker =
-        (kind == FaultKind::kPause || kind == FaultKind::kZombie) && scenario.cluster.workers < 2;
+        (kind == FaultKind::kPause || kind == FaultKind::kZombie || kind == FaultKind::kUpgrade) &&
+        scenario.cluster.workers < 2;
     if (needs_worker) {
-      reader->Fail(at, StrCat("`", KindName(kind), "` with one worker"), "no other could take over",
-                   "try `cluster: { workers: 2 }`");
+      reader->Fail(
+          at, StrCat("`", KindName(kind), "` with one worker"),
+          kind == FaultKind::kUpgrade ? "old and new would never run at once" : "no other could take over",
+          "try `cluster: { workers: 2 }`");
     }
   }
 }

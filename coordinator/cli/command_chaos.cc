@@ -1,8 +1,6 @@
 // chaos: faults on purpose, from a seed, then a verdict.
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
 
 #include "absl/strings/str_format.h"
@@ -12,6 +10,7 @@
 #include "common/strings.h"
 #include "coordinator/chaos/checker.h"
 #include "coordinator/chaos/director.h"
+#include "coordinator/chaos/ledger.h"
 #include "coordinator/chaos/presets.h"
 #include "coordinator/chaos/report.h"
 #include "coordinator/cli/commands.h"
@@ -25,7 +24,7 @@ constexpr int64_t kMaxKills = 100'000;
 constexpr int64_t kSeedEnd = 1'000'000'000;  // short enough to be typed again
 
 struct ChaosFlags {
-  std::string file, preset, show, nats, data;
+  std::string file, preset, show, nats, data, old_worker;
   std::optional<int64_t> seed, kills;
   absl::Duration duration = absl::ZeroDuration();  // not given
   bool list = false, plan = false;
@@ -35,13 +34,6 @@ struct ChosenScenario {
   chaos::Scenario scenario;
   std::string text;
 };
-
-absl::StatusOr<std::string> ReadScenarioFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file) return text;
-  return absl::InvalidArgumentError(StrCat(path, ": cannot be read — is the path right?"));
-}
 
 absl::StatusOr<ChosenScenario> ChooseScenario(const ChaosFlags& flags) {
   if (flags.file.empty() == flags.preset.empty()) {
@@ -55,7 +47,7 @@ absl::StatusOr<ChosenScenario> ChooseScenario(const ChaosFlags& flags) {
     name = flags.preset;
     text = std::string(preset->text);
   } else {
-    auto read = ReadScenarioFile(flags.file);
+    auto read = chaos::ReadFile(flags.file);
     if (!read.ok()) return read.status();
     text = *std::move(read);
   }
@@ -78,7 +70,8 @@ absl::StatusOr<ChosenScenario> ChooseScenario(const ChaosFlags& flags) {
 absl::Status CheckFeasible(const chaos::Scenario& scenario, const ChaosFlags& flags) {
   for (const chaos::FaultSpec& fault : scenario.faults) {
 #if !MILLRACE_TEST_HOOKS
-    if (!fault.points.empty() || chaos::NeedsTestHooks(fault.kind)) {
+    const bool is_real_upgrade = fault.kind == chaos::FaultKind::kUpgrade && !flags.old_worker.empty();
+    if (!fault.points.empty() || (chaos::NeedsTestHooks(fault.kind) && !is_real_upgrade)) {
       return absl::FailedPreconditionError(StrCat("`", chaos::KindName(fault.kind), "`",
                                                   fault.points.empty() ? "" : " with `at_point`",
                                                   " — this build has no test hooks — try "
@@ -168,8 +161,9 @@ class ChaosRun {
     if (!status.ok()) return Fail(status);
     Announce();
     chaos::DirectorOptions options{
-        chosen_.scenario, seed_, folder_, flags_.nats,
-        [this](const chaos::FaultOutcome& outcome) { Tell(TimelineLine(outcome)); }};
+        chosen_.scenario,  seed_,
+        folder_,           flags_.nats,
+        flags_.old_worker, [this](const chaos::FaultOutcome& outcome) { Tell(TimelineLine(outcome)); }};
     auto director = std::make_unique<chaos::Director>(std::move(options), SystemClock());
     const auto history = director->Run();
     if (!history.ok()) {
@@ -233,6 +227,8 @@ void AddChaosFlags(ChaosFlags* flags, Flags& to) {
   to.Add("data", &flags->data, "DIR",
          "a new folder for all of it, kept; default: one that is kept when it fails");
   to.Add("nats", &flags->nats, "URL", "the broker of a cluster that is there; default: a cluster of its own");
+  to.Add("old-worker", &flags->old_worker, "FILE",
+         "the executable that workers begin as, until an `upgrade` renews them; default: this release's");
   to.AddSwitch("list", &flags->list, "list the presets");
   to.Add("show", &flags->show, "NAME", "print a preset's file, to begin one's own with");
   to.AddSwitch("plan", &flags->plan, "print what would happen when, and do nothing");
@@ -244,6 +240,7 @@ int RunChaos(const Arguments& arguments) {
   ChaosFlags flags;
   CommandLine command(
       "coordinator chaos FILE|--preset NAME [--seed N] [--duration D] [--kills N] [--data DIR] [--nats URL] "
+      "[--old-worker FILE] "
       "[-o "
       "table|json]",
       "Breaks a cluster on purpose while three ledger jobs run on it, then says what held: a timeline, and "

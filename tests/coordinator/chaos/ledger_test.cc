@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "common/job/code_fit.h"
 #include "common/job/job_parser.h"
 #include "common/job/segments.h"
 #include "coordinator/chaos/oracle.h"
@@ -75,6 +76,18 @@ TEST(ChaosOracle, LabelsAreNumberedWithinTheirFrame) {
   EXPECT_EQ(LabelsOf(log), (std::vector<PlainMark>{{2, 0}, {2, 1}, {4, 0}}));
   EXPECT_EQ(LedgerAt(log, 2, LedgerKind::kNative).at("a"), (LedgerEntry{1, 1, 1, {}}));
   EXPECT_EQ(LedgerAt(log, 4, LedgerKind::kNative).at("a"), (LedgerEntry{2, 3, 2, {}}));
+}
+
+TEST(ChaosLedger, TheNextCodeIsOtherCodeOfTheSameJob) {
+  for (const LedgerKind kind : {LedgerKind::kLua, LedgerKind::kFront}) {
+    const auto spec = ParseJob("job.yaml", JobText(kind, "ledger", SmallLoad()));
+    const auto next = ParseJob("job.yaml", WithNextCode(JobText(kind, "ledger", SmallLoad())));
+    ASSERT_TRUE(spec.ok() && next.ok());
+    EXPECT_NE(spec->text, next->text);
+    EXPECT_TRUE(CheckCodeFits(*spec, *next).ok());
+  }
+  const std::string third = WithNextCode(WithNextCode(JobText(LedgerKind::kLua, "ledger", SmallLoad())));
+  EXPECT_NE(third.find("-- release 3\n"), std::string::npos);
 }
 
 }  // namespace
