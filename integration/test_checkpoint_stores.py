@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import unittest
 
@@ -107,7 +108,7 @@ class JobDeleted(unittest.TestCase):
             run.store_share(0.3)
             run.finish_and_check()
             cluster.run("delete", run.name, "--yes")
-            wait_for(lambda: not list(run.store.path.glob("*/*")), "no checkpoint is left")
+            wait_for(lambda: not any(files for _, _, files in os.walk(run.store.path)), "no checkpoint is left")
 
 
 class OtherClients(unittest.TestCase):
