@@ -63,6 +63,7 @@ class Director {
   absl::Status TurnUntil(const std::function<bool()>& holds, absl::Duration bound, bool* held);
   void Look();
   void TurnFaults();
+  bool HasTarget(const Running& running) const;
   bool MayBegin(const Fault& fault) const;
   void Begin(Running& running);
   void End(Running& running);

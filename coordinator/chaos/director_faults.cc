@@ -13,10 +13,16 @@ void Director::TurnFaults() {
     ++next_fault_;
   }
   for (Running& running : running_) {
-    if (!running.begun && MayBegin(*running.fault)) Begin(running);
+    if (!running.begun && HasTarget(running) && MayBegin(*running.fault)) Begin(running);
     if (running.begun && running.fault->Turn()) End(running);
   }
   std::erase_if(running_, [](const Running& running) { return running.fault == nullptr; });
+}
+
+bool Director::HasTarget(const Running& running) const {
+  const PlannedFault& plan = plan_[running.outcome];
+  return !running.fault->NeedsPartition() || Now() > plan.at + kTargetPatience ||
+         !monitor_->OwnedBy(Nodes::Worker(plan.worker)).empty();
 }
 
 // While the broker, or the majority of three, is away nothing else begins: nobody could see what it does.

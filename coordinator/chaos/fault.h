@@ -32,6 +32,8 @@ class Fault {
   static std::unique_ptr<Fault> Make(const PlannedFault& plan, const Stage& stage);
   virtual ~Fault() = default;
 
+  // Without a partition its worker would feel nothing of it: it waits until there is one, for a while.
+  virtual bool NeedsPartition() const { return false; }
   // The processes that nothing else may happen to meanwhile.
   virtual std::vector<std::string> Holds() const { return {}; }
   // Once, when nobody else holds these.
@@ -64,6 +66,8 @@ class Fault {
   std::string effect_, note_;
 };
 
+// How long a fault waits for a worker to have a partition.
+inline constexpr absl::Duration kTargetPatience = absl::Seconds(10);
 // An effect that does not show within this will not show.
 inline constexpr absl::Duration kEffectDeadline = absl::Seconds(20);
 

@@ -38,6 +38,7 @@ fs::path FileOf(const fs::path& manifest, uint64_t seed) {
 class BadCheckpoint : public Fault {
  public:
   BadCheckpoint(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
+  bool NeedsPartition() const override { return true; }
   std::vector<std::string> Holds() const override { return {worker()}; }
 
   void Begin() override {

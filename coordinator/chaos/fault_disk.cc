@@ -34,6 +34,7 @@ std::vector<fs::path> StateFiles(const std::string& folder) {
 class DiskFault : public Fault {
  public:
   DiskFault(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
+  bool NeedsPartition() const override { return true; }
   std::vector<std::string> Holds() const override { return {worker()}; }
 
   void Begin() override {

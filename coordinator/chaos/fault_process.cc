@@ -11,6 +11,7 @@ namespace {
 class KillWorker : public Fault {
  public:
   KillWorker(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
+  bool NeedsPartition() const override { return true; }
   std::vector<std::string> Holds() const override { return {worker()}; }
 
   void Begin() override {
@@ -98,6 +99,7 @@ class KillAll : public Fault {
 class Terminate : public Fault {
  public:
   Terminate(const PlannedFault& plan, const Stage& stage) : Fault(plan, stage) {}
+  bool NeedsPartition() const override { return true; }
   std::vector<std::string> Holds() const override { return {worker()}; }
 
   void Begin() override {

@@ -20,6 +20,7 @@ class PauseWorker : public Fault {
   ~PauseWorker() override {
     if (begun()) stage_.nodes->Signal(worker(), SIGCONT);
   }
+  bool NeedsPartition() const override { return true; }
   std::vector<std::string> Holds() const override { return {worker()}; }
 
   void Begin() override {
@@ -50,6 +51,7 @@ class Zombie : public Fault {
     link_.Release(1);
     stage_.nodes->Signal(worker(), SIGCONT);
   }
+  bool NeedsPartition() const override { return true; }
   std::vector<std::string> Holds() const override { return {worker()}; }
 
   void Begin() override {
