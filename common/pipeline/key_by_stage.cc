@@ -6,13 +6,11 @@
 
 #include "common/pipeline/expression_stages.h"
 #include "common/pipeline/key_text.h"
-#include "common/value/value.h"
+#include "common/strings.h"
 
 namespace millrace {
 namespace {
 
-// A field, or several as a compact JSON array: the same text as the job's `key` makes of them, but for
-// numbers, which are written as JSON writes them.
 class FieldKeyStage final : public Stage {
  public:
   FieldKeyStage(const StageSpec& spec, const ErrorPolicy& job_errors, StepContext* context)
@@ -20,49 +18,19 @@ class FieldKeyStage final : public Stage {
   Traits traits() const override { return {.runs_code = false}; }
 
   absl::Status Process(const RecordView& record) override {
+    const absl::StatusOr<std::string_view> key = key_.Take(record);
+    if (!key.ok()) {
+      return Fail(absl::InvalidArgumentError(
+          StrCat(ToStd(key.status().message()),
+                 " here — what goes through `key_by` needs one that is neither null, a list nor an object")));
+    }
     RecordView keyed = record;
-    if (key_.kind == KeySpec::Kind::kField) {
-      const absl::StatusOr<std::string_view> text = TextOf(record, key_.paths.front());
-      if (!text.ok()) return Fail(text.status());
-      keyed.key = *text;
-      return HandOn(keyed);
-    }
-    list_.assign(1, '[');
-    for (const std::string& path : key_.paths) {
-      if (absl::Status status = AppendMember(record, path); !status.ok()) return Fail(status);
-    }
-    list_.push_back(']');
-    keyed.key = list_;
+    keyed.key = *key;
     return HandOn(keyed);
   }
 
  private:
-  absl::StatusOr<std::string_view> TextOf(const RecordView& record, const std::string& path) {
-    const std::optional<std::string_view> packed = FindField(ValueView::Of(record), path);
-    if (packed.has_value()) {
-      const absl::StatusOr<std::string_view> text = KeyTextOf(*packed, &text_);
-      if (text.ok()) return text;
-    }
-    return Missing(record, path);
-  }
-
-  absl::Status AppendMember(const RecordView& record, const std::string& path) {
-    const std::optional<std::string_view> packed = FindField(ValueView::Of(record), path);
-    if (!packed.has_value() || !KeyTextOf(*packed, &text_).ok()) return Missing(record, path);
-    if (list_.size() > 1) list_.push_back(',');
-    return AppendPackedJson(*packed, &list_);
-  }
-
-  static absl::Status Missing(const RecordView& record, const std::string& path) {
-    return absl::InvalidArgumentError(
-        StrCat("no key: field `", path, "` is ", WhyNoKey(ValueView::Of(record), path),
-               " here — what goes through `key_by` needs one that is neither null, a list nor an "
-               "object"));
-  }
-
-  const KeySpec key_;
-  std::string text_;
-  std::string list_;
+  FieldKey key_;
 };
 
 class LuaKeyStage final : public Stage {

@@ -1,5 +1,8 @@
 #include "common/pipeline/key_text.h"
 
+#include <optional>
+
+#include "common/strings.h"
 #include "common/value/msgpack.h"
 #include "common/value/value.h"
 
@@ -10,6 +13,11 @@ absl::StatusOr<std::string_view> AsJson(std::string_view packed, std::string* sc
   scratch->clear();
   if (absl::Status written = AppendPackedJson(packed, scratch); !written.ok()) return written;
   return std::string_view(*scratch);
+}
+
+absl::Status MissingField(const RecordView& record, const std::string& path) {
+  return absl::InvalidArgumentError(
+      StrCat("no key: field `", path, "` is ", WhyNoKey(ValueView::Of(record), path)));
 }
 
 }  // namespace
@@ -52,6 +60,32 @@ std::string_view WhyNoKey(const ValueView& value, std::string_view path) {
   if (!packed.has_value() || !PackReader(*packed).Next(&token)) return "missing";
   if (token.type == PackToken::Type::kArray) return "a list";
   return token.type == PackToken::Type::kMap ? "an object" : "null";
+}
+
+absl::StatusOr<std::string_view> FieldKey::Take(const RecordView& record) {
+  if (key_.kind == KeySpec::Kind::kField) return TextOf(record, key_.paths.front());
+  list_.assign(1, '[');
+  for (const std::string& path : key_.paths) {
+    if (absl::Status status = AppendMember(record, path); !status.ok()) return status;
+  }
+  list_.push_back(']');
+  return std::string_view(list_);
+}
+
+absl::StatusOr<std::string_view> FieldKey::TextOf(const RecordView& record, const std::string& path) {
+  const std::optional<std::string_view> packed = FindField(ValueView::Of(record), path);
+  if (packed.has_value()) {
+    const absl::StatusOr<std::string_view> text = KeyTextOf(*packed, &text_);
+    if (text.ok()) return text;
+  }
+  return MissingField(record, path);
+}
+
+absl::Status FieldKey::AppendMember(const RecordView& record, const std::string& path) {
+  const std::optional<std::string_view> packed = FindField(ValueView::Of(record), path);
+  if (!packed.has_value() || !KeyTextOf(*packed, &text_).ok()) return MissingField(record, path);
+  if (list_.size() > 1) list_.push_back(',');
+  return AppendPackedJson(*packed, &list_);
 }
 
 }  // namespace millrace

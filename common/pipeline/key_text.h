@@ -3,8 +3,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "common/frame/frame.h"
+#include "common/job/job_spec.h"
 #include "common/value/value.h"
 
 namespace millrace {
@@ -19,5 +22,25 @@ absl::StatusOr<std::string_view> ExpressionKeyText(std::string_view packed, std:
 
 // Why the field makes no key: it is "missing", "null", "a list" or "an object".
 std::string_view WhyNoKey(const ValueView& value, std::string_view path);
+
+// A record's key as fields of its value give it: the same text as the job's `key` makes of a line, but for numbers,
+// which are written as JSON writes them. Not thread-safe.
+class FieldKey {
+ public:
+  // REQUIRES: `key` names a field or several.
+  explicit FieldKey(KeySpec key) : key_(std::move(key)) {}
+
+  // Several fields as a compact JSON array. INVALID_ARGUMENT, a piece of a line: which field the record lacks. Valid
+  // until the next call, and no longer than the record.
+  absl::StatusOr<std::string_view> Take(const RecordView& record);
+
+ private:
+  absl::StatusOr<std::string_view> TextOf(const RecordView& record, const std::string& path);
+  absl::Status AppendMember(const RecordView& record, const std::string& path);
+
+  const KeySpec key_;
+  std::string text_;
+  std::string list_;
+};
 
 }  // namespace millrace

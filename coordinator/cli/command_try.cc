@@ -88,6 +88,9 @@ absl::Status TryInput(InputReader& input, KeyExtractor& extractor, LocalRun& run
       case InputReader::Event::kLine:
         status = TryLine(line, extractor, run, printer);
         break;
+      case InputReader::Event::kRecord:
+      case InputReader::Event::kBadRecord:
+        return absl::InternalError("a file's records come as text");
     }
     if (status.ok()) status = printer.Flush(kFlushBytes);
     if (!status.ok()) return status;

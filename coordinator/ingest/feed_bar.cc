@@ -16,9 +16,9 @@ constexpr absl::Duration kBarInterval = absl::Milliseconds(200);
 
 }  // namespace
 
-FeedBar::FeedBar(const Clock& clock, uint64_t total_bytes)
+FeedBar::FeedBar(const Clock& clock, const FeedTotal& total)
     : clock_(clock),
-      total_bytes_(total_bytes),
+      total_(total),
       shown_(isatty(STDERR_FILENO) == 1 && !IsDumbTerminal()),
       start_(clock.Monotonic()) {}
 
@@ -27,10 +27,11 @@ void FeedBar::Show(const Ingest& ingest) {
   if (!shown_ || now < next_) return;
   next_ = now + kBarInterval;
   const double seconds = std::max(absl::ToDoubleSeconds(now - start_), 1e-3);
-  const double megabytes = static_cast<double>(ingest.position() - ingest.resumed_from()) / 1e6;
-  std::string line = absl::StrFormat("%d records, %.1f MB/s", ingest.records(), megabytes / seconds);
-  if (total_bytes_ > 0) {
-    const double share = static_cast<double>(ingest.position()) / static_cast<double>(total_bytes_);
+  const double millions = static_cast<double>(ingest.position() - ingest.resumed_from()) / 1e6;
+  std::string line =
+      absl::StrFormat("%d records, %.1f M %ss/s", ingest.records(), millions / seconds, total_.unit);
+  if (total_.amount > 0) {
+    const double share = static_cast<double>(ingest.position()) / static_cast<double>(total_.amount);
     line = absl::StrFormat("%3.0f %%  %s", 100 * share, line);
   }
   if (!ingest.trouble().empty()) StrAppend(&line, "  (", ingest.trouble(), ")");

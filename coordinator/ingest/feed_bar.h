@@ -9,17 +9,23 @@
 
 namespace millrace {
 
+// How much there is to feed, and what people call it.
+struct FeedTotal {
+  uint64_t amount = 0;        // of `unit`s; 0: not known
+  const char* unit = "byte";  // what the input's positions count
+  const char* what = "line";  // what it is made of
+};
+
 // Shows nothing where stderr is no terminal. Not thread-safe.
 class FeedBar {
  public:
-  // `total_bytes`: of the input; 0: not known.
-  FeedBar(const Clock& clock, uint64_t total_bytes);
+  FeedBar(const Clock& clock, const FeedTotal& total);
   void Show(const Ingest& ingest);
   void Clear();
 
  private:
   const Clock& clock_;
-  const uint64_t total_bytes_;
+  const FeedTotal total_;
   const bool shown_;
   const absl::Duration start_;
   absl::Duration next_;

@@ -211,6 +211,12 @@ bool Ingest::FeedSome() {
       case RecordInput::Event::kLine:
         if (!FeedLine(line)) return false;
         break;
+      case RecordInput::Event::kRecord:
+        if (!FeedRecord(line, *line.record)) return false;
+        break;
+      case RecordInput::Event::kBadRecord:
+        Reject(line, line.error);
+        break;
       case RecordInput::Event::kNotReady:
         if (open_bytes_ > 0 && clock_.Monotonic() - open_since_ >= options_.linger) {
           CloseAllFrames();
@@ -233,17 +239,26 @@ bool Ingest::FeedLine(const InputLine& line) {
     Reject(line, ToStd(decoded.status().message()));
     return true;
   }
-  RecordView record = decoded->record;
+  return FeedRecord(line, decoded->record);
+}
+
+// What is fed beside a source says nothing of event time.
+void Ingest::RaiseWatermark(int64_t record_time_ms) {
+  if (options_.writer != kIngestWriter) return;
+  watermark_ms_ = std::max(watermark_ms_, input_.watermark_ms().value_or(record_time_ms));
+}
+
+bool Ingest::FeedRecord(const InputLine& line, RecordView record) {
   if (record.time_ms == kNoTime) record.time_ms = line.time_ms;
   if (FrameBytesOf(record) > options_.max_message_bytes) {
-    Reject(line, StrCat("record of ", line.text_bytes,
+    Reject(line, StrCat("record of ", line.record != nullptr ? record.value.size() : line.text_bytes,
                         " bytes is over what the NATS server takes in a message — "
                         "raise its max_payload"));
     return true;
   }
   const uint32_t p = PartitionOf(record.key, options_.partitions).value();
   Feed& feed = feeds_[p];
-  if (options_.writer == kIngestWriter) watermark_ms_ = std::max(watermark_ms_, record.time_ms);
+  RaiseWatermark(record.time_ms);
   if (line.end <= feed.mark.offset) return true;  // fed by an earlier ingest
   if (feed.ended) {
     Fail(absl::FailedPreconditionError(
@@ -256,13 +271,14 @@ bool Ingest::FeedLine(const InputLine& line) {
 
 void Ingest::Reject(const InputLine& line, std::string_view error) {
   if (line.end <= rejects_start_) return;
+  const std::string shown = line.record != nullptr ? RejectedText(*line.record) : "";
   RejectedLine rejected;
   rejected.job = options_.job;
   rejected.uid = options_.uid;
   rejected.writer = options_.writer;
   rejected.position = line.begin;
-  rejected.text = line.text;
-  rejected.text_bytes = line.text_bytes;
+  rejected.text = line.record != nullptr ? shown : line.text;
+  rejected.text_bytes = line.record != nullptr ? shown.size() : line.text_bytes;
   rejected.error = error;
   rejected.number = ++rejected_;
   PendingAppend append;
@@ -274,6 +290,7 @@ void Ingest::Reject(const InputLine& line, std::string_view error) {
 
 void Ingest::EndInput() {
   position_ = input_.position();
+  RaiseWatermark(kNoTime);
   CloseAllFrames();
   MILLRACE_FAILPOINT("ingest_before_end_marks");
   for (uint32_t p = 0; p < options_.partitions; ++p) {

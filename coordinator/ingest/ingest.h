@@ -103,6 +103,8 @@ class Ingest {
   void NoteInput();
   bool FeedSome();
   bool FeedLine(const InputLine& line);
+  bool FeedRecord(const InputLine& line, RecordView record);
+  void RaiseWatermark(int64_t record_time_ms);
   static size_t FrameBytesOf(const RecordView& record);  // at most
   void Add(uint32_t partition, const RecordView& record);
   void Reject(const InputLine& line, std::string_view error);

@@ -15,7 +15,7 @@ constexpr size_t kMaxVarint32Bytes = 5;  // before a field's name: its length
 }  // namespace
 
 size_t Ingest::FrameBytesOf(const RecordView& record) {
-  size_t bytes = kRecordOverheadBytes + record.key.size() + record.value.size();
+  size_t bytes = kRecordOverheadBytes + record.key.size() + record.value.size() + record.raw_headers.size();
   if (record.fields != nullptr) {
     for (const std::string_view field : *record.fields) bytes += kMaxVarint32Bytes + field.size();
   }
@@ -73,6 +73,7 @@ void Ingest::BringUpToDate() {
     taken_position_ = milestone_->position;
     milestone_.reset();
   }
+  RaiseWatermark(kNoTime);
   CloseAllFrames();
   NoteInput();
   FrameBuilder empty;

@@ -26,7 +26,7 @@ absl::Status SomebodyElses(const StreamConfig& wanted, const StreamInfo& there) 
   return absl::FailedPreconditionError(
       StrCat("stream ", wanted.name, " is there already and not this job's (its description is `",
              there.config.description, "`, not `", wanted.description,
-             "`) — delete it if nobody needs it, or submit with another --name"));
+             "`) — delete it if nobody needs it, or give the job another name"));
 }
 
 absl::Status EnsureStream(Bus& bus, const StreamConfig& config) {
@@ -39,7 +39,7 @@ absl::Status EnsureStream(Bus& bus, const StreamConfig& config) {
     if (absl::IsNotFound(stream.status())) {  // a subject overlap, say
       return absl::Status(refused.code(), StrCat("stream ", config.name, " cannot be made — ",
                                                  ToStd(refused.message()), " — free its subject ",
-                                                 config.subjects.front(), ", or submit with another --name"));
+                                                 config.subjects.front(), ", or give the job another name"));
     }
   }
   if (!stream.ok()) return stream.status();
@@ -108,8 +108,8 @@ absl::StatusOr<std::optional<JobRecord>> FindRecord(Bus& bus, const JobRequest& 
                 : StrCat("its job file no longer reads: ", ToStd(code.status().message()));
   if (difference.empty()) return *std::move(known);
   return absl::FailedPreconditionError(
-      StrCat("job ", spec.name, " is there already and differs: ", difference,
-             " — submit with another --name, or `coordinator delete ", spec.name, "` first"));
+      StrCat("job ", spec.name, " is there already and differs: ", difference, " — ", request.elsewhere,
+             ", or `coordinator delete ", spec.name, "` first"));
 }
 
 // Makes what a new job needs. nullopt: somebody else made a job of that name meanwhile, and nothing was

@@ -19,8 +19,9 @@ struct JobRequest {
   std::vector<InputFile> inputs;
   std::string new_uid;  // 16 hex digits: the uid if the job is new
   int64_t now_ms = 0;
-  int replicas = 1;                             // of streams and buckets that are new
-  size_t stream_creators = kMaxStreamCreators;  // threads that make streams, the caller's included
+  int replicas = 1;                                      // of streams and buckets that are new
+  std::string elsewhere = "submit with another --name";  // what to try where the name is taken
+  size_t stream_creators = kMaxStreamCreators;           // threads that make streams, the caller's included
 };
 
 // The job's record, as it stands in the bucket: a new one, or that of the same job submitted before. Its

@@ -1,4 +1,5 @@
-// What an ingest reads: records as text, one after the other, each with its place.
+// What an ingest reads: records, one after the other, each with its place. They come as text, or decoded already
+// where they come from another job's logs.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/bus/bus.h"
 #include "common/cluster/documents.h"
 #include "common/frame/frame.h"
 
@@ -18,10 +20,12 @@ inline constexpr size_t kLongLineHeadBytes = 4 << 10;  // told of a record that 
 struct InputLine {
   std::string_view
       text;  // without its line end (LF or CRLF); valid until the next call. kTooLong: its beginning
-  uint64_t begin = 0;         // position of its beginning
-  uint64_t end = 0;           // position behind it
-  uint64_t text_bytes = 0;    // of the whole line, also when it was too long
-  int64_t time_ms = kNoTime;  // when it was made, where the input knows
+  uint64_t begin = 0;                  // position of its beginning
+  uint64_t end = 0;                    // position behind it
+  uint64_t text_bytes = 0;             // of the whole line, also when it was too long
+  int64_t time_ms = kNoTime;           // when it was made, where the input knows
+  const RecordView* record = nullptr;  // kRecord, kBadRecord; valid until the next call
+  std::string_view error;              // kBadRecord; likewise
 };
 
 // A position is where a record starts or ends; it only rises, and means the same to every reader of the same
@@ -31,8 +35,10 @@ class RecordInput {
   enum class Event {
     kLine,
     kTooLong,
-    kHeader,    // csv: what the columns are called
-    kNotReady,  // nothing for now: ask again
+    kHeader,     // csv: what the columns are called
+    kRecord,     // decoded already, with its key, and without a text
+    kBadRecord,  // likewise, without a key: `error` says why
+    kNotReady,   // nothing for now: ask again
     kEnd,
   };
   virtual ~RecordInput() = default;
@@ -42,6 +48,9 @@ class RecordInput {
   // What an earlier reader noted by point(), in order of position. REQUIRES: likewise.
   virtual void Expect(std::vector<InputPoint> points) = 0;
 
+  // True when the event was one of its own readers'.
+  virtual bool Handle(BusEvent& /*event*/) { return false; }
+
   // The next record. FAILED_PRECONDITION: the input is not what was expected. Others are the medium's.
   virtual absl::StatusOr<Event> Next(InputLine* line) = 0;
 
@@ -50,6 +59,9 @@ class RecordInput {
   // Where it stands and what it has read, for a later reader to compare with. nullopt where the input is told
   // from another by other means, and within a record.
   virtual std::optional<InputPoint> point() const = 0;
+  // How far event time has come with all that was told before the last record, where the input knows that; nullopt,
+  // always: as far as the greatest time of its records.
+  virtual std::optional<int64_t> watermark_ms() const { return std::nullopt; }
 };
 
 }  // namespace millrace

@@ -2,6 +2,7 @@
 
 #include "common/strings.h"
 #include "common/value/json_text.h"
+#include "common/value/value.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {
@@ -14,6 +15,14 @@ std::string LetterText(const nlohmann::json& letter, const char* name) {
 }
 
 }  // namespace
+
+std::string RejectedText(const RecordView& record) {
+  std::string text;
+  if (record.shape == kRawShape || !AppendJson(ValueView::Of(record), &text).ok()) {
+    return std::string(record.value);
+  }
+  return text;
+}
 
 std::string RejectedLineId(std::string_view writer, uint64_t position) {
   return StrCat(writer, ".", position);

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/frame/frame.h"
+
 namespace millrace {
 
 inline constexpr size_t kMaxRejectedValueBytes = 64 << 10;  // more of a line is cut off
@@ -21,6 +23,8 @@ struct RejectedLine {
   uint64_t number = 0;  // counts the input's rejected lines, from 1
 };
 
+// What is shown of a record that came without a text: its value as JSON, or as it is where that is raw.
+std::string RejectedText(const RecordView& record);
 // The letter's id: `<writer>.<position>`; the same again when the line is read again.
 std::string RejectedLineId(std::string_view writer, uint64_t position);
 std::string RejectedLineMessageId(std::string_view uid, std::string_view writer, uint64_t position);

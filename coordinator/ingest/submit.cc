@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_format.h"
 #include "common/broker_limits.h"
 #include "common/bus/replicas.h"
 #include "common/clock.h"
@@ -15,26 +14,17 @@
 #include "common/pipeline/pipeline.h"
 #include "common/random_id.h"
 #include "common/strings.h"
-#include "common/value/json_text.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/added_input.h"
-#include "coordinator/ingest/feed_bar.h"
-#include "coordinator/ingest/ingest.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
+#include "coordinator/ingest/job_feed.h"
 #include "coordinator/sources/source_stream.h"
-#include "nlohmann/json.hpp"
 
 namespace millrace {
 namespace {
-
-constexpr size_t kEventsPerPoll = 4096;
-constexpr absl::Duration kIdleWait = absl::Milliseconds(5);
-constexpr absl::Duration kFinalPoll = absl::Milliseconds(25);
-constexpr absl::Duration kAskInterval = absl::Seconds(1);  // at the job's end, while it is being fed
-constexpr int64_t kMessageSlackBytes = 16 << 10;           // of max_payload, for headers
 
 struct SubmitFlags {
   std::string file;
@@ -121,44 +111,33 @@ class Submission {
     request.replicas = static_cast<int>(flags_.replicas);
     const absl::StatusOr<JobRecord> job = EnsureJob(bus_, request);
     if (!job.ok()) return job.status();
+    JobFeed& feed = feed_.emplace(spec_, job->uid, bus_, clock_, FeedLimits{start_, flags_.timeout});
     uid_ = job->uid;
 
-    if (const absl::Status looked = LookAtEnd(); !looked.ok()) return looked;
+    if (const absl::Status looked = feed.LookAtEnd(); !looked.ok()) return looked;
     if (spec_.source.unbounded()) {
-      if (!final_.has_value()) {
+      if (!feed.final_status().has_value()) {
         Say(StrCat("job ", spec_.name, " reads stream ", job->inputs.front().name,
                    spec_.source.subject.empty() ? "" : StrCat(", subject ", spec_.source.subject),
                    ", for ever — `coordinator status ", spec_.name, "` tells how far"));
         if (const absl::Status added = AddInput(); !added.ok()) return added;
       }
-      return flags_.wait ? WaitForEnd() : absl::OkStatus();
+      return flags_.wait ? feed.WaitForEnd() : absl::OkStatus();
     }
     const absl::StatusOr<bool> fed = WasFed(kIngestWriter);
     if (!fed.ok()) return fed.status();
     if (*fed) {
-      Say(StrCat("job ", spec_.name, ": all ", records_, " records were fed before; nothing to do"));
-    } else if (!final_.has_value()) {
+      Say(StrCat("job ", spec_.name, ": all ", feed.records(), " records were fed before; nothing to do"));
+    } else if (!feed.final_status().has_value()) {
       if (const absl::Status done = Feed(kIngestWriter); !done.ok()) return ExplainStop(done);
-    } else if (final_->state == "completed") {
+    } else if (feed.final_status()->state == "completed") {
       Say(StrCat("job ", spec_.name, " has completed; nothing to do"));
     }
-    return flags_.wait ? WaitForEnd() : absl::OkStatus();
+    return flags_.wait ? feed.WaitForEnd() : absl::OkStatus();
   }
 
-  std::string Json() const {
-    const nlohmann::ordered_json json = {{"job", spec_.name},
-                                         {"uid", uid_},
-                                         {"records", records_},
-                                         {"rejected", rejected_},
-                                         {"state", final_.has_value() ? final_->state : "running"}};
-    return JsonText(json) + "\n";
-  }
-
-  // What the job's end means to scripts.
-  int ExitCode() const {
-    if (!final_.has_value() || final_->state == "completed") return kExitDone;
-    return final_->state == "failed" ? kExitJobFailed : kExitFailed;
-  }
+  // REQUIRES: Run went well.
+  const JobFeed& feed() const { return *feed_; }
 
  private:
   absl::StatusOr<std::vector<InputFile>> Inputs() {
@@ -188,121 +167,22 @@ class Submission {
     const absl::StatusOr<bool> fed = WasFed(writer);
     if (!fed.ok()) return fed.status();
     if (!*fed) return Feed(writer);
-    Say(StrCat("job ", spec_.name, ": all ", records_, " records were added before; nothing to do"));
+    Say(StrCat("job ", spec_.name, ": all ", feed_->records(), " records were added before; nothing to do"));
     return absl::OkStatus();
   }
 
   absl::StatusOr<bool> WasFed(const std::string& writer) {
-    const absl::StatusOr<std::optional<InputFed>> fed = FindFed(bus_, uid_, writer);
+    const absl::StatusOr<std::optional<InputFed>> fed = feed_->FindFedBefore(writer);
     if (!fed.ok()) return fed.status();
     if (!fed->has_value()) return false;
-    records_ = (*fed)->records;
-    rejected_ = (*fed)->rejected;
     if (writer == kIngestWriter) return true;
-    const absl::Status same = CheckFedInput(*input_, **fed, clock_, [this] { return CheckTime(); });
+    const absl::Status same = CheckFedInput(*input_, **fed, clock_, [this] { return feed_->CheckTime(); });
     if (!same.ok()) return same;
     return true;
   }
 
-  absl::Status LookAtEnd() {
-    const absl::StatusOr<KeyValue> ended = bus_.GetKey(kAssignmentsBucket, FinalKey(uid_));
-    if (!ended.ok()) return absl::IsNotFound(ended.status()) ? absl::OkStatus() : ended.status();
-    const absl::StatusOr<FinalStatus> final = DecodeFinalStatus(ended->value);
-    if (!final.ok()) return final.status();
-    final_ = *final;
-    if (final_->state != "completed") {
-      Say(StrCat("job ", spec_.name, " ", final_->state, final_->reason.empty() ? "" : ": ", final_->reason));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckTime() const {
-    if (const absl::Status stopped = CheckInterrupted(); !stopped.ok()) {
-      Say(StrCat("interrupted; job ", spec_.name, " is left as it is, the same command goes on"));
-      return stopped;
-    }
-    if (clock_.Monotonic() - start_ < flags_.timeout) return absl::OkStatus();
-    return absl::DeadlineExceededError(StrCat("job ", spec_.name, " did not come that far within --timeout ",
-                                              absl::FormatDuration(flags_.timeout),
-                                              " — it is left as it is; the same command goes on"));
-  }
-
-  absl::StatusOr<IngestOptions> Options(const std::string& writer) {
-    const absl::StatusOr<ServerInfo> server = bus_.Server();
-    if (!server.ok()) return server.status();
-    IngestOptions options;
-    options.job = spec_.name;
-    options.uid = uid_;
-    options.writer = writer;
-    options.partitions = spec_.partitions;
-    options.trims_log = spec_.retain == Retain::kResults;
-    options.claimer = RandomId();
-    options.max_message_bytes =
-        static_cast<size_t>(std::max<int64_t>(kMessageSlackBytes, server->max_payload - kMessageSlackBytes));
-    return options;
-  }
-
   absl::Status Feed(const std::string& writer) {
-    absl::StatusOr<IngestOptions> options = Options(writer);
-    if (!options.ok()) return options.status();
-    Ingest ingest(*std::move(options), bus_, clock_, *input_, extractor_);
-    FeedBar bar(clock_, input_->total_bytes());
-    const absl::Duration begun = clock_.Monotonic();
-    const absl::Status fed = Drive(ingest, bar);
-    bar.Clear();
-    records_ = ingest.records();
-    rejected_ = ingest.rejected();
-    if (!fed.ok() || final_.has_value()) return fed;
-    const double seconds = absl::ToDoubleSeconds(clock_.Monotonic() - begun);
-    std::string line = absl::StrFormat("job %s: %d records fed in %.2f s", spec_.name, records_, seconds);
-    if (rejected_ > 0)
-      StrAppend(&line, ", ", rejected_, rejected_ == 1 ? " line" : " lines",
-                " rejected (see `coordinator dead-letters list ", spec_.name, "`)");
-    if (ingest.resumed_from() > 0) StrAppend(&line, ", resumed at byte ", ingest.resumed_from());
-    Say(line);
-    return absl::OkStatus();
-  }
-
-  absl::Status Drive(Ingest& ingest, FeedBar& bar) {
-    std::vector<BusEvent> events;
-    absl::Duration look_at = clock_.Monotonic() + kAskInterval;
-    std::string told;
-    while (!ingest.done()) {
-      const bool more = ingest.Pump();
-      events.clear();
-      bus_.Poll(more ? absl::ZeroDuration() : kIdleWait, kEventsPerPoll, &events);
-      for (const BusEvent& event : events) ingest.Handle(event);
-      if (const absl::Status time = CheckTime(); !time.ok()) return time;
-      bar.Show(ingest);
-      if (clock_.Monotonic() < look_at) continue;
-      look_at = clock_.Monotonic() + kAskInterval;
-      if (ingest.trouble() != told) {
-        told = ingest.trouble();
-        bar.Clear();
-        if (!told.empty()) Say(told);
-      }
-      // A job that was cancelled or failed meanwhile takes nothing more. That it cannot be asked is no harm.
-      if (LookAtEnd().ok() && final_.has_value()) return absl::OkStatus();
-    }
-    return ingest.status();
-  }
-
-  absl::Status WaitForEnd() {
-    while (!final_.has_value()) {
-      if (const absl::Status time = CheckTime(); !time.ok()) return time;
-      if (const absl::Status looked = LookAtEnd();
-          !looked.ok() && !absl::IsUnavailable(looked) && !absl::IsDeadlineExceeded(looked)) {
-        return looked;
-      }
-      if (!final_.has_value()) clock_.Sleep(kFinalPoll);
-    }
-    if (final_->state == "completed") {
-      Say(absl::StrFormat("job %s completed: %d records in, %d results, %d dead letters, %.2f s in all",
-                          spec_.name, final_->records_in, final_->records_out,
-                          final_->dead_letters + rejected_,
-                          absl::ToDoubleSeconds(clock_.Monotonic() - start_)));
-    }
-    return absl::OkStatus();
+    return feed_->Feed(writer, *input_, extractor_, {.amount = input_->total_bytes()});
   }
 
   const SubmitFlags& flags_;
@@ -313,9 +193,7 @@ class Submission {
   Clock& clock_;
   const absl::Duration start_;
   std::string uid_;
-  std::optional<FinalStatus> final_;
-  uint64_t records_ = 0;
-  uint64_t rejected_ = 0;
+  std::optional<JobFeed> feed_;  // once there is the job
 };
 
 }  // namespace
@@ -376,9 +254,9 @@ int RunSubmit(const Arguments& arguments) {
   Submission submission(flags, *spec, input.get(), **extractor, **bus, start);
   if (const absl::Status done = submission.Run(); !done.ok()) return Fail(done);
   if (command.json()) {
-    if (const absl::Status written = WriteOut(submission.Json()); !written.ok()) return Fail(written);
+    if (const absl::Status written = WriteOut(submission.feed().Json()); !written.ok()) return Fail(written);
   }
-  return submission.ExitCode();
+  return submission.feed().ExitCode();
 }
 
 }  // namespace millrace

@@ -29,11 +29,9 @@ class StreamInput final : public RecordInput {
   StreamInput(const StreamInput&) = delete;
   StreamInput& operator=(const StreamInput&) = delete;
 
-  // True when the event was its reader's.
-  bool Handle(BusEvent& event);
-
   void StartAt(uint64_t position) override { start_ = position_ = position; }
   void Expect(std::vector<InputPoint> /*points*/) override {}
+  bool Handle(BusEvent& event) override;
   // Never kEnd, and kTooLong for a message beyond max_record_bytes. A message that is empty is passed over.
   // Errors: NOT_FOUND, the stream is gone.
   absl::StatusOr<Event> Next(InputLine* line) override;
