@@ -9,6 +9,7 @@ const std::vector<CommandEntry>& CommandTable() {
       {"dev", "a whole cluster on this machine, to try things", RunDev, {}},
       {"serve", "the service: leads, assigns, answers HTTP", RunServe, {}},
       {"submit", "make a job and feed its input", RunSubmit, {}},
+      {"copy", "a job's input once more, in more partitions", RunCopy, {}},
       {"check", "is this job file right?", RunCheck, {}},
       {"try", "run a job's stages here, without a cluster", RunTry, {}},
       {"test", "run the job file's own tests", RunTest, {}},

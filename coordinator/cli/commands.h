@@ -13,6 +13,7 @@ using Arguments = std::vector<std::string>;
 int RunDev(const Arguments& arguments);
 int RunServe(const Arguments& arguments);
 int RunSubmit(const Arguments& arguments);
+int RunCopy(const Arguments& arguments);
 
 int RunCheck(const Arguments& arguments);
 int RunTry(const Arguments& arguments);

@@ -1,0 +1,432 @@
+#include "coordinator/copy/copy_input.h"
+
+#include <functional>
+#include <map>
+#include <random>
+
+#include "common/cluster/documents.h"
+#include "common/frame/writer_cursors.h"
+#include "common/job/job_parser.h"
+#include "common/partitioner.h"
+#include "coordinator/ingest/ingest.h"
+#include "coordinator/ingest/rejected_line.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/coordinator/copy/old_job.h"
+
+namespace millrace {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr char kNewJob[] = "new";
+constexpr char kNewUid[] = "00000000000000bb";
+constexpr uint32_t kNewPartitions = 5;
+
+class CopyInputTest : public testing::Test {
+ protected:
+  CopyInputTest() : admin_(broker_.Connect()), bus_(broker_.Connect()) {}
+
+  OldJob& MakeOld(uint32_t partitions) { return old_.emplace(broker_, partitions); }
+  void Wait() { clock_.Advance(absl::Milliseconds(10)); }
+
+  static NewKey Key(const std::string& lua = "") {
+    KeySpec after;
+    if (!lua.empty()) {
+      after.kind = KeySpec::Kind::kLua;
+      after.lua = lua;
+    }
+    return *NewKey::Create(KeySpec(), after);
+  }
+
+  // What the input tells, one word a record, until it ends or fails.
+  struct Told {
+    std::vector<std::string> words;
+    std::vector<int64_t> watermarks;  // when each was told
+    absl::Status status;
+  };
+  Told TellAll(const std::vector<CopiedLog>& logs, uint64_t start = 0, NewKey key = Key(),
+               size_t events_a_poll = 100) {
+    CopyInput input(kOldUid, logs, std::move(key), *bus_);
+    input.StartAt(start);
+    Told told;
+    for (int silent = 0; silent < 1000;) {
+      InputLine line;
+      const auto event = input.Next(&line);
+      if (!event.ok()) {
+        told.status = event.status();
+        return told;
+      }
+      if (*event == RecordInput::Event::kEnd) return told;
+      if (*event == RecordInput::Event::kNotReady) {
+        ++silent;
+        Deliver(input, events_a_poll);
+        continue;
+      }
+      silent = 0;
+      EXPECT_EQ(line.end, line.begin + 1);
+      const std::string place = StrCat("@", line.begin);
+      switch (*event) {
+        case RecordInput::Event::kRecord:
+          told.words.push_back(StrCat(line.record->key, "=", line.record->value, place));
+          break;
+        case RecordInput::Event::kBadRecord:
+          told.words.push_back(StrCat("bad ", line.record->value, place));
+          break;
+        default:
+          told.words.push_back(StrCat("text ", line.text, place));
+      }
+      told.watermarks.push_back(*input.watermark_ms());
+    }
+    told.status = absl::DeadlineExceededError("it waits");
+    return told;
+  }
+  void Deliver(CopyInput& input, size_t most) {
+    std::vector<BusEvent> events;
+    bus_->Poll(absl::ZeroDuration(), most, &events);
+    for (BusEvent& event : events) input.Handle(event);
+  }
+
+  ManualClock clock_;
+  MemoryBroker broker_{clock_};
+  std::unique_ptr<MemoryBus> admin_;
+  std::unique_ptr<MemoryBus> bus_;
+  std::optional<OldJob> old_;
+};
+
+TEST_F(CopyInputTest, TellsTheRecordsOfAllPartitionsInTheOrderOfLogTime) {
+  OldJob& old = MakeOld(2);
+  old.Put(1, {{"b", "1"}});
+  old.Put(0, {{"a", "2"}, {"a", "3"}});  // in the same millisecond: the lower partition first
+  Wait();
+  old.Put(1, {{"b", "4"}});
+  Wait();
+  old.Put(0, {{"a", "5"}});
+  old.EndAll();
+  EXPECT_THAT(TellAll(old.Logs()).words, ElementsAre("a=2@0", "a=3@1", "b=1@2", "b=4@3", "a=5@4"));
+}
+
+TEST_F(CopyInputTest, TellsOnlyWhatIsTheJobsInput) {
+  OldJob& old = MakeOld(1);
+  const auto frame = [](FrameKind kind, const char* uid, const char* writer, uint64_t epoch, uint64_t prev,
+                        uint64_t upto) {
+    MessageHeader header{kind, uid, writer, Epoch(epoch), Mark{prev, 0}, Mark{upto, 0}, 0};
+    if (header.writer == kRetryWriter) header.letter = "0.0.1.0";
+    return header;
+  };
+  old.Put(0, {{"a", "1"}});
+  old.PutFrame(0, frame(FrameKind::kData, kOldUid, kIngestWriter, 1, 0, 1), {{"a", "again"}});
+  old.PutFrame(0, frame(FrameKind::kData, "00000000000000ff", kIngestWriter, 1, 1, 2), {{"a", "foreign"}});
+  old.PutFrame(0, frame(FrameKind::kData, kOldUid, kIngestWriter, 1, 7, 8), {{"a", "behind a gap"}});
+  old.PutFrame(0, frame(FrameKind::kTick, kOldUid, kTickWriter, 0, 0, 0), {});
+  old.PutFrame(0, frame(FrameKind::kCode, kOldUid, kCodeWriter, 1, 0, 1), {});
+  old.PutFrame(0, frame(FrameKind::kData, kOldUid, kRetryWriter, 1, 0, 1), {{"a", "retried"}});
+  old.PutFrame(0, frame(FrameKind::kData, kOldUid, "add-1", 1, 0, 1), {{"b", "added"}});
+  old.PutStranger(0, R"({"k":"c"})");
+  old.PutFrame(0, frame(FrameKind::kEpoch, kOldUid, kIngestWriter, 2, 0, 0), {});
+  old.Put(0, {{"a", "of an older epoch"}});
+  old.PutFrame(0, frame(FrameKind::kEnd, kOldUid, kIngestWriter, 2, 1, 1), {});
+  old.PutStranger(0, "behind the end");
+  const Told told = TellAll(old.Logs());
+  EXPECT_EQ(told.status, absl::OkStatus());
+  EXPECT_THAT(told.words, ElementsAre("a=1@0", "b=added@1", R"(text {"k":"c"}@2)"));
+}
+
+TEST_F(CopyInputTest, TheOrderIsTheSameHoweverTheLogsArriveAndWhereverItBegins) {
+  OldJob& old = MakeOld(4);
+  std::mt19937 random(7);
+  for (int i = 0; i < 200; ++i) {
+    const uint32_t p = random() % 4;
+    old.Put(p, std::vector<OldRecord>(1 + random() % 3, {StrCat("k", p), StrCat(i)}));
+    if (random() % 2 == 0) Wait();
+  }
+  old.EndAll();
+  const std::vector<CopiedLog> logs = old.Logs();
+  const std::vector<std::string> all = TellAll(logs).words;
+  ASSERT_GE(all.size(), 200u);
+  for (const size_t events : {1, 3, 50}) EXPECT_EQ(TellAll(logs, 0, Key(), events).words, all);
+  for (uint64_t start = 0; start <= all.size(); start += 37) {
+    const std::vector<std::string> rest(all.begin() + static_cast<ptrdiff_t>(start), all.end());
+    EXPECT_EQ(TellAll(logs, start).words, rest) << "from " << start;
+  }
+}
+
+TEST_F(CopyInputTest, EventTimeIsWhereEveryPartitionHasBeenReadTo) {
+  OldJob& old = MakeOld(2);
+  old.Put(0, {{"a", "1", 100}}, 100);
+  Wait();
+  old.Put(0, {{"a", "2", 900}}, 900);
+  Wait();
+  old.Put(1, {{"b", "3", 150}}, 900);  // what was fed before the watermark, and appended later
+  Wait();
+  old.Put(1, {{"b", "4", 950}}, 950);
+  old.EndAll();
+  const Told told = TellAll(old.Logs());
+  EXPECT_THAT(told.words, ElementsAre("a=1@0", "a=2@1", "b=3@2", "b=4@3"));
+  EXPECT_THAT(told.watermarks, ElementsAre(kNoTime, kNoTime, kNoTime, 900)) << "b=3 is not late";
+}
+
+TEST_F(CopyInputTest, ARecordKeepsItsTimeOrHasThatOfItsMessage) {
+  OldJob& old = MakeOld(1);
+  clock_.Advance(absl::Seconds(50));
+  const int64_t now_ms = absl::ToUnixMillis(clock_.Now());
+  old.Put(0, {{"a", "headed", 100}, {"a", "untimed"}});
+  old.EndAll();
+  CopyInput input(kOldUid, old.Logs(), Key(), *bus_);
+  InputLine line;
+  while (*input.Next(&line) == RecordInput::Event::kNotReady) Deliver(input, 100);
+  EXPECT_EQ(line.record->time_ms, 100);
+  EXPECT_EQ(DecodeHeaders(line.record->raw_headers)->size(), 1u);
+  EXPECT_EQ(*input.Next(&line), RecordInput::Event::kRecord);
+  EXPECT_EQ(line.record->time_ms, now_ms);
+}
+
+TEST_F(CopyInputTest, ANewKeyIsTakenFromTheValue) {
+  OldJob& old = MakeOld(1);
+  old.Put(0, {{"a", "xyz"}, {"a", ""}});
+  old.EndAll();
+  EXPECT_THAT(TellAll(old.Logs(), 0, Key("#r > 0 and string.sub(r, 1, 1) or nil")).words,
+              ElementsAre("x=xyz@0", "bad @1"));
+}
+
+TEST_F(CopyInputTest, WhatIsAppendedAfterTheCopyWasBegunIsNotLookedAt) {
+  OldJob& old = MakeOld(1);
+  old.Put(0, {{"a", "1"}});
+  const std::vector<CopiedLog> logs = old.Logs(/*has_end=*/false);
+  old.Put(0, {{"a", "2"}});
+  EXPECT_THAT(TellAll(logs).words, ElementsAre("a=1@0"));
+}
+
+TEST_F(CopyInputTest, StopsWhereALogIsNotWhatTheCopyWasBegunWith) {
+  struct Case {
+    const char* what;
+    std::function<void()> happens;
+  };
+  const auto none = [] {};
+  const std::vector<Case> cases = {
+      {"lacks the mark that ends its input", none},
+      {"is gone", [&] { broker_.DeleteStream(OldJob::Stream(1)); }},
+      {"has no sequence", [&] { broker_.Purge(OldJob::Stream(1), 1); }},
+      {"deleted and made anew",
+       [&] {
+         broker_.DeleteStream(OldJob::Stream(0));
+         broker_.DeleteStream(OldJob::Stream(1));
+         OldJob& anew = MakeOld(2);
+         anew.Put(0, {{"a", "1"}});
+         anew.Put(1, {{"b", "2"}});
+         anew.EndAll();
+       }},
+  };
+  for (const Case& test : cases) {
+    SCOPED_TRACE(test.what);
+    for (uint32_t p = 0; p < 2; ++p) broker_.DeleteStream(OldJob::Stream(p));
+    OldJob& old = MakeOld(2);
+    old.Put(0, {{"a", "1"}});
+    old.Put(1, {{"b", "2"}});
+    std::vector<CopiedLog> logs = old.Logs();
+    old.EndAll();
+    if (&test != &cases.front()) logs = old.Logs();
+    test.happens();
+    const absl::Status status = TellAll(logs).status;
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_THAT(ToStd(status.message()), HasSubstr(test.what));
+  }
+}
+
+TEST_F(CopyInputTest, AnEmptyLogHoldsNothingUp) {
+  OldJob& old = MakeOld(2);
+  old.Put(0, {{"a", "1"}});
+  EXPECT_THAT(TellAll(old.Logs(/*has_end=*/false)).words, ElementsAre("a=1@0"));
+}
+
+// The whole way: an ingest that reads the old logs and feeds the new ones.
+class CopyIngestTest : public CopyInputTest {
+ protected:
+  struct Process {
+    std::unique_ptr<MemoryBus> bus;
+    std::unique_ptr<CopyInput> input;
+    std::unique_ptr<KeyExtractor> extractor;
+    std::unique_ptr<Ingest> ingest;
+
+    void Step() {
+      ingest->Pump();
+      std::vector<BusEvent> events;
+      bus->Poll(absl::ZeroDuration(), 3, &events);
+      for (BusEvent& event : events) {
+        if (!input->Handle(event)) ingest->Handle(event);
+      }
+    }
+  };
+
+  // Records that count their key's, in frames at random, with strangers and a second reading of what is there.
+  void WriteOld(std::mt19937& random) {
+    for (uint32_t p = 0; p < 3; ++p) broker_.DeleteStream(OldJob::Stream(p));
+    OldJob& old = MakeOld(3);
+    counts_.clear();
+    for (int i = 0; i < 60; ++i) {
+      const std::string key = StrCat("key-", random() % 9);
+      const uint32_t p = PartitionOf(key, 3).value();
+      if (random() % 3 != 0) Wait();
+      if (random() % 8 == 0) {
+        old.PutStranger(p, StrCat(R"({"k":")", key, R"(","n":)", counts_[key]++, "}"));
+        continue;
+      }
+      std::vector<OldRecord> records;
+      for (uint32_t n = random() % 4; n > 0; --n) records.push_back({key, StrCat(counts_[key]++)});
+      old.Put(p, records);
+    }
+    old.EndAll();
+    logs_ = old.Logs();
+  }
+  void ResetNew() {
+    for (const char* bucket : {kEpochsBucket, kAssignmentsBucket}) {
+      broker_.DeleteStream(BucketStream(bucket));
+      EXPECT_TRUE(admin_->CreateBucket(bucket).ok());
+    }
+    Make(DeadLetterStream(kNewJob), DeadLetterSubjects(kNewJob));
+    for (uint32_t p = 0; p < kNewPartitions; ++p) {
+      Make(InputStream(kNewJob, kFirstSegment, PartitionId(p)),
+           InputSubject(kNewJob, kFirstSegment, PartitionId(p)));
+    }
+  }
+  void Make(const std::string& name, const std::string& subject) {
+    broker_.DeleteStream(name);
+    StreamConfig config;
+    config.name = name;
+    config.subjects = {subject};
+    EXPECT_TRUE(admin_->CreateStream(config).ok());
+  }
+  Process Start(NewKey key = Key()) {
+    Process process;
+    process.bus = broker_.Connect();
+    process.input = std::make_unique<CopyInput>(kOldUid, logs_, std::move(key), *process.bus);
+    JobSpec spec;
+    spec.key.paths = {"k"};
+    process.extractor = *KeyExtractor::Create(spec);
+    IngestOptions options;
+    options.job = kNewJob;
+    options.uid = kNewUid;
+    options.partitions = kNewPartitions;
+    options.claimer = StrCat("claimer-", ++started_);
+    options.max_frame_records = 3;
+    options.append.ack_deadline = absl::Seconds(2);
+    process.ingest =
+        std::make_unique<Ingest>(options, *process.bus, clock_, *process.input, *process.extractor);
+    return process;
+  }
+  void Finish(Process& process) {
+    for (int i = 0; i < 5000 && !process.ingest->done(); ++i) {
+      process.Step();
+      clock_.Advance(absl::Milliseconds(10));
+    }
+    EXPECT_EQ(process.ingest->status(), absl::OkStatus());
+    EXPECT_EQ(process.ingest->phase(), Ingest::Phase::kDone);
+  }
+  Message LastMessage(const std::string& stream) {
+    return *admin_->GetMessage(stream, admin_->GetStream(stream)->last_sequence);
+  }
+  void ExpectEachRecordOnceInItsKeysOrder() {
+    std::map<std::string, int> taken;
+    for (uint32_t p = 0; p < kNewPartitions; ++p) {
+      WriterCursors cursors(kNewUid);
+      const std::string stream = InputStream(kNewJob, kFirstSegment, PartitionId(p));
+      const uint64_t last = admin_->GetStream(stream)->last_sequence;
+      for (uint64_t n = 1; n <= last; ++n) {
+        const auto message = admin_->GetMessage(stream, n);
+        if (cursors.Offer(*ParseMessageHeader(message->header)) != WriterCursors::Verdict::kTake) continue;
+        const FrameView frame = *FrameView::Parse(message->payload);
+        RecordView record;
+        for (auto at = frame.records(); at.Next(&record);) {
+          const std::string key(record.key);
+          EXPECT_EQ(PartitionOf(key, kNewPartitions), PartitionId(p));
+          const int count = taken[key]++;
+          if (record.shape == kRawShape) {
+            EXPECT_EQ(record.value, StrCat(count)) << key;
+          } else {
+            EXPECT_THAT(RejectedText(record), HasSubstr(StrCat("\"n\":", count))) << key;
+          }
+        }
+      }
+      EXPECT_TRUE(cursors.Get(kIngestWriter).ended);
+    }
+    std::erase_if(counts_, [](const auto& entry) { return entry.second == 0; });
+    EXPECT_EQ(taken, counts_);
+  }
+  static void DisturbAtRandom(std::mt19937& random, ManualClock& clock, MemoryBus& bus) {
+    switch (random() % 12) {
+      case 0:
+        return bus.HoldAppends();
+      case 1:
+        return bus.ReleaseAppends(random() % 4);
+      case 2:
+        return bus.DropHeldAppends();
+      case 3:
+        return bus.HoldAcks();
+      case 4:
+        return bus.DropHeldAcks();
+      case 5:
+        return clock.Advance(absl::Seconds(3));
+      case 6:
+        bus.Disconnect();
+        return bus.Reconnect();
+      default:
+        return;
+    }
+  }
+
+  std::map<std::string, int> counts_;
+  std::vector<CopiedLog> logs_;
+  int started_ = 0;
+};
+
+TEST_F(CopyIngestTest, HoldsWithKillsLostAppendsAndLostAcksInAnyOrder) {
+  for (uint32_t seed = 1; seed <= 150 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    std::mt19937 random(seed);
+    WriteOld(random);
+    ResetNew();
+    for (uint32_t kills = random() % 4; kills > 0; --kills) {
+      Process process = Start();
+      for (uint32_t steps = random() % 80; steps > 0 && !process.ingest->done(); --steps) {
+        DisturbAtRandom(random, clock_, *process.bus);
+        process.Step();
+      }
+    }
+    Process last = Start();
+    Finish(last);
+    ExpectEachRecordOnceInItsKeysOrder();
+  }
+}
+
+TEST_F(CopyIngestTest, EventTimeComesToItsEndInEveryPartition) {
+  OldJob& old = MakeOld(2);
+  old.Put(0, {{"a", "1", 100}}, 300);
+  old.Put(1, {{"b", "2", 200}}, 700);
+  old.EndAll();
+  logs_ = old.Logs();
+  ResetNew();
+  Process process = Start();
+  Finish(process);
+  for (uint32_t p = 0; p < kNewPartitions; ++p) {
+    const Message end = LastMessage(InputStream(kNewJob, kFirstSegment, PartitionId(p)));
+    EXPECT_EQ(ParseMessageHeader(end.header)->kind, FrameKind::kEnd);
+    EXPECT_EQ(FrameView::Parse(end.payload)->watermark_ms(), 700) << p;
+  }
+}
+
+TEST_F(CopyIngestTest, ARecordWithoutTheNewKeyIsADeadLetter) {
+  OldJob& old = MakeOld(1);
+  old.Put(0, {{"a", "xyz"}, {"a", "no key"}});
+  old.EndAll();
+  logs_ = old.Logs();
+  ResetNew();
+  Process process = Start(Key("r == 'xyz' and r or nil"));
+  Finish(process);
+  EXPECT_EQ(process.ingest->rejected(), 1u);
+  const Message letter = LastMessage(DeadLetterStream(kNewJob));
+  EXPECT_THAT(letter.payload, testing::AllOf(HasSubstr(R"("id":"in.1")"), HasSubstr(R"("value":"no key")")));
+}
+
+}  // namespace
+}  // namespace millrace
