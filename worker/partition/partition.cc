@@ -130,9 +130,11 @@ void Partition::SetMoves(bool moves) {
 }
 
 bool Partition::CanStep() const {
+  // A commit that memory asks for comes behind a message: one that is applied in part is gone on with.
+  const bool has_memory = retrying_ || !opened_->store->wants_commit();
   return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && outputs_->HasRoom() &&
          dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&
-         !opened_->store->wants_commit() && wanted_version_ < opened_->versions.size();
+         has_memory && wanted_version_ < opened_->versions.size();
 }
 
 bool Partition::Work() {

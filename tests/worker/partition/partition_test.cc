@@ -318,6 +318,30 @@ TEST(PartitionTest, IsNotOpenedOnResultsOfALaterWireVersion) {
   EXPECT_TRUE(absl::IsDataLoss(owner.opened())) << owner.opened();
 }
 
+TEST(PartitionTest, ARecordIsTriedAgainThoughTheStateIsOverItsBudget) {
+  JobSpec spec = PartitionWorld::RunningTotal();
+  StageSpec picky;
+  picky.what = FilterStage{"assert(r.v ~= 3)"};
+  picky.code.name = "picky";
+  picky.code.errors = ErrorPolicy{OnError::kRetry, {2, {absl::Seconds(1), absl::Seconds(1)}}};
+  spec.stages.insert(spec.stages.begin(), picky);
+  PartitionWorld world(std::move(spec));
+  world.Feed({{"a", 1}, {"b", 2}, {"c", 3}, {"d", 4}});
+  world.FeedEnd();
+  PartitionOwner owner(world, "w1");
+  ASSERT_TRUE(owner.opened().ok()) << owner.opened();
+  owner.partition().SetStateBudget(0);
+  std::mt19937_64 random(1);
+  bool completed = false;
+  for (int second = 0; second < 10 && !completed; ++second) {
+    completed = owner.RunToEnd(random, 1000);
+    world.clock.Advance(absl::Seconds(1));
+  }
+  EXPECT_TRUE(completed);
+  EXPECT_EQ(world.Results().size(), 3u);
+  EXPECT_EQ(owner.partition().Report().dead_letters, 1u);
+}
+
 TEST(PartitionTest, ReportsWhatItInspectedAndSkipped) {
   JobSpec spec = PartitionWorld::RunningTotal();
   StageSpec picky, big;
