@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "common/blob/directory_store.h"
+#include "common/blob/object_info.h"
 #include "common/blob/object_store.h"
 #include "common/blob/s3_store.h"
 #include "common/strings.h"
@@ -87,6 +89,12 @@ absl::StatusOr<BlobUrl> ParseS3(std::string_view text) {
   return url;
 }
 
+absl::Status NotThere(std::string_view what) {
+  return absl::NotFoundError(StrCat(what,
+                                    " is not there — no checkpoint was ever stored under this name — give "
+                                    "--checkpoints as the workers have it"));
+}
+
 absl::StatusOr<BlobUrl> ParseObjects(std::string_view text, std::string_view bucket) {
   if (!IsObjectBucket(bucket)) {
     return BadUrl(
@@ -127,10 +135,18 @@ std::string EnvironmentVariable(const char* name) {
 
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStore(const BlobUrl& url,
                                                          const BlobEnvironment& environment, Clock& clock) {
-  if (url.kind == BlobUrl::Kind::kDirectory) return OpenDirectoryStore(url.path, clock);
+  if (url.kind == BlobUrl::Kind::kDirectory) {
+    std::error_code error;
+    if (environment.must_be_there && !std::filesystem::is_directory(url.path, error))
+      return NotThere(url.path);
+    return OpenDirectoryStore(url.path, clock);
+  }
   if (url.kind == BlobUrl::Kind::kObjects) {
     absl::StatusOr<std::unique_ptr<Bus>> bus = environment.connect();
     if (!bus.ok()) return bus.status();
+    if (environment.must_be_there && absl::IsNotFound((*bus)->GetStream(ObjectStream(url.bucket)).status())) {
+      return NotThere(StrCat(kObjectsScheme, url.bucket));
+    }
     return OpenObjectStore({url.bucket, environment.replicas, environment.seed}, *std::move(bus), clock);
   }
   const auto first_of = [&](std::string given, std::initializer_list<const char*> names) {

@@ -37,12 +37,14 @@ struct BlobEnvironment {
   std::function<absl::StatusOr<std::unique_ptr<Bus>>()> connect;  // for objects:BUCKET
   std::function<std::string(const char* name)> variable;          // of the environment; "" when not set
   int replicas = 1;                                               // of an object store that is made
+  bool must_be_there = false;  // who only reads makes nothing: a name that was mistyped is told
   uint64_t seed = 0;
 };
 // The process's own environment.
 std::string EnvironmentVariable(const char* name);
 
-// FAILED_PRECONDITION when the credentials are missing.
+// FAILED_PRECONDITION when the credentials are missing; NOT_FOUND when it must be there, and no such directory or
+// object store is. Whether there is a bucket of S3 is seen when it is read.
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenBlobStore(const BlobUrl& url,
                                                          const BlobEnvironment& environment, Clock& clock);
 

@@ -21,6 +21,7 @@ absl::StatusOr<std::unique_ptr<BlobStore>> OpenCheckpoints(const CommandLine& co
   BlobEnvironment environment;
   environment.connect = [&command] { return command.Connect(); };
   environment.variable = EnvironmentVariable;
+  environment.must_be_there = true;
   return OpenBlobStore(*parsed, environment, SystemClock());
 }
 

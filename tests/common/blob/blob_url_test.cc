@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "common/strings.h"
+#include "tests/support/memory_bus.h"
+#include "tests/support/temp_folder.h"
 
 namespace millrace {
 namespace {
@@ -54,6 +58,24 @@ TEST(BlobUrl, OfS3NeedsCredentials) {
   const auto store = OpenBlobStore(*ParseBlobUrl("s3://b"), environment, SystemClock());
   EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(store.status().message()), HasSubstr("AWS_ACCESS_KEY_ID"));
+}
+
+TEST(BlobUrl, WhoOnlyReadsMakesNothing) {
+  const TempFolder folder("blob-url");
+  ManualClock clock;
+  MemoryBroker broker(clock);
+  BlobEnvironment environment;
+  environment.connect = [&]() -> absl::StatusOr<std::unique_ptr<Bus>> { return broker.Connect(); };
+  environment.must_be_there = true;
+  const std::string mistyped = folder.path() + "/chekpoints";
+  for (const std::string& url : {mistyped, std::string("objects:chekpoints")}) {
+    const auto store = OpenBlobStore(*ParseBlobUrl(url), environment, clock);
+    EXPECT_TRUE(absl::IsNotFound(store.status())) << store.status();
+    EXPECT_THAT(std::string(store.status().message()), HasSubstr("chekpoints"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(mistyped));
+  EXPECT_TRUE(broker.Connect()->ListStreams()->empty());
+  EXPECT_TRUE(OpenBlobStore(*ParseBlobUrl(folder.path()), environment, clock).ok());
 }
 
 TEST(BlobName, IsPlainParts) {
