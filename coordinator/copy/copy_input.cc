@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "common/partitioner.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -14,8 +15,13 @@ int64_t BrokerTimeMs(const Message& message) {
 
 }  // namespace
 
-CopyInput::CopyInput(const std::string& uid, std::vector<CopiedLog> logs, NewKey key, Bus& bus)
-    : what_(std::move(logs)), bus_(bus), key_(std::move(key)), merged_(uid, what_, bus) {}
+CopyInput::CopyInput(const std::string& uid, std::vector<CopiedLog> logs,
+                     std::unique_ptr<KeyExtractor> old_keys, NewKey key, Bus& bus)
+    : what_(std::move(logs)),
+      bus_(bus),
+      old_keys_(std::move(old_keys)),
+      key_(std::move(key)),
+      merged_(uid, what_, bus) {}
 
 absl::StatusOr<RecordInput::Event> CopyInput::Next(InputLine* line) {
   while (true) {
@@ -28,10 +34,7 @@ absl::StatusOr<RecordInput::Event> CopyInput::Next(InputLine* line) {
     const absl::StatusOr<Event> event = NextMessage();
     if (!event.ok() || *event == Event::kNotReady) return event;
     if (*event == Event::kEnd) return Finish();
-    if (*event == Event::kLine) {
-      TellStranger(line);
-      return event;
-    }
+    if (*event == Event::kLine) return TellStranger(line);
   }
 }
 
@@ -82,7 +85,7 @@ RecordInput::Event CopyInput::TellRecord(InputLine* line) {
   return Event::kBadRecord;
 }
 
-void CopyInput::TellStranger(InputLine* line) {
+RecordInput::Event CopyInput::TellStranger(InputLine* line) {
   const Message& message = merged_.message();
   *line = InputLine();
   line->begin = position_++;
@@ -90,6 +93,14 @@ void CopyInput::TellStranger(InputLine* line) {
   line->text = message.payload;
   line->text_bytes = message.payload.size();
   line->time_ms = BrokerTimeMs(message);
+  const absl::StatusOr<KeyExtractor::Decoded> decoded = old_keys_->Decode(message.payload);
+  if (!decoded.ok()) return Event::kLine;  // no record: the copy finds so, too
+  const PartitionId home = PartitionOf(decoded->record.key, static_cast<uint32_t>(what_.size()));
+  if (home == merged_.partition()) return Event::kLine;
+  error_ = StrCat("its key belongs to partition ", home.value(),
+                  " of the job that is copied, and it stood in ", merged_.partition().value());
+  line->error = error_;
+  return Event::kBadRecord;
 }
 
 absl::StatusOr<RecordInput::Event> CopyInput::Finish() {

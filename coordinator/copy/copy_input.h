@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/bus/bus.h"
+#include "common/pipeline/pipeline.h"
 #include "coordinator/copy/copied_log.h"
 #include "coordinator/copy/merged_logs.h"
 #include "coordinator/copy/new_key.h"
@@ -20,15 +22,17 @@ namespace millrace {
 // Not thread-safe; events come from whoever polls the bus.
 class CopyInput final : public RecordInput {
  public:
-  // `uid`: of the job that is copied.
-  CopyInput(const std::string& uid, std::vector<CopiedLog> logs, NewKey key, Bus& bus);
+  // `uid`: of the job that is copied, and `old_keys` how it takes the keys of strangers.
+  CopyInput(const std::string& uid, std::vector<CopiedLog> logs, std::unique_ptr<KeyExtractor> old_keys,
+            NewKey key, Bus& bus);
 
   bool Handle(BusEvent& event) override { return merged_.Handle(event); }
   void StartAt(uint64_t position) override { start_ = position; }
   // The streams' identities tell them from others.
   void Expect(std::vector<InputPoint> /*points*/) override {}
   // kRecord, with the time, value and headers that it had, and the broker's time of then where it had none;
-  // kBadRecord, its value has no such key; kLine, a stranger's. Before the end, the logs are looked at once more:
+  // kBadRecord, its value has no such key, or it is a stranger's that stood in a partition where it did not belong,
+  // which the job that is copied has refused; kLine, a stranger's. Before the end, the logs are looked at once more:
   // they may have been deleted and made anew under the reading. Errors: those of MergedLogs::Next; DATA_LOSS, the
   // logs are others by now, or hold less than was taken from them before.
   absl::StatusOr<Event> Next(InputLine* line) override;
@@ -42,11 +46,12 @@ class CopyInput final : public RecordInput {
   // Goes to the next record of the message that is behind start_; false: it has no more.
   absl::StatusOr<bool> NextRecord();
   Event TellRecord(InputLine* line);
-  void TellStranger(InputLine* line);
+  Event TellStranger(InputLine* line);
   absl::StatusOr<Event> Finish();
 
   const std::vector<CopiedLog> what_;
   Bus& bus_;
+  const std::unique_ptr<KeyExtractor> old_keys_;
   NewKey key_;
   MergedLogs merged_;
   uint64_t start_ = 0;

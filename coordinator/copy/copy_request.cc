@@ -65,6 +65,12 @@ absl::Status CheckCopyRequest(const CopyRequest& request) {
     return absl::InvalidArgumentError(
         StrCat("copy `", request.job, "` to itself — a copy is a job of its own — give it another name"));
   }
+  const bool twice = std::any_of(request.sets.begin(), request.sets.end(),
+                                 [](const std::string& set) { return set.starts_with("partitions="); });
+  if (request.partitions.has_value() && twice) {
+    return absl::InvalidArgumentError(
+        "--partitions and --set partitions= — both say how many — leave one of them out");
+  }
   if (request.partitions.value_or(1) >= 1 && request.partitions.value_or(1) <= int64_t{kMaxPartitions}) {
     return absl::OkStatus();
   }
@@ -100,12 +106,15 @@ absl::StatusOr<CopiedInput> JudgeCopiedInput(const JobSpec& code, const FinalSta
   if (fed && !code.source.unbounded()) return CopiedInput::kWhole;
   if (final_status != nullptr) return CopiedInput::kCutOff;
   if (code.source.unbounded()) {
-    return absl::FailedPreconditionError(
-        StrCat("cannot copy `", code.name, "` — it reads ",
-               code.source.stream.empty() ? code.source.subject : code.source.stream,
-               " for ever, and so its input has no end — submit its file with --name and --set partitions=N: "
-               "that job reads the source from its beginning; or `coordinator cancel ",
-               code.name, "` first"));
+    // Of a subject that no stream held, the stream is the job's own, and no other job can have one.
+    const bool others_may_read = !code.source.stream.empty();
+    return absl::FailedPreconditionError(StrCat(
+        "cannot copy `", code.name, "` — it reads ",
+        others_may_read ? code.source.stream : code.source.subject,
+        " for ever, and so its input has no end — `coordinator cancel ", code.name, "` first",
+        others_may_read ? "; or submit its file with --name and --set partitions=N: that job reads the "
+                          "source from its beginning"
+                        : ""));
   }
   return absl::FailedPreconditionError(
       StrCat("cannot copy `", code.name,

@@ -38,6 +38,12 @@ absl::Status JobCopy::Run() {
   return done.ok() ? done : ExplainStop(done);
 }
 
+// Whoever fed it may have died before it could say so: no job completes without the marks that end its input.
+bool JobCopy::HasItsWholeInput(const JobRecord& job) const {
+  const FinalStatus* const end = cluster_.FindFinal(job.uid);
+  return cluster_.fed.contains(job.uid) || (end != nullptr && end->state == "completed");
+}
+
 absl::Status JobCopy::FindJob() {
   absl::StatusOr<Cluster> cluster = ReadCluster(bus_);
   if (!cluster.ok()) return cluster.status();
@@ -51,7 +57,7 @@ absl::Status JobCopy::FindJob() {
     if (!absl::IsNotFound(job.status()) || !was_begun) return job.status();
     return absl::NotFoundError(
         StrCat("job ", request_.job, " is deleted — ",
-               cluster_.fed.contains(copy->uid)
+               HasItsWholeInput(*copy)
                    ? StrCat("its copy ", copy->name, " has all of it, and needs it no more")
                    : StrCat("its copy ", copy->name,
                             " has a part of it, and gets no more — `coordinator delete ", copy->name, "`")));
@@ -70,8 +76,7 @@ absl::Status JobCopy::FindLogs() {
     for (const InputFile& input : copy->inputs) logs_.push_back(*CopiedLogOf(input));
     return absl::OkStatus();
   }
-  const bool fed = cluster_.fed.contains(job_.uid);
-  const auto input = JudgeCopiedInput(code_.back(), cluster_.FindFinal(job_.uid), fed);
+  const auto input = JudgeCopiedInput(code_.back(), cluster_.FindFinal(job_.uid), HasItsWholeInput(job_));
   if (!input.ok()) return input.status();
   absl::StatusOr<std::vector<CopiedLog>> logs = LookAtLogs(bus_, job_, *input == CopiedInput::kWhole);
   if (absl::IsDataLoss(logs.status())) {
@@ -112,7 +117,9 @@ absl::Status JobCopy::FeedCopy(const KeySpec& old_key) {
   const auto fed = cluster_.fed.find(job_.uid);
   FeedTotal total = {.unit = "record", .what = "record"};
   if (whole && fed != cluster_.fed.end()) total.amount = fed->second.records;
-  CopyInput input(job_.uid, logs_, *std::move(key), bus_);
+  absl::StatusOr<std::unique_ptr<KeyExtractor>> old_keys = KeyExtractor::Create(code_.back());
+  if (!old_keys.ok()) return old_keys.status();
+  CopyInput input(job_.uid, logs_, *std::move(old_keys), *std::move(key), bus_);
   return feed_->Feed(kIngestWriter, input, **extractor, total);
 }
 

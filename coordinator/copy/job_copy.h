@@ -37,6 +37,7 @@ class JobCopy {
   const JobFeed& feed() const { return *feed_; }             // likewise
 
  private:
+  bool HasItsWholeInput(const JobRecord& job) const;
   absl::Status FindJob();
   absl::Status FindLogs();
   absl::StatusOr<JobRecord> MakeJob();

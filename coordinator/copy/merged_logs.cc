@@ -67,7 +67,9 @@ void MergedLogs::HandleMessage(size_t index, Message message) {
 
 void MergedLogs::HandleReaderError(size_t index, const absl::Status& status) {
   Log& log = logs_[index];
-  if (absl::IsNotFound(status)) {
+  if (absl::IsDataLoss(status)) {
+    error_ = status;  // another reader would know nothing of the stream that this one had begun with
+  } else if (absl::IsNotFound(status)) {
     error_ = absl::DataLossError(StrCat("the log ", log.what.stream, " is gone"));
   } else if (++log.reopens > kMaxStreamReopens) {
     error_ = status;

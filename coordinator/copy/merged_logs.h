@@ -32,6 +32,7 @@
 #include "common/bus/bus.h"
 #include "common/frame/frame.h"
 #include "common/frame/input_judge.h"
+#include "common/ids.h"
 #include "coordinator/copy/copied_log.h"
 
 namespace millrace {
@@ -64,6 +65,8 @@ class MergedLogs {
     return is_stranger_ ? nullptr : &frame_;
   }  // null: a stranger's, one record
 
+  // Whose log it stands in.
+  PartitionId partition() const { return PartitionId(static_cast<uint32_t>(*current_)); }
   // With the messages before that one.
   int64_t watermark_ms() const { return watermark_ms_; }
 

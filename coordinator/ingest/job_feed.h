@@ -34,7 +34,7 @@ class JobFeed {
   absl::Status LookAtEnd();
   const std::optional<FinalStatus>& final_status() const { return final_; }
 
-  // What all of that writer's input was, where it was fed before.
+  // What all of that writer's input was, where it was fed before. REQUIRES: LookAtEnd was called.
   absl::StatusOr<std::optional<InputFed>> FindFedBefore(const std::string& writer);
   // Feeds it to its end, or until the job has ended. Errors: those of Ingest::status and CheckTime.
   absl::Status Feed(const std::string& writer, RecordInput& input, KeyExtractor& extractor,

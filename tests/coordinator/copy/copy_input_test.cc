@@ -31,6 +31,10 @@ class CopyInputTest : public testing::Test {
   OldJob& MakeOld(uint32_t partitions) { return old_.emplace(broker_, partitions); }
   void Wait() { clock_.Advance(absl::Milliseconds(10)); }
 
+  static std::unique_ptr<KeyExtractor> OldKeys() {
+    return *KeyExtractor::Create(
+        *ParseJob("old", "name: old\nkey: k\nstages:\n  - aggregate: { n: count() }\n"));
+  }
   static NewKey Key(const std::string& lua = "") {
     KeySpec after;
     if (!lua.empty()) {
@@ -48,7 +52,7 @@ class CopyInputTest : public testing::Test {
   };
   Told TellAll(const std::vector<CopiedLog>& logs, uint64_t start = 0, NewKey key = Key(),
                size_t events_a_poll = 100) {
-    CopyInput input(kOldUid, logs, std::move(key), *bus_);
+    CopyInput input(kOldUid, logs, OldKeys(), std::move(key), *bus_);
     input.StartAt(start);
     Told told;
     for (int silent = 0; silent < 1000;) {
@@ -72,7 +76,8 @@ class CopyInputTest : public testing::Test {
           told.words.push_back(StrCat(line.record->key, "=", line.record->value, place));
           break;
         case RecordInput::Event::kBadRecord:
-          told.words.push_back(StrCat("bad ", line.record->value, place));
+          told.words.push_back(
+              StrCat("bad ", line.record != nullptr ? line.record->value : line.text, place));
           break;
         default:
           told.words.push_back(StrCat("text ", line.text, place));
@@ -173,13 +178,46 @@ TEST_F(CopyInputTest, ARecordKeepsItsTimeOrHasThatOfItsMessage) {
   const int64_t now_ms = absl::ToUnixMillis(clock_.Now());
   old.Put(0, {{"a", "headed", 100}, {"a", "untimed"}});
   old.EndAll();
-  CopyInput input(kOldUid, old.Logs(), Key(), *bus_);
+  CopyInput input(kOldUid, old.Logs(), OldKeys(), Key(), *bus_);
   InputLine line;
   while (*input.Next(&line) == RecordInput::Event::kNotReady) Deliver(input, 100);
   EXPECT_EQ(line.record->time_ms, 100);
   EXPECT_EQ(DecodeHeaders(line.record->raw_headers)->size(), 1u);
   EXPECT_EQ(*input.Next(&line), RecordInput::Event::kRecord);
   EXPECT_EQ(line.record->time_ms, now_ms);
+}
+
+TEST_F(CopyInputTest, WhatAnotherClientPutIntoTheWrongPartitionIsRefusedHereToo) {
+  OldJob& old = MakeOld(2);
+  const uint32_t home = PartitionOf("c", 2).value();
+  old.PutStranger(1 - home, R"({"k":"c"})");
+  Wait();
+  old.PutStranger(home, R"({"k":"c"})");
+  old.PutStranger(home, "no record");
+  old.EndAll();
+  EXPECT_THAT(TellAll(old.Logs()).words,
+              ElementsAre(R"(bad {"k":"c"}@0)", R"(text {"k":"c"}@1)", "text no record@2"));
+}
+
+TEST_F(CopyInputTest, ALogThatIsMadeAnewUnderTheReadingEndsIt) {
+  OldJob& old = MakeOld(1);
+  for (int i = 0; i < 20; ++i) old.Put(0, {{"a", StrCat(i)}});
+  old.EndAll();
+  const std::vector<CopiedLog> logs = old.Logs();
+  CopyInput input(kOldUid, logs, OldKeys(), Key(), *bus_);
+  InputLine line;
+  while (*input.Next(&line) == RecordInput::Event::kNotReady) Deliver(input, 1);
+  broker_.DeleteStream(OldJob::Stream(0));
+  Wait();
+  OldJob& anew = MakeOld(1);
+  for (int i = 0; i < 10; ++i) anew.Put(0, {{"a", StrCat("new ", i)}});
+  absl::Status status;
+  for (int i = 0; i < 1000 && status.ok(); ++i) {
+    const auto event = input.Next(&line);
+    status = event.status();
+    if (event.ok() && *event == RecordInput::Event::kNotReady) Deliver(input, 1);
+  }
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
 }
 
 TEST_F(CopyInputTest, ANewKeyIsTakenFromTheValue) {
@@ -300,7 +338,7 @@ class CopyIngestTest : public CopyInputTest {
   Process Start(NewKey key = Key()) {
     Process process;
     process.bus = broker_.Connect();
-    process.input = std::make_unique<CopyInput>(kOldUid, logs_, std::move(key), *process.bus);
+    process.input = std::make_unique<CopyInput>(kOldUid, logs_, OldKeys(), std::move(key), *process.bus);
     JobSpec spec;
     spec.key.paths = {"k"};
     process.extractor = *KeyExtractor::Create(spec);

@@ -11,7 +11,9 @@
 namespace millrace {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr char kCopiedText[] =
     "name: old\nsource: { format: jsonl, max_record: 64KiB }\nkey: k\npartitions: 4\nstages:\n"
@@ -29,6 +31,9 @@ TEST(CopyRequestTest, RefusesNamesAndNumbersThatCannotBe) {
     request.partitions = partitions;
     EXPECT_THAT(ToStd(CheckCopyRequest(request).message()), HasSubstr("1 to 4096"));
   }
+  request = ToTwelve();
+  request.sets = {"partitions=9"};
+  EXPECT_THAT(ToStd(CheckCopyRequest(request).message()), HasSubstr("leave one of them out"));
   for (const char* name : {"", "-x", "a b", "old"}) {
     request = ToTwelve();
     request.name = name;
@@ -91,7 +96,7 @@ TEST(CopyRequestTest, AnInputThatMayGrowIsRefused) {
   EXPECT_EQ(*JudgeCopiedInput(endless, &over, false), CopiedInput::kCutOff);
   EXPECT_THAT(ToStd(JudgeCopiedInput(files, nullptr, false).status().message()), HasSubstr("not fed whole"));
   EXPECT_THAT(ToStd(JudgeCopiedInput(endless, nullptr, false).status().message()),
-              HasSubstr("reads a.> for ever"));
+              AllOf(HasSubstr("reads a.> for ever"), Not(HasSubstr("submit its file"))));
 }
 
 TEST(CopyRequestTest, TellsACopyFromOtherJobs) {

@@ -126,6 +126,22 @@ TEST_F(JobCopyTest, AJobThatIsDeletedOrAnotherByNowIsNotGoneOnWith) {
   ExpectRefused(Copy(), absl::StatusCode::kFailedPrecondition, "another job that was called old");
 }
 
+TEST_F(JobCopyTest, ACopyThatCompletedBeforeItsCommandCouldSaySoIsWhole) {
+  const JobRecord job = MakeOld();
+  FeedOld();
+  ASSERT_EQ(Copy(), absl::OkStatus());
+  const std::string uid = Record("new").uid;
+  ASSERT_TRUE(bus_->DeleteKey(kAssignmentsBucket, FedKey(uid)).ok());
+  FinalStatus completed;
+  completed.state = "completed";
+  completed.records_in = kCopiedRecords;
+  ASSERT_TRUE(bus_->CreateKey(kAssignmentsBucket, FinalKey(uid), Encode(completed)).ok());
+  ASSERT_EQ(Copy(), absl::OkStatus());
+  EXPECT_EQ(copied_, static_cast<uint64_t>(kCopiedRecords));
+  Delete(job, spec_);
+  ExpectRefused(Copy(), absl::StatusCode::kNotFound, "has all of it");
+}
+
 TEST_F(JobCopyTest, LogsThatAreGoneStopACopyThatWasBegun) {
   MakeOld();
   FeedOld();
