@@ -50,6 +50,7 @@ class Benchmark {
 
   absl::StatusOr<BenchReport> Run() {
     if (const absl::Status status = Begin(); !status.ok()) return status;
+    if (const absl::Status status = WaitForOwners(); !status.ok()) return status;
     BenchReport report;
     const absl::Duration began = clock_.Monotonic();
     if (const absl::Status status = FeedAll(); !status.ok()) return status;
@@ -72,6 +73,7 @@ class Benchmark {
     uint64_t fed = 0;      // records in frames that were pushed
     uint64_t results = 0;  // as the owner counts them
     ReaderId reader = 0;
+    bool owned = false;
     uint64_t next_sequence = 1;          // of the result stream
     std::deque<absl::Duration> sent_at;  // of records whose latency is measured
   };
@@ -146,6 +148,15 @@ class Benchmark {
     return absl::OkStatus();
   }
 
+  // What a partition's opening takes is none of its records'. The first that an owner puts out is its epoch's mark.
+  absl::Status WaitForOwners() {
+    while (!std::all_of(partitions_.begin(), partitions_.end(),
+                        [](const Partition& partition) { return partition.owned; })) {
+      if (const absl::Status status = Turn(kBenchPollWait); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status WaitForResults() {
     while (std::any_of(partitions_.begin(), partitions_.end(),
                        [](const Partition& partition) { return partition.results < partition.fed; })) {
@@ -207,6 +218,7 @@ class Benchmark {
     const auto header = ParseMessageHeader(event.message.header);
     if (!header.ok() || header->uid != options_.uid) return;
     heard_at_ = clock_.Monotonic();
+    partition->owned = true;
     while (partition->results < header->records) {
       ++partition->results;
       // Latency is measured when everything before was answered: what waits is the oldest.

@@ -26,7 +26,8 @@ struct BenchOptions {
 
 struct BenchReport {
   uint64_t records = 0;
-  double seconds = 0;                     // from the first append to the last result
+  // From the first record's append to the last result; when it is appended every partition has an owner.
+  double seconds = 0;
   std::vector<absl::Duration> latencies;  // from append to result, sorted
   absl::Duration Percentile(double share) const;
 };
