@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "common/blob/object_info.h"
+#include "common/bus/make_stream.h"
 #include "common/bus/nats_wire.h"
 #include "common/strings.h"
 
@@ -101,10 +102,9 @@ absl::Status ObjectStore::MakeBucket(int replicas) {
                        {"num_replicas", replicas},
                        {"allow_rollup_hdrs", true},
                        {"allow_direct", true}};
-  const bool is_new = absl::IsNotFound(Call(StrCat("STREAM.INFO.", stream_), json::object()).status());
-  const absl::Status made = Call(StrCat("STREAM.CREATE.", stream_), config).status();
-  // As NatsControl::MakeStream: what a crash left of it is written anew.
-  if (made.ok() && is_new && replicas == 1) return Call(StrCat("STREAM.UPDATE.", stream_), config).status();
+  const absl::Status made = MakeStream(config, [this](const std::string& call, const json& request) {
+                              return Call(call, request);
+                            }).status();
   if (made.ok() || !absl::IsAlreadyExists(made)) return made;
   const absl::StatusOr<json> there = Call(StrCat("STREAM.INFO.", stream_), json::object());
   if (!there.ok()) return there.status();

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/escaping.h"
+#include "common/bus/make_stream.h"
 #include "common/bus/nats_message.h"
 #include "common/bus/nats_wire.h"
 #include "common/frame/message_header.h"
@@ -70,20 +71,13 @@ absl::StatusOr<json> NatsControl::Call(const std::string& call, const json& requ
 
 absl::Status NatsControl::CheckJetStream() { return Call("INFO", nullptr).status(); }
 
-absl::StatusOr<json> NatsControl::MakeStream(const json& config) {
-  const std::string name = config.value("name", std::string());
-  const bool is_new = absl::IsNotFound(GetStream(name).status());
-  absl::StatusOr<json> made = Call(StrCat("STREAM.CREATE.", name), config);
-  if (!made.ok() || !is_new || config.value("num_replicas", 1) > 1) return made;
-  // A server that died while it made this stream has left a folder whose checksum is wrong. It passes that over
-  // when it starts; a create then takes the folder as it is, and what is appended is gone with the next start
-  // (2.9.10 and 2.12.1 alike). An update writes the description anew. Copies come back from their peers. Only
-  // what is new is updated: a stream that has outlived a start would be of another age after the next.
-  return Call(StrCat("STREAM.UPDATE.", name), config);
+absl::StatusOr<json> NatsControl::Make(const json& config) {
+  return MakeStream(config,
+                    [this](const std::string& call, const json& request) { return Call(call, request); });
 }
 
 absl::StatusOr<StreamInfo> NatsControl::CreateStream(const StreamConfig& config) {
-  const absl::StatusOr<json> reply = MakeStream(ToJson(config));
+  const absl::StatusOr<json> reply = Make(ToJson(config));
   if (!reply.ok()) return reply.status();
   return ToStreamInfo(*reply);
 }

@@ -38,8 +38,7 @@ class NatsControl {
  private:
   // $JS.API.<call>
   absl::StatusOr<nlohmann::json> Call(const std::string& call, const nlohmann::json& request);
-  // Answers with what the server says of it. The same again is no error.
-  absl::StatusOr<nlohmann::json> MakeStream(const nlohmann::json& config);
+  absl::StatusOr<nlohmann::json> Make(const nlohmann::json& config);  // make_stream.h
   // The message, and its raw header block.
   absl::StatusOr<Message> ReadMessage(const std::string& stream, const nlohmann::json& which,
                                       std::string* block);

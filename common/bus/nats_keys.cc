@@ -25,24 +25,23 @@ bool IsAmbiguous(const absl::Status& status) {
 }  // namespace
 
 absl::Status NatsControl::CreateBucket(const std::string& bucket, int replicas) {
-  const absl::Status status =
-      MakeStream({{"name", StreamOf(bucket)},
-                  {"subjects", {SubjectOf(bucket, ">")}},
-                  {"retention", "limits"},
-                  {"max_consumers", -1},
-                  {"max_msgs", -1},
-                  {"max_bytes", -1},
-                  {"max_age", 0},
-                  {"max_msg_size", -1},
-                  {"max_msgs_per_subject", 1},
-                  {"storage", "file"},
-                  {"discard", "new"},
-                  {"num_replicas", replicas},
-                  {"duplicate_window", absl::ToInt64Nanoseconds(kBucketDuplicateWindow)},
-                  {"allow_rollup_hdrs", true},
-                  {"deny_delete", true},
-                  {"allow_direct", true}})
-          .status();
+  const absl::Status status = Make({{"name", StreamOf(bucket)},
+                                    {"subjects", {SubjectOf(bucket, ">")}},
+                                    {"retention", "limits"},
+                                    {"max_consumers", -1},
+                                    {"max_msgs", -1},
+                                    {"max_bytes", -1},
+                                    {"max_age", 0},
+                                    {"max_msg_size", -1},
+                                    {"max_msgs_per_subject", 1},
+                                    {"storage", "file"},
+                                    {"discard", "new"},
+                                    {"num_replicas", replicas},
+                                    {"duplicate_window", absl::ToInt64Nanoseconds(kBucketDuplicateWindow)},
+                                    {"allow_rollup_hdrs", true},
+                                    {"deny_delete", true},
+                                    {"allow_direct", true}})
+                                  .status();
   // Made by somebody else, perhaps with other settings: it is a bucket all the same.
   return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
 }
