@@ -24,7 +24,7 @@ struct InputLine {
   uint64_t end = 0;                    // position behind it
   uint64_t text_bytes = 0;             // of the whole line, also when it was too long
   int64_t time_ms = kNoTime;           // when it was made, where the input knows
-  const RecordView* record = nullptr;  // kRecord, kBadRecord; valid until the next call
+  const RecordView* record = nullptr;  // where it came decoded, instead of a text; valid until the next call
   std::string_view error;              // kBadRecord; likewise
 };
 
@@ -37,7 +37,7 @@ class RecordInput {
     kTooLong,
     kHeader,     // csv: what the columns are called
     kRecord,     // decoded already, with its key, and without a text
-    kBadRecord,  // likewise, without a key: `error` says why
+    kBadRecord,  // to be refused: `error` says why
     kNotReady,   // nothing for now: ask again
     kEnd,
   };

@@ -130,8 +130,6 @@ class Submission {
       Say(StrCat("job ", spec_.name, ": all ", feed.records(), " records were fed before; nothing to do"));
     } else if (!feed.final_status().has_value()) {
       if (const absl::Status done = Feed(kIngestWriter); !done.ok()) return ExplainStop(done);
-    } else if (feed.final_status()->state == "completed") {
-      Say(StrCat("job ", spec_.name, " has completed; nothing to do"));
     }
     return flags_.wait ? feed.WaitForEnd() : absl::OkStatus();
   }

@@ -1,5 +1,6 @@
 #include "coordinator/ingest/added_input.h"
 
+#include "common/frame/message_header.h"
 #include "common/strings.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

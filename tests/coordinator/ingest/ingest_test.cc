@@ -19,6 +19,7 @@
 #include "coordinator/ingest/rejected_line.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/append_trouble.h"
 #include "tests/support/memory_bus.h"
 
 namespace millrace {
@@ -245,30 +246,6 @@ class IngestTest : public testing::Test {
     EXPECT_EQ(DecodeInputFed(fed->value)->rejected, rejected);
   }
 
-  void DisturbAtRandom(std::mt19937& random, MemoryBus& bus) {
-    switch (random() % 12) {
-      case 0:
-        return bus.HoldAppends();
-      case 1:
-        return bus.ReleaseAppends(random() % 4);
-      case 2:
-        return bus.DropHeldAppends();
-      case 3:
-        return bus.HoldAcks();
-      case 4:
-        return bus.DropHeldAcks();
-      case 5:
-        return bus.ReleaseAcks();
-      case 6:
-        return clock_.Advance(absl::Seconds(3));
-      case 7:
-        bus.Disconnect();
-        return bus.Reconnect();
-      default:
-        return;
-    }
-  }
-
   ManualClock clock_;
   MemoryBroker broker_;
   std::unique_ptr<MemoryBus> admin_;
@@ -317,7 +294,7 @@ TEST_F(IngestTest, HoldsWithKillsLostAppendsAndLostAcksInAnyOrder) {
     for (uint32_t kills = random() % 4; kills > 0; --kills) {
       Process process = Start();
       for (uint32_t steps = random() % 60; steps > 0 && !process.ingest->done(); --steps) {
-        DisturbAtRandom(random, *process.bus);
+        DisturbAtRandom(random, clock_, *process.bus);
         process.Step();
       }
     }
