@@ -92,7 +92,7 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;
   uint64_t retries = 0;
-  uint64_t skipped = 0;                    // on_error: skip
+  uint64_t skipped = 0;                    // on_error: skip, and over a rate_limit
   std::vector<StageCount> inspected = {};  // by this owner, since it opened the partition
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;

@@ -50,19 +50,18 @@ absl::Status CheckTop(const JobSpec& in_force, const JobSpec& next) {
 }
 
 std::string_view KindOf(const StageSpec& stage) {
-  return std::holds_alternative<AggregateStage>(stage.what) ? "aggregate"
-         : std::holds_alternative<KeyedStage>(stage.what)   ? "keyed"
-                                                            : "key_by";
+  return std::holds_alternative<AggregateStage>(stage.what)   ? "aggregate"
+         : std::holds_alternative<KeyedStage>(stage.what)     ? "keyed"
+         : std::holds_alternative<DedupeStage>(stage.what)    ? "dedupe"
+         : std::holds_alternative<RateLimitStage>(stage.what) ? "rate_limit"
+                                                              : "key_by";
 }
 
 // Those that keep state, and those that cut segments.
 std::vector<const StageSpec*> Lasting(const JobSpec& spec) {
   std::vector<const StageSpec*> stages;
   for (const StageSpec& stage : spec.stages) {
-    const bool lasts = std::holds_alternative<AggregateStage>(stage.what) ||
-                       std::holds_alternative<KeyedStage>(stage.what) ||
-                       std::holds_alternative<KeyByStage>(stage.what);
-    if (lasts) stages.push_back(&stage);
+    if (KeepsState(stage) || std::holds_alternative<KeyByStage>(stage.what)) stages.push_back(&stage);
   }
   return stages;
 }
@@ -92,6 +91,12 @@ JobFields WorkOf(const JobSpec& job, const StageSpec& stage) {
   plain.code = {};
   auto* const key_by = std::get_if<KeyByStage>(&plain.what);
   if (key_by != nullptr && key_by->partitions == 0) key_by->partitions = job.partitions;
+  // A bucket's level means the same under every rate (common/pipeline/token_bucket.h).
+  if (auto* const limit = std::get_if<RateLimitStage>(&plain.what)) {
+    const RateLimitStage::Per per = limit->per;
+    *limit = RateLimitStage();
+    limit->per = per;
+  }
   return StageFields(std::string(KindOf(stage)), plain);
 }
 

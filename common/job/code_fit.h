@@ -8,7 +8,8 @@ namespace millrace {
 
 // What must stay: everything by which records find their partition and results their stream (name, source, key,
 // time, partitions, sink, retain), segment by segment; `ttl`; and of each segment the stages that keep state,
-// in number, order and kind, an aggregate's columns and `emit` included. What lies in the state then means
+// in number, order and kind, with an aggregate's columns and `emit` what a `dedupe` goes by, and whose
+// a limit's buckets are. What lies in the state then means
 // to the new code what it meant to the old. Everything else may change: the code of `keyed` (which finds the
 // `state` that the old code left), stages without state, and how errors, timeouts and commits are dealt with.
 //

@@ -80,6 +80,18 @@ struct WorkFields {
     Add("key_by", KeyText(stage.key));
     Add("partitions", stage.partitions == 0 ? "the job's" : StrCat(stage.partitions));
   }
+  void operator()(const DedupeStage& stage) const {
+    Add("dedupe.by", stage.by);
+    Add("dedupe.within",
+        stage.within == absl::InfiniteDuration() ? "the job's ttl" : millrace::FormatDuration(stage.within));
+  }
+  void operator()(const RateLimitStage& stage) const {
+    constexpr const char* kExcess[] = {"wait", "drop", "dead_letter"};
+    Add("rate_limit.rate", RateText(stage));
+    Add("rate_limit.burst", StrCat(stage.burst));
+    Add("rate_limit.per", stage.per == RateLimitStage::Per::kKey ? "key" : "stage");
+    Add("rate_limit.excess", kExcess[static_cast<size_t>(stage.excess)]);
+  }
   void operator()(const MapStage& stage) const {
     std::vector<std::string> names;
     for (const auto& [name, expression] : stage.fields) names.push_back(name);

@@ -15,7 +15,22 @@ bool RunsLua(const StageSpec& stage) {
   if (const auto* key_by = std::get_if<KeyByStage>(&stage.what)) {
     return key_by->key.kind == KeySpec::Kind::kLua;
   }
-  return !std::holds_alternative<AggregateStage>(stage.what);
+  return !std::holds_alternative<AggregateStage>(stage.what) &&
+         !std::holds_alternative<RateLimitStage>(stage.what);
+}
+
+bool KeepsState(const StageSpec& stage) {
+  if (const auto* limit = std::get_if<RateLimitStage>(&stage.what)) {
+    return limit->excess != RateLimitStage::Excess::kWait;
+  }
+  return std::holds_alternative<AggregateStage>(stage.what) ||
+         std::holds_alternative<KeyedStage>(stage.what) || std::holds_alternative<DedupeStage>(stage.what);
+}
+
+std::string RateText(const RateLimitStage& limit) {
+  return StrCat(limit.count, limit.period == absl::Seconds(1)   ? "/s"
+                             : limit.period == absl::Minutes(1) ? "/m"
+                                                                : "/h");
 }
 
 std::string_view AggregateFunctionName(AggregateFunction function) {

@@ -117,6 +117,27 @@ struct KeyedStage {
   std::string lua;
 };
 
+// Hands on the first record of its kind for each key.
+struct DedupeStage {
+  std::string by;  // an expression: which kind
+  // How long a kind is remembered, in log time; infinite: as long as the job's `ttl` says.
+  absl::Duration within = absl::InfiniteDuration();
+};
+
+// A token bucket: `count` records a `period`, and up to `burst` at once.
+struct RateLimitStage {
+  enum class Per { kKey, kStage };
+  enum class Excess { kWait, kDrop, kDeadLetter };
+  int64_t count = 1;
+  absl::Duration period = absl::Seconds(1);  // a second, a minute or an hour
+  int64_t burst = 1;
+  Per per = Per::kKey;
+  Excess excess = Excess::kWait;
+};
+inline constexpr int64_t kMaxRate = 1'000'000'000;  // of `count` and `burst`
+// As job files write it: `100/s`.
+std::string RateText(const RateLimitStage& limit);
+
 // Ends a segment: what leaves it has a new key, and crosses into the partitions of the next.
 struct KeyByStage {
   KeySpec key;
@@ -124,7 +145,8 @@ struct KeyByStage {
 };
 
 struct StageSpec {
-  std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage>
+  std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage,
+               DedupeStage, RateLimitStage>
       what;
   CodeSettings code;
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
@@ -179,6 +201,8 @@ inline constexpr size_t kMaxStages = 64;
 absl::Status AtPlace(std::string_view place, const absl::Status& status);
 
 bool RunsLua(const StageSpec& stage);
+// Whether it has tables of its own in the state (common/pipeline/stage.h).
+bool KeepsState(const StageSpec& stage);
 // Whether any stage runs user code, and so whether it may give verdicts.
 bool RunsUserCode(const JobSpec& spec);
 

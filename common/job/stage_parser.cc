@@ -6,8 +6,10 @@
 #include "absl/strings/str_join.h"
 #include "common/frame/frame.h"
 #include "common/job/aggregate_parser.h"
+#include "common/job/dedupe_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
+#include "common/job/rate_limit_parser.h"
 #include "common/job/segments.h"
 #include "common/names.h"
 #include "common/strings.h"
@@ -19,19 +21,17 @@ constexpr absl::Duration kMinTimeout = absl::Milliseconds(1);
 constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
-  static const auto& kinds =
-      *new std::vector<std::string>{"filter", "map", "flat_map", "aggregate", "keyed", "key_by", "inspect"};
+  static const auto& kinds = *new std::vector<std::string>{
+      "filter", "map", "flat_map", "aggregate", "keyed", "dedupe", "rate_limit", "key_by", "inspect"};
   return kinds;
 }
 
 const std::vector<AbsentKey>& AbsentStages() {
   static const auto& absent =
       *new std::vector<AbsentKey>{{"window", "use `keyed` with timer_at(time)"},
-                                  {"dedupe", "use `keyed`, and emit only where `state` is empty"},
                                   {"partition", "use `filter` in a job for each branch"},
                                   {"balance", "raise `partitions`"},
                                   {"broadcast", "submit a job for each branch"},
-                                  {"rate_limit", "limit the rate before the input is submitted"},
                                   {"call", "call the service from a reader of the results"}};
   return absent;
 }
@@ -97,6 +97,7 @@ std::string KindOf(const YamlNode& stage, YamlReader* reader) {
 // The keys that may stand beside a kind.
 std::vector<std::string> SettingsOf(const std::string& kind) {
   if (kind == "aggregate") return {"name", "emit"};
+  if (kind == "rate_limit") return {"name"};
   if (kind == "key_by") return {"name", "partitions", "timeout", "on_error", "retry"};
   return {"name", "timeout", "on_error", "retry", "concurrency", "ordered"};
 }
@@ -138,7 +139,7 @@ void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
 // Where the code of a stage begins: the stage itself where it has none, or several expressions.
 CodePlace PlaceOfCode(const YamlNode& stage, const std::string& kind) {
   const YamlNode* code = stage.Find(kind);
-  if (code->IsMapping() && kind != "map") code = code->Find("lua");
+  if (code->IsMapping() && kind != "map") code = code->Find(kind == "dedupe" ? "by" : "lua");
   if (code == nullptr || !code->IsScalar()) return {stage.line, false};
   return code->literal ? CodePlace{code->line + 1, true} : CodePlace{code->line, false};
 }
@@ -157,6 +158,8 @@ StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader)
   if (kind == "flat_map") spec.what = FlatMapStage{Expression(value, kind, "flat_map: r.items", reader)};
   if (kind == "aggregate") spec.what = ParseAggregate(stage, reader);
   if (kind == "keyed") spec.what = ParseKeyed(value, reader);
+  if (kind == "dedupe") spec.what = ParseDedupe(value, reader);
+  if (kind == "rate_limit") spec.what = ParseRateLimit(value, reader);
   if (kind == "key_by") spec.what = ParseKeyBy(stage, reader);
   if (kind == "inspect") spec.what = InspectStage{Expression(value, kind, "inspect: r.delay > 60", reader)};
 

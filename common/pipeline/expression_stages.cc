@@ -61,13 +61,25 @@ class InspectStageImpl final : public ExpressionStage {
   absl::Status Process(const RecordView& record) override {
     const absl::StatusOr<bool> seen = Test(record);
     if (!seen.ok()) return seen.status();
+    if (counted_in_ != context().frame_serial || counted_of_ != context().record) {
+      counted_in_ = context().frame_serial;
+      counted_of_ = context().record;
+      before_ = count_;
+    }
     if (*seen) ++count_;
     return HandOn(record);
   }
   uint64_t inspected() const override { return count_; }
+  void ForgetInspected() override {
+    if (counted_in_ == context().frame_serial && counted_of_ == context().record) count_ = before_;
+  }
 
  private:
   uint64_t count_ = 0;
+  // The record that was seen last, and the count before it.
+  uint64_t counted_in_ = 0;  // frame_serial
+  uint32_t counted_of_ = 0;
+  uint64_t before_ = 0;
 };
 
 class MapStageImpl final : public ExpressionStage {

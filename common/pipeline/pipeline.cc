@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "common/pipeline/aggregate_stage.h"
+#include "common/pipeline/dedupe_stage.h"
 #include "common/pipeline/expression_stages.h"
 #include "common/pipeline/key_by_stage.h"
 #include "common/pipeline/keyed_stage.h"
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/output_stage.h"
+#include "common/pipeline/rate_limit_stage.h"
 #include "common/pipeline/step_runner.h"
 #include "common/strings.h"
 
@@ -24,6 +26,7 @@ class PipelineImpl final : public Pipeline {
   explicit PipelineImpl(const PipelineOptions& options) : output_(&context_) {
     context_.observer = options.observer;
     context_.units = options.units;
+    context_.pacer = options.pacer;
   }
 
   absl::Status Build(const JobSpec& spec, const PipelineOptions& options);
@@ -40,6 +43,7 @@ class PipelineImpl final : public Pipeline {
 
  private:
   absl::Status AddStage(const StageSpec& spec, const JobSpec& job);
+  void Show(const Stage& stage, TableId table);
   absl::Status CheckKeepsState() const;
 
   StepContext context_;
@@ -50,7 +54,7 @@ class PipelineImpl final : public Pipeline {
   std::vector<const Stage*> inspecting_;
   OutputStage output_;
   std::unique_ptr<StepRunner> runner_;
-  // The last stage that keeps state: the one that people are shown.
+  // The stage whose state people are shown.
   const Stage* shown_ = nullptr;
   TableId shown_table_ = 0;
   TableId next_table_ = 0;
@@ -95,6 +99,12 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     if (!keyed.ok()) return keyed.status();
     keyed_.push_back(keyed->get());
     stages_.push_back(*std::move(keyed));
+  } else if (std::holds_alternative<DedupeStage>(spec.what)) {
+    absl::StatusOr<std::unique_ptr<Stage>> stage = MakeDedupeStage(spec, table, job, lua_.get(), &context_);
+    if (!stage.ok()) return stage.status();
+    stages_.push_back(*std::move(stage));
+  } else if (std::holds_alternative<RateLimitStage>(spec.what)) {
+    stages_.push_back(MakeRateLimitStage(spec, table, job, &context_));
   } else if (std::holds_alternative<KeyByStage>(spec.what)) {
     absl::StatusOr<std::unique_ptr<Stage>> stage = MakeKeyByStage(spec, job_errors, lua_.get(), &context_);
     if (!stage.ok()) return stage.status();
@@ -107,8 +117,7 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     if (std::holds_alternative<InspectStage>(spec.what)) inspecting_.push_back(stages_.back().get());
   }
   if (stages_.back()->traits().keeps_state) {
-    shown_ = stages_.back().get();
-    shown_table_ = table;
+    Show(*stages_.back(), table);
     if (table >= kFirstHelperTable) {
       return absl::InvalidArgumentError(StrCat("the stage keeps state as ", kMaxStatefulStages,
                                                " before it do — a job has no more of them — try a second "
@@ -119,6 +128,13 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
   return absl::OkStatus();
 }
 
+// The last one, where possible one that is about more than which records pass.
+void PipelineImpl::Show(const Stage& stage, TableId table) {
+  if (shown_ != nullptr && stage.traits().guards && !shown_->traits().guards) return;
+  shown_ = &stage;
+  shown_table_ = table;
+}
+
 int64_t PipelineImpl::NextDueMs(State& state) const {
   int64_t due_ms = kEndOfTime;
   for (const std::unique_ptr<Stage>& stage : stages_) due_ms = std::min(due_ms, stage->NextDueMs(state));
@@ -127,7 +143,7 @@ int64_t PipelineImpl::NextDueMs(State& state) const {
 
 absl::Status PipelineImpl::CheckKeepsState() const {
   if (shown_ != nullptr) return absl::OkStatus();
-  return absl::NotFoundError("the job keeps no state — none of its stages is an aggregate or keyed");
+  return absl::NotFoundError("the job keeps no state — none of its stages does");
 }
 
 absl::StatusOr<std::string> PipelineImpl::StateJson(State& state, std::string_view key) {

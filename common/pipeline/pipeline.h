@@ -53,8 +53,8 @@ struct StepInput {
 
 struct StepResult {
   bool done = true;
-  // When not done: the record failed, and its retry is due after `retry_after`; call again with first_record
-  // = resume_record. All records before it took effect; this one had none.
+  // When not done: the record failed, and its retry is due after `retry_after`, or a rate limit makes it wait so
+  // long; call again with first_record = resume_record. All records before it took effect; this one had none.
   uint32_t resume_record = 0;
   absl::Duration retry_after;
 };
@@ -91,6 +91,8 @@ class CallObserver {
   virtual void Leave() = 0;
 };
 
+class RatePacer;  // rate_pacer.h
+
 // A part of a Step that is all or nothing.
 struct StepUnit {
   enum class Kind {
@@ -118,6 +120,7 @@ struct PipelineOptions {
   size_t lua_memory_bytes = 64 << 20;  // of one pipeline's Lua state; exceeding it is the record's error
   CallObserver* observer = nullptr;    // not owned; may be null
   UnitObserver* units = nullptr;       // not owned; may be null
+  RatePacer* pacer = nullptr;          // not owned; null: nothing waits for a rate
 };
 
 // A job's stages, compiled, with the scratch memory (and Lua state) to run them. One for each partition or
@@ -144,7 +147,7 @@ class Pipeline {
   virtual int64_t NextDueMs(State& state) const = 0;
 
   // `state get`, `state scan`: the key's state as JSON, and the table it is looked up in (the last stage that
-  // keeps any). NOT_FOUND when the job keeps no state, or none for this key.
+  // keeps any for more than to tell which records pass, else the last that keeps any). NOT_FOUND when the job keeps no state, or none for this key.
   virtual absl::StatusOr<std::string> StateJson(State& state, std::string_view key) = 0;
   virtual absl::Status ScanStateJson(
       State& state, const ScanRange& range,

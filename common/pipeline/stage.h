@@ -39,6 +39,7 @@ struct StepContext {
   State* state = nullptr;
   CallObserver* observer = nullptr;
   UnitObserver* units = nullptr;
+  RatePacer* pacer = nullptr;  // null: nothing waits for a rate
   Offset offset;
   SegmentId segment;
   PartitionId partition;
@@ -46,6 +47,8 @@ struct StepContext {
   int64_t broker_time_ms = 0;  // this frame's
   uint64_t frame_serial = 0;   // differs from frame to frame: what a per-frame cache is keyed by
   bool ending = false;         // the input has ended: what is pending is being finished
+  bool may_pause = false;      // a record runs, which can come again; not what time made due
+  absl::Duration pause;        // set by Stage::Pause: the record has not failed, it is to come again
   const Stage* failed_stage =
       nullptr;  // set by Stage::Fail: the status is the record's error, not the disk's
 };
@@ -62,6 +65,7 @@ class Stage {
     bool fans_out = false;  // may hand on more than one record for one taken
     bool keeps_state = false;
     bool runs_code = true;  // the user's
+    bool guards = false;    // its state only tells which records pass
   };
 
   Stage(const StageSpec& spec, const ErrorPolicy& job_errors, StepContext* context)
@@ -92,6 +96,8 @@ class Stage {
     return absl::NotFoundError("this stage keeps no state");
   }
   virtual uint64_t inspected() const { return 0; }
+  // The record that runs will come again: what was counted of it is taken back.
+  virtual void ForgetInspected() {}
 
   void set_next(Stage* next) { next_ = next; }
   const std::string& name() const { return name_; }
@@ -103,6 +109,11 @@ class Stage {
     return absl::InvalidArgumentError(ToAbsl(message));
   }
   absl::Status Fail(const absl::Status& status) { return Fail(ToStd(status.message())); }
+  // The record is to have no effect now, and to come again after `wait`. REQUIRES: context().may_pause.
+  absl::Status Pause(absl::Duration wait) {
+    context_->pause = wait;
+    return absl::UnavailableError("the record waits");
+  }
   absl::Status HandOn(const RecordView& record) { return next_->Process(record); }
   StepContext& context() const { return *context_; }
   State& state() const { return *context_->state; }

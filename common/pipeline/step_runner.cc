@@ -167,6 +167,9 @@ absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, co
                                    bool* stopped) {
   chain_.context->record = position;
   chain_.context->failed_stage = nullptr;
+  chain_.context->may_pause = true;
+  chain_.context->pause = absl::ZeroDuration();
+  const int tries = resume_.pending && resume_.record == position ? resume_.tries : 0;
   DeadLetter letter;
   const int attempts_before = AttemptsBefore(input, position);
   absl::Status status;
@@ -180,6 +183,11 @@ absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, co
       return status;
     }
     if (!needs_journal_) chain_.output->Drop();
+    if (chain_.context->pause > absl::ZeroDuration()) {
+      *stopped = true;
+      ComeAgain(input.offset, position, tries, chain_.context->pause);
+      return absl::OkStatus();
+    }
     if (chain_.context->failed_stage == nullptr) return status;
   }
   letter.record = position;
@@ -188,18 +196,23 @@ absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, co
   letter.shape = record.shape;
   letter.fields = record.fields;
   letter.time_ms = record.time_ms;
-  const int tries = resume_.pending && resume_.record == position ? resume_.tries : 0;
   letter.attempts = attempts_before >= allowed_attempts_ ? attempts_before : attempts_before + tries + 1;
   status = Settle(status, letter, attempts_before < allowed_attempts_, stopped);
   if (*stopped) {
-    resume_.pending = true;
-    resume_.offset = input.offset;
-    resume_.record = position;
-    resume_.tries = tries + 1;
+    ComeAgain(input.offset, position, tries + 1, resume_.retry_after);
   } else {
     ++state_->progress().records_in;
   }
   return status;
+}
+
+void StepRunner::ComeAgain(Offset offset, uint32_t position, int tries, absl::Duration pause) {
+  resume_.pending = true;
+  resume_.offset = offset;
+  resume_.record = position;
+  resume_.tries = tries;
+  resume_.retry_after = pause;
+  for (Stage* const stage : chain_.stages) stage->ForgetInspected();
 }
 
 absl::Status StepRunner::Attempt(Body body) {
@@ -305,6 +318,7 @@ absl::Status StepRunner::TryUnit(const StepInput& input, std::string_view key, i
   const uint32_t records = input.stranger ? 1 : input.frame == nullptr ? 0 : input.frame->record_count();
   const uint32_t position = records + next_unit_++;
   chain_.context->record = position;
+  chain_.context->may_pause = false;
   const int attempts = AttemptsBefore(input, position);
   absl::Status status;
   if (attempts >= allowed_attempts_) {

@@ -36,7 +36,7 @@ class StepRunner {
 
  private:
   using Body = absl::FunctionRef<absl::Status()>;
-  // Where a Step stopped for a retry, and what must go on from there.
+  // Where a Step stopped for a retry or a rate, and what must go on from there.
   struct Resume {
     bool pending = false;
     Offset offset;
@@ -53,6 +53,8 @@ class StepRunner {
   absl::Status RunBatch(const StepInput& input, uint32_t first, bool* stopped);
   absl::Status RunRecord(const StepInput& input, uint32_t position, const RecordView& record, bool* stopped);
   absl::Status TryRecord(const StepInput& input, uint32_t position, const RecordView& record, bool* stopped);
+  // What is to go on from this record after `pause`.
+  void ComeAgain(Offset offset, uint32_t position, int tries, absl::Duration pause);
   absl::Status RunStranger(const StepInput& input, bool* stopped);
   absl::Status RefuseStranger(const absl::Status& why, const DeadLetter& letter, bool* stopped);
 

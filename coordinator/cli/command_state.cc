@@ -179,14 +179,12 @@ absl::StatusOr<std::vector<SegmentId>> SegmentsToAsk(const JobSpec& spec, const 
   }
   std::vector<SegmentId> keeping;
   for (const SegmentSpec& segment : segments) {
-    const bool keeps = std::any_of(segment.job.stages.begin(), segment.job.stages.end(), [](const auto& s) {
-      return std::holds_alternative<AggregateStage>(s.what) || std::holds_alternative<KeyedStage>(s.what);
-    });
-    if (keeps) keeping.insert(keeping.begin(), segment.id);
+    const std::vector<StageSpec>& stages = segment.job.stages;
+    if (std::any_of(stages.begin(), stages.end(), KeepsState)) keeping.insert(keeping.begin(), segment.id);
   }
   if (keeping.empty()) {
     return absl::NotFoundError(StrCat("no state in `", request.job,
-                                      "` — none of its stages is an aggregate or keyed — try `coordinator "
+                                      "` — none of its stages keeps any — try `coordinator "
                                       "results ",
                                       request.job, "`"));
   }

@@ -36,7 +36,9 @@ absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec, 
   options.observer = observer;
   auto run = std::unique_ptr<LocalRun>(new LocalRun());
   for (const SegmentSpec& segment : SegmentsOf(spec)) {
-    auto pipeline = Pipeline::Create(segment.job, options);
+    JobSpec alone = segment.job;
+    alone.partitions = 1;  // what a limit of a whole stage is shared by
+    auto pipeline = Pipeline::Create(alone, options);
     if (!pipeline.ok()) return pipeline.status();
     auto& made = run->segments_.emplace_back(std::make_unique<Segment>());
     made->id = segment.id;

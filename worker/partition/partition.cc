@@ -7,6 +7,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/strings.h"
+#include "worker/partition/bucket_pacer.h"
 #include "worker/partition/cookie.h"
 
 namespace millrace {
@@ -33,15 +34,20 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<Ope
                                                              PartitionPorts& ports, Bus& bus, Clock& clock,
                                                              const PartitionOptions& options) {
   const uint64_t version = CodeVersionOf(opened->input_cursors);
-  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline = MakePipeline(opened->versions, version, options);
+  auto pacer = std::make_unique<BucketPacer>(clock);
+  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
+      MakePipeline(opened->versions, version, options, pacer.get());
   if (!pipeline.ok()) return pipeline.status();
-  return absl::WrapUnique(new Partition(std::move(opened), std::move(*pipeline), ports, bus, clock, options));
+  return absl::WrapUnique(
+      new Partition(std::move(opened), std::move(pacer), std::move(*pipeline), ports, bus, clock, options));
 }
 
-Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pipeline> pipeline,
-                     PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options)
+Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<RatePacer> pacer,
+                     std::unique_ptr<Pipeline> pipeline, PartitionPorts& ports, Bus& bus, Clock& clock,
+                     const PartitionOptions& options)
     : opened_(std::move(opened)),
       code_version_(CodeVersionOf(opened_->input_cursors)),
+      pacer_(std::move(pacer)),
       pipeline_(std::move(pipeline)),
       ports_(ports),
       bus_(bus),
@@ -139,7 +145,9 @@ bool Partition::CanStep() const {
 
 bool Partition::Work() {
   for (size_t n = 0; n < options_.max_frames_a_turn && CanStep(); ++n) {
+    const bool had_waited = retrying_;
     if (!(n == 0 ? MeasureStep() : StepOne())) break;
+    if (had_waited) break;  // the next may wait as well, and a commit comes between two
   }
   GrantBack();
   FlushResults();

@@ -18,6 +18,7 @@
 #include "common/frame/frame.h"
 #include "common/frame/input_judge.h"
 #include "common/pipeline/pipeline.h"
+#include "common/pipeline/rate_pacer.h"
 #include "common/pipeline/state_digest.h"
 #include "worker/partition/dead_letter_writer.h"
 #include "worker/partition/open_partition.h"
@@ -129,13 +130,15 @@ class Partition : private StepSink {
  private:
   enum class Phase { kRunning, kReleasing, kReleased, kStopped, kFailed };
 
-  Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<Pipeline> pipeline,
-            PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options);
+  Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<RatePacer> pacer,
+            std::unique_ptr<Pipeline> pipeline, PartitionPorts& ports, Bus& bus, Clock& clock,
+            const PartitionOptions& options);
 
   // --- the version of the code (partition_code.cc)
   static absl::StatusOr<std::unique_ptr<Pipeline>> MakePipeline(const SegmentVersions& versions,
                                                                 uint64_t version,
-                                                                const PartitionOptions& options);
+                                                                const PartitionOptions& options,
+                                                                RatePacer* pacer);
   const JobSpec& code() const { return opened_->versions[code_version_]->job; }
   bool WaitsForCode(const MessageHeader& header);
   absl::Status SwitchCode(uint64_t version);
@@ -174,6 +177,7 @@ class Partition : private StepSink {
 
   std::unique_ptr<OpenedPartition> opened_;
   uint64_t code_version_ = 0;           // in force at offset_; the number in opened_->versions
+  std::unique_ptr<RatePacer> pacer_;    // outlives the pipelines, which ask it
   std::unique_ptr<Pipeline> pipeline_;  // of that version
   PartitionPorts& ports_;
   Bus& bus_;
@@ -191,7 +195,7 @@ class Partition : private StepSink {
   Offset offset_;  // last applied
   int64_t offset_time_ns_ = 0;
   std::deque<Message> queue_;               // received, not applied; bounded by the reader's window
-  uint32_t next_record_ = 0;                // where the front message goes on after a retry
+  uint32_t next_record_ = 0;                // where the front message goes on
   bool retrying_ = false;                   // the front message is applied in part
   std::optional<InputJudge::Taken> front_;  // R3 has taken the front message already
   absl::Duration retry_at_;

@@ -22,11 +22,13 @@ constexpr uint64_t CodeMarkCookie(uint64_t instance) {
 
 absl::StatusOr<std::unique_ptr<Pipeline>> Partition::MakePipeline(const SegmentVersions& versions,
                                                                   uint64_t version,
-                                                                  const PartitionOptions& options) {
+                                                                  const PartitionOptions& options,
+                                                                  RatePacer* pacer) {
   MILLRACE_CHECK(version < versions.size());
   PipelineOptions pipeline_options;
   pipeline_options.lua_memory_bytes = options.lua_memory_bytes;
   pipeline_options.observer = options.observer;
+  pipeline_options.pacer = pacer;
   return Pipeline::Create(versions[version]->job, pipeline_options);
 }
 
@@ -43,7 +45,8 @@ bool Partition::WaitsForCode(const MessageHeader& header) {
 
 // The mark's own message was run under the version before: it is the last of those.
 absl::Status Partition::SwitchCode(uint64_t version) {
-  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline = MakePipeline(opened_->versions, version, options_);
+  absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
+      MakePipeline(opened_->versions, version, options_, pacer_.get());
   if (!pipeline.ok()) {
     return absl::FailedPreconditionError(
         StrCat("version ", version, " of the job's code cannot run: ", ToStd(pipeline.status().message())));

@@ -73,6 +73,33 @@ TEST(CodeFitTest, PartitionsWrittenOutAreTheSame) {
             absl::OkStatus());
 }
 
+TEST(CodeFitTest, WhatADedupeGoesByStays) {
+  const std::string text = "name: j\nkey: k\nstages:\n  - dedupe: {by: r.id, within: 1h}\n";
+  const auto check = [&](const std::string& before, const std::string& after) {
+    return std::string(
+        CheckCodeFits(Parse(text), Parse(absl::StrReplaceAll(text, {{before, after}}))).message());
+  };
+  EXPECT_EQ(check("  - dedupe", "  - name: once\n    dedupe"), "");
+  EXPECT_THAT(check("r.id", "r.no"), HasSubstr("new.yaml:4:5: `dedupe.by` was `r.id`, is `r.no`"));
+  EXPECT_THAT(check("1h", "2h"), HasSubstr("`dedupe.within` was `1h`, is `2h`"));
+  EXPECT_THAT(check("dedupe: {by: r.id, within: 1h}", "filter: r.id"),
+              HasSubstr("the `dedupe` `dedupe-0` is gone"));
+}
+
+TEST(CodeFitTest, ARateMayChangeAndWhoseBucketsTheyAreMayNot) {
+  const std::string text =
+      "name: j\nkey: k\nstages:\n  - rate_limit: {rate: 5/s, burst: 9, per: key, excess: drop}\n";
+  const auto check = [&](const std::string& before, const std::string& after) {
+    return std::string(
+        CheckCodeFits(Parse(text), Parse(absl::StrReplaceAll(text, {{before, after}}))).message());
+  };
+  EXPECT_EQ(check("5/s", "1/h"), "");
+  EXPECT_EQ(check("burst: 9, ", ""), "");
+  EXPECT_EQ(check("excess: drop", "excess: dead_letter"), "");
+  EXPECT_THAT(check("per: key", "per: stage"), HasSubstr("`rate_limit.per` was `key`, is `stage`"));
+  EXPECT_THAT(check("excess: drop", "excess: wait"), HasSubstr("the `rate_limit` `rate_limit-0` is gone"));
+}
+
 struct Refusal {
   Change change;
   std::string place, what;

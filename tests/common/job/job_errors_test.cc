@@ -131,7 +131,7 @@ constexpr WrongFile kWrongFiles[] = {
      "job.yaml:4:5: `stages` is `map` — it takes a mapping — try `- filter: r.delay > 0`"},
     {"a stage without a kind", "name: a\nkey: k\nstages:\n  - name: x\n",
      "job.yaml:4:5: a stage without a kind — it has to say what it does — use one of filter, map, flat_map, "
-     "aggregate, keyed, key_by, inspect"},
+     "aggregate, keyed, dedupe, rate_limit, key_by, inspect"},
     {"two kinds in one stage", "name: a\nkey: k\nstages:\n  - map: r\n    filter: r.a\n",
      "job.yaml:5:5: `filter` and `map` in one stage — a stage does one thing — begin the second with a `-` "
      "of its own"},
@@ -184,9 +184,16 @@ constexpr WrongFile kWrongFiles[] = {
     {"window", "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h }\n",
      "job.yaml:4:5: `window` cannot be used — this version does not have it — use `keyed` with "
      "timer_at(time)"},
-    {"dedupe", "name: a\nkey: k\nstages:\n  - dedupe: { by: r.id, within: 1h }\n",
-     "job.yaml:4:5: `dedupe` cannot be used — this version does not have it — use `keyed`, and emit only "
-     "where `state` is empty"},
+    {"a dedupe by nothing", "name: a\nkey: k\nstages:\n  - dedupe: { within: 1h }\n",
+     "job.yaml:4:13: `by` is missing — `dedupe` needs it — try `dedupe: { by: r.id, within: 1h }`"},
+    {"a dedupe that is an expression", "name: a\nkey: k\nstages:\n  - dedupe: r.id\n",
+     "job.yaml:4:13: `dedupe` is `r.id` — it takes a mapping — try `dedupe: { by: r.id, within: 1h }`"},
+    {"a dedupe within no time", "name: a\nkey: k\nstages:\n  - dedupe: { by: r.id, within: 0s }\n",
+     "job.yaml:4:31: `within` is `0s` — it takes a duration from 1ms to 3653d — try `dedupe: { by: r.id, "
+     "within: 1h }`"},
+    {"a dedupe misspelt", "name: a\nkey: k\nstages:\n  - dedup: { by: r.id }\n",
+     "job.yaml:4:5: `dedup`: did you mean `dedupe`? — a stage has no such key — use one of filter, map, "
+     "flat_map, aggregate, keyed, dedupe, rate_limit, key_by, inspect"},
     {"partition", "name: a\nkey: k\nstages:\n  - partition: []\n",
      "job.yaml:4:5: `partition` cannot be used — this version does not have it — use `filter` in a job for "
      "each branch"},
@@ -195,9 +202,26 @@ constexpr WrongFile kWrongFiles[] = {
     {"broadcast", "name: a\nkey: k\nstages:\n  - broadcast: []\n",
      "job.yaml:4:5: `broadcast` cannot be used — this version does not have it — submit a job for each "
      "branch"},
-    {"rate_limit", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 100/s }\n",
-     "job.yaml:4:5: `rate_limit` cannot be used — this version does not have it — limit the rate before the "
-     "input is submitted"},
+    {"a rate of nothing", "name: a\nkey: k\nstages:\n  - rate_limit: { burst: 5 }\n",
+     "job.yaml:4:17: `rate` is missing — `rate_limit` needs it — try `rate_limit: { rate: 100/s, burst: 200 "
+     "}`"},
+    {"a rate without its time", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 100 }\n",
+     "job.yaml:4:25: `rate` is `100` — it takes 1 to 1000000000 records behind which stands /s, /m or /h — "
+     "try `rate_limit: { rate: 100/s, burst: 200 }`"},
+    {"a rate a day", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 100/d }\n",
+     "job.yaml:4:25: `rate` is `100/d` — it takes 1 to 1000000000 records behind which stands /s, /m or /h — "
+     "try `rate_limit: { rate: 100/s, burst: 200 }`"},
+    {"no burst at all", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 1/s, burst: 0 }\n",
+     "job.yaml:4:37: `burst` is `0` — it takes a whole number from 1 to 1000000000 — try `rate_limit: { "
+     "rate: "
+     "100/s, burst: 200 }`"},
+    {"an excess misspelt", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 1/s, excess: dorp }\n",
+     "job.yaml:4:38: `dorp`: did you mean `drop`? — `excess` does not take that — use one of wait, drop, "
+     "dead_letter"},
+    {"on_error beside a rate_limit",
+     "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 1/s }\n    on_error: "
+     "skip\n",
+     "job.yaml:5:5: `on_error`: unknown — `rate_limit` has no such key — use one of rate_limit, name"},
     {"call", "name: a\nkey: k\nstages:\n  - call: { http: x }\n",
      "job.yaml:4:5: `call` cannot be used — this version does not have it — call the service from a reader "
      "of the results"},

@@ -76,6 +76,53 @@ stages:
   EXPECT_EQ(spec.stages[2].code.name, "both");
 }
 
+TEST(JobParser, DedupeTakesAnExpressionAndATime) {
+  const JobSpec spec = Parsed(R"(
+name: a
+key: k
+stages:
+  - dedupe: { by: r.id, within: 90s }
+    on_error: skip
+  - dedupe:
+      by: |
+        r.id .. key
+)");
+  ASSERT_EQ(spec.stages.size(), 2u);
+  const auto& first = std::get<DedupeStage>(spec.stages[0].what);
+  EXPECT_EQ(first.by, "r.id");
+  EXPECT_EQ(first.within, absl::Seconds(90));
+  EXPECT_EQ(spec.stages[0].code.errors->on_error, OnError::kSkip);
+  EXPECT_EQ(spec.stages[0].code.place.line, 5);
+  EXPECT_EQ(std::get<DedupeStage>(spec.stages[1].what).within, absl::InfiniteDuration());
+  EXPECT_EQ(spec.stages[1].code.place.line, 9);
+  EXPECT_TRUE(RunsUserCode(spec));
+  EXPECT_TRUE(KeepsState(spec.stages[0]));
+}
+
+TEST(JobParser, RateLimitTakesARateABurstAndWhatBecomesOfTheRest) {
+  const JobSpec spec = Parsed(R"(
+name: a
+key: k
+stages:
+  - rate_limit: { rate: 90/m }
+  - rate_limit: { rate: 5/h, burst: 7, per: stage, excess: drop }
+)");
+  ASSERT_EQ(spec.stages.size(), 2u);
+  const auto& first = std::get<RateLimitStage>(spec.stages[0].what);
+  EXPECT_EQ(RateText(first), "90/m");
+  EXPECT_EQ(first.burst, 90);
+  EXPECT_EQ(first.per, RateLimitStage::Per::kKey);
+  EXPECT_EQ(first.excess, RateLimitStage::Excess::kWait);
+  EXPECT_FALSE(KeepsState(spec.stages[0]));
+  const auto& second = std::get<RateLimitStage>(spec.stages[1].what);
+  EXPECT_EQ(RateText(second), "5/h");
+  EXPECT_EQ(second.burst, 7);
+  EXPECT_EQ(second.per, RateLimitStage::Per::kStage);
+  EXPECT_EQ(second.excess, RateLimitStage::Excess::kDrop);
+  EXPECT_TRUE(KeepsState(spec.stages[1]));
+  EXPECT_FALSE(RunsUserCode(spec));
+}
+
 TEST(JobParser, KeyByOfNoKeyIsToldWhere) {
   EXPECT_EQ(ErrorOf("name: a\nkey: k\nstages:\n  - key_by: { field: x }\n"),
             "job.yaml:4:15: `field`: unknown — `key_by` has no such key — use one of lua");

@@ -99,6 +99,12 @@ class PipelineRig {
     pipeline_ = *std::move(made);
   }
 
+  // Goes on under other code.
+  void Update(JobSpec spec) {
+    spec_ = std::move(spec);
+    Restart();
+  }
+
   // Feeds one frame; the broker's time is 1000 ms an offset unless said. Stops at a retry.
   absl::StatusOr<StepResult> Feed(const std::vector<Input>& records, int64_t watermark_ms = kNoTime) {
     return FeedFrame(FrameOf(records, watermark_ms));

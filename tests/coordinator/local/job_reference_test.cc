@@ -58,6 +58,10 @@ std::vector<std::string> EveryPlace() {
       WithStage("zzzz: 1"),
       WithStage("filter: r.a, ordered: zzzz"),
       WithStage("keyed: { zzzz: 1 }"),
+      WithStage("dedupe: { zzzz: 1 }"),
+      WithStage("rate_limit: { zzzz: 1 }"),
+      WithStage("rate_limit: { rate: 1/s, per: zzzz }"),
+      WithStage("rate_limit: { rate: 1/s, excess: zzzz }"),
       WithStage("aggregate: { n: count() }, emit: zzzz"),
   };
   for (const std::string& kind : ChoicesIn(WithStage("zzzz: 1"))) {

@@ -60,6 +60,83 @@ TEST(PartitionTest, RunsALogToItsEnd) {
   EXPECT_EQ(owner.partition().Report().committed_offset, 51u);
 }
 
+// With a limit of one record a second behind it, and the first two at once.
+JobSpec PacedTotal() {
+  JobSpec spec = PartitionWorld::RunningTotal();
+  StageSpec limit;
+  RateLimitStage rate;
+  rate.burst = 2;
+  rate.per = RateLimitStage::Per::kStage;
+  limit.what = rate;
+  limit.code.name = "calm";
+  spec.stages.push_back(limit);
+  return spec;
+}
+
+TEST(PartitionTest, ARateLimitHoldsRecordsBackUntilTheyAreDue) {
+  PartitionWorld world(PacedTotal());
+  world.Feed({{"a", 1}, {"a", 2}, {"a", 3}, {"a", 4}});
+  PartitionOwner owner(world, "w1");
+  ASSERT_TRUE(owner.opened().ok()) << owner.opened();
+  const auto passed = [&] {
+    while (owner.DeliverOne()) {
+    }
+    for (int i = 0; i < 5; ++i) owner.Work();
+    return owner.partition().Report().records_out;
+  };
+  EXPECT_EQ(passed(), 2u);
+  world.clock.Advance(absl::Milliseconds(999));
+  EXPECT_EQ(passed(), 2u);
+  world.clock.Advance(absl::Milliseconds(1));
+  EXPECT_EQ(passed(), 3u);
+  EXPECT_EQ(owner.partition().Report().retries, 0u);
+  world.clock.Advance(absl::Seconds(1));
+  EXPECT_EQ(passed(), 4u);
+}
+
+// There is always a next message to wait for, and a commit comes between two of them.
+TEST(PartitionTest, StateIsCommittedAlthoughEveryMessageWaits) {
+  PartitionWorld world(PacedTotal());
+  for (int i = 0; i < 20; ++i) world.Feed({{"a", 1}});
+  PartitionOwner owner(world, "w1");
+  ASSERT_TRUE(owner.opened().ok()) << owner.opened();
+  while (owner.DeliverOne()) {
+  }
+  for (int turn = 0; turn < 50; ++turn) {
+    world.clock.Advance(absl::Milliseconds(200));
+    owner.Work();
+    while (owner.DeliverOne()) {
+    }
+    owner.Tick();
+    owner.WriteCommit();
+    owner.AnswerCommit();
+  }
+  const PartitionReport report = owner.partition().Report();
+  EXPECT_LT(report.offset, 20u);
+  EXPECT_GE(report.committed_offset + 2, report.offset);
+}
+
+TEST(PartitionTest, ARecordThatWaitsIsNeitherLostNorDoubledWhereverItsOwnerIsKilled) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    PartitionWorld world(PacedTotal());
+    std::mt19937_64 random(seed);
+    const std::vector<Output> expected = FeedLedger(world, 8, random);
+    world.FeedEnd();
+    bool completed = false;
+    for (int life = 0; life < 200 && !completed; ++life) {
+      PartitionOwner owner(world, random() % 4 == 0 ? "w2" : "w1");
+      ASSERT_TRUE(owner.opened().ok()) << owner.opened();
+      for (int turn = 0; turn < 20 && !completed; ++turn) {
+        completed = owner.RunToEnd(random, static_cast<int>(random() % 40));
+        world.clock.Advance(absl::Milliseconds(random() % 700));
+      }
+    }
+    ASSERT_TRUE(completed);
+    ExpectSame(world.Results(), expected);
+  }
+}
+
 TEST(PartitionTest, AnswersRightWhereverItIsKilled) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE(StrCat("seed ", seed));
