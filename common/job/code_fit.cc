@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/job/branches.h"
 #include "common/job/job_fields.h"
 #include "common/job/segments.h"
 #include "common/job/yaml_tree.h"
@@ -57,13 +58,36 @@ std::string_view KindOf(const StageSpec& stage) {
                                                               : "key_by";
 }
 
-// Those that keep state, and those that cut segments.
-std::vector<const StageSpec*> Lasting(const JobSpec& spec) {
-  std::vector<const StageSpec*> stages;
-  for (const StageSpec& stage : spec.stages) {
-    if (KeepsState(stage) || std::holds_alternative<KeyByStage>(stage.what)) stages.push_back(&stage);
+// A stage that keeps state, or cuts segments.
+struct LastingStage {
+  const StageSpec* stage = nullptr;
+  std::string branch;  // which it is in, counted among those with such stages; empty: in none
+};
+
+void AddLasting(const std::vector<StageSpec>& stages, const std::string& branch,
+                std::vector<LastingStage>* lasting) {
+  size_t parted = 0;  // how many stages with such branches there were
+  for (const StageSpec& stage : stages) {
+    if (KeepsState(stage) || std::holds_alternative<KeyByStage>(stage.what))
+      lasting->push_back({&stage, branch});
+    const std::vector<BranchSpec>* const branches = BranchesOf(stage);
+    if (branches == nullptr) continue;
+    const auto kind = static_cast<int>(std::get<BranchStage>(stage.what).kind);
+    const size_t before = lasting->size();
+    size_t kept = 0;
+    for (const BranchSpec& inner : *branches) {
+      const size_t had = lasting->size();
+      AddLasting(inner.stages, StrCat(branch, "/", kind, ".", parted, ".", kept), lasting);
+      kept += lasting->size() > had ? 1 : 0;
+    }
+    parted += lasting->size() > before ? 1 : 0;
   }
-  return stages;
+}
+
+std::vector<LastingStage> Lasting(const JobSpec& spec) {
+  std::vector<LastingStage> lasting;
+  AddLasting(spec.stages, "", &lasting);
+  return lasting;
 }
 
 std::string WhyLasting(std::string_view kind) {
@@ -116,11 +140,17 @@ absl::Status CheckWork(const JobFields& old_fields, const JobFields& new_fields,
 
 absl::Status CheckCodeFits(const JobSpec& in_force, const JobSpec& next) {
   if (absl::Status status = CheckTop(in_force, next); !status.ok()) return status;
-  const std::vector<const StageSpec*> before = Lasting(in_force), after = Lasting(next);
+  const std::vector<LastingStage> before = Lasting(in_force), after = Lasting(next);
   for (size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
-    const StageSpec* const old_stage = i < before.size() ? before[i] : nullptr;
-    const StageSpec* const new_stage = i < after.size() ? after[i] : nullptr;
+    const StageSpec* const old_stage = i < before.size() ? before[i].stage : nullptr;
+    const StageSpec* const new_stage = i < after.size() ? after[i].stage : nullptr;
     if (absl::Status status = CheckKind(next, old_stage, new_stage); !status.ok()) return status;
+    if (before[i].branch != after[i].branch) {
+      return Refuse(new_stage->place,
+                    StrCat("the `", KindOf(*new_stage), "` ", Quoted(new_stage->code.name),
+                           " is in another branch than the one in its place was"),
+                    "its state is of the records that went there");
+    }
     if (absl::Status status = CheckWork(WorkOf(in_force, *old_stage), WorkOf(next, *new_stage), *new_stage);
         !status.ok())
       return status;

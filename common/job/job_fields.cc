@@ -92,6 +92,20 @@ struct WorkFields {
     Add("rate_limit.per", stage.per == RateLimitStage::Per::kKey ? "key" : "stage");
     Add("rate_limit.excess", kExcess[static_cast<size_t>(stage.excess)]);
   }
+  void operator()(const BranchStage& stage) const {
+    const char* const kind = stage.kind == BranchStage::Kind::kPartition ? "partition" : "broadcast";
+    Add(kind, StrCat(stage.branches.size(), " branches"));
+    for (size_t b = 0; b < stage.branches.size(); ++b) {
+      const std::string branch = StrCat(kind, ".", b);
+      const std::vector<StageSpec>& stages = stage.branches[b].stages;
+      if (stage.kind == BranchStage::Kind::kPartition) Add(branch + ".when", stage.branches[b].when);
+      Add(branch + ".stages", StrCat(stages.size(), " stages"));
+      for (size_t i = 0; i < stages.size(); ++i) {
+        const JobFields inner = StageFields(StrCat(path, ".", branch, ".stages.", i), stages[i]);
+        fields->insert(fields->end(), inner.begin(), inner.end());
+      }
+    }
+  }
   void operator()(const MapStage& stage) const {
     std::vector<std::string> names;
     for (const auto& [name, expression] : stage.fields) names.push_back(name);

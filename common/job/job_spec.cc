@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/job/branches.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -14,6 +15,10 @@ absl::Status AtPlace(std::string_view place, const absl::Status& status) {
 bool RunsLua(const StageSpec& stage) {
   if (const auto* key_by = std::get_if<KeyByStage>(&stage.what)) {
     return key_by->key.kind == KeySpec::Kind::kLua;
+  }
+  if (const auto* branches = std::get_if<BranchStage>(&stage.what)) {
+    return std::any_of(branches->branches.begin(), branches->branches.end(),
+                       [](const BranchSpec& branch) { return !branch.when.empty(); });
   }
   return !std::holds_alternative<AggregateStage>(stage.what) &&
          !std::holds_alternative<RateLimitStage>(stage.what);
@@ -56,7 +61,8 @@ std::string_view AggregateFunctionName(AggregateFunction function) {
 }
 
 bool RunsUserCode(const JobSpec& spec) {
-  return std::any_of(spec.stages.begin(), spec.stages.end(), RunsLua);
+  const std::vector<const StageSpec*> stages = AllStages(spec.stages);
+  return std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) { return RunsLua(*stage); });
 }
 
 }  // namespace millrace

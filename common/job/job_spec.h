@@ -144,9 +144,28 @@ struct KeyByStage {
   uint32_t partitions = 0;  // of the next segment; 0: as many as the job's
 };
 
+struct StageSpec;
+
+// One way through a BranchStage.
+struct BranchSpec {
+  std::string when;  // an expression; empty: takes what is left, or is one of a broadcast
+  CodePlace code;    // of `when`
+  std::vector<StageSpec> stages;
+};
+
+// Branches that come together again behind it.
+struct BranchStage {
+  enum class Kind {
+    kPartition,  // a record takes the first branch whose `when` is true
+    kBroadcast,  // a record takes all of them
+  };
+  Kind kind = Kind::kPartition;
+  std::vector<BranchSpec> branches;
+};
+
 struct StageSpec {
   std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage,
-               DedupeStage, RateLimitStage>
+               DedupeStage, RateLimitStage, BranchStage>
       what;
   CodeSettings code;
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
@@ -195,11 +214,14 @@ struct JobSpec {
 inline constexpr uint32_t kMaxPartitions = 4096;
 inline constexpr uint32_t kMaxStandbys = 1;
 inline constexpr size_t kMaxJobFileBytes = 1 << 20;
-inline constexpr size_t kMaxStages = 64;
+inline constexpr size_t kMaxStages = 64;    // with those in branches
+inline constexpr size_t kMaxBranches = 16;  // of one stage
+inline constexpr int kMaxBranchDepth = 4;   // of branches in branches
 
 // The error with `place` in front of it; as it is where that is empty.
 absl::Status AtPlace(std::string_view place, const absl::Status& status);
 
+// Both of the stage alone; what is in its branches speaks for itself (common/job/branches.h).
 bool RunsLua(const StageSpec& stage);
 // Whether it has tables of its own in the state (common/pipeline/stage.h).
 bool KeepsState(const StageSpec& stage);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "common/frame/frame.h"
 #include "common/job/aggregate_parser.h"
+#include "common/job/branch_parser.h"
 #include "common/job/dedupe_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
@@ -21,17 +22,16 @@ constexpr absl::Duration kMinTimeout = absl::Milliseconds(1);
 constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
-  static const auto& kinds = *new std::vector<std::string>{
-      "filter", "map", "flat_map", "aggregate", "keyed", "dedupe", "rate_limit", "key_by", "inspect"};
+  static const auto& kinds =
+      *new std::vector<std::string>{"filter",     "map",    "flat_map",  "aggregate", "keyed",  "dedupe",
+                                    "rate_limit", "key_by", "partition", "broadcast", "inspect"};
   return kinds;
 }
 
 const std::vector<AbsentKey>& AbsentStages() {
   static const auto& absent =
       *new std::vector<AbsentKey>{{"window", "use `keyed` with timer_at(time)"},
-                                  {"partition", "use `filter` in a job for each branch"},
                                   {"balance", "raise `partitions`"},
-                                  {"broadcast", "submit a job for each branch"},
                                   {"call", "call the service from a reader of the results"}};
   return absent;
 }
@@ -97,7 +97,8 @@ std::string KindOf(const YamlNode& stage, YamlReader* reader) {
 // The keys that may stand beside a kind.
 std::vector<std::string> SettingsOf(const std::string& kind) {
   if (kind == "aggregate") return {"name", "emit"};
-  if (kind == "rate_limit") return {"name"};
+  if (kind == "rate_limit" || kind == "broadcast") return {"name"};
+  if (kind == "partition") return {"name", "timeout", "on_error", "retry"};
   if (kind == "key_by") return {"name", "partitions", "timeout", "on_error", "retry"};
   return {"name", "timeout", "on_error", "retry", "concurrency", "ordered"};
 }
@@ -141,10 +142,80 @@ CodePlace PlaceOfCode(const YamlNode& stage, const std::string& kind) {
   const YamlNode* code = stage.Find(kind);
   if (code->IsMapping() && kind != "map") code = code->Find(kind == "dedupe" ? "by" : "lua");
   if (code == nullptr || !code->IsScalar()) return {stage.line, false};
-  return code->literal ? CodePlace{code->line + 1, true} : CodePlace{code->line, false};
+  return CodePlaceOf(*code);
 }
 
-StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader) {
+// Lists of stages, those in branches too, with what counts for all of them together.
+class StageLists {
+ public:
+  explicit StageLists(YamlReader* reader) : reader_(reader) {}
+
+  // `prefix`: of the positions in their default names. `depth`: how many branches the list is in.
+  std::vector<StageSpec> Read(const YamlNode& stages, const std::string& prefix, int depth);
+
+ private:
+  StageSpec ReadStage(const YamlNode& stage, const std::string& position, int depth);
+  BranchStage ReadBranches(const YamlNode& stage, const std::string& kind, const std::string& position,
+                           int depth);
+  void CheckBeside(const YamlNode& stage, const StageSpec& spec, int depth);
+
+  YamlReader* const reader_;
+  absl::flat_hash_set<std::string> names_;
+  size_t count_ = 0;
+  size_t segments_ = 1;
+};
+
+std::vector<StageSpec> StageLists::Read(const YamlNode& stages, const std::string& prefix, int depth) {
+  std::vector<StageSpec> specs;
+  if (!reader_->Sequence(stages, "stages", "stages: [ { filter: r.delay > 0 } ]")) return specs;
+  count_ += stages.items.size();
+  if (count_ == 0 || count_ > kMaxStages) {
+    reader_->Fail(stages,
+                  StrCat("`stages` has ", count_, " of them", depth > 0 ? " with those before it" : ""),
+                  StrCat("a job has 1 to ", kMaxStages), "try `stages: [ { filter: r.delay > 0 } ]`");
+  }
+  for (size_t i = 0; i < stages.items.size() && reader_->ok(); ++i) {
+    specs.push_back(ReadStage(stages.items[i], StrCat(prefix, i), depth));
+    if (reader_->ok()) CheckBeside(stages.items[i], specs.back(), depth);
+  }
+  return specs;
+}
+
+// What the others have to do with it.
+void StageLists::CheckBeside(const YamlNode& stage, const StageSpec& spec, int depth) {
+  if (!names_.insert(spec.code.name).second) {
+    reader_->Fail(stage, StrCat("a second stage with the name ", Quoted(spec.code.name)),
+                  "metrics and messages tell stages apart by it", "give it another `name`");
+  }
+  if (!std::holds_alternative<KeyByStage>(spec.what)) return;
+  if (depth > 0) {
+    reader_->Fail(stage, "`key_by` in a branch", "it ends a segment, for all records",
+                  "put it in front of the branches, or behind them");
+  }
+  if (++segments_ > kMaxSegments) {
+    reader_->Fail(stage, StrCat("`key_by` for the ", segments_ - 1, "th time"),
+                  StrCat("a job has at most ", kMaxSegments, " segments"),
+                  "submit the results of this job to a second one");
+  }
+}
+
+BranchStage StageLists::ReadBranches(const YamlNode& stage, const std::string& kind,
+                                     const std::string& position, int depth) {
+  if (depth >= kMaxBranchDepth) {
+    reader_->Fail(stage, StrCat("branches in branches, ", depth + 1, " deep"),
+                  StrCat("they are at most ", kMaxBranchDepth, " deep"),
+                  "put several conditions into one `partition`");
+  }
+  const auto read = [&](const YamlNode& stages, size_t branch) {
+    return Read(stages, StrCat(position, "-", branch, "-"), depth + 1);
+  };
+  return ParseBranches(*stage.Find(kind),
+                       kind == "partition" ? BranchStage::Kind::kPartition : BranchStage::Kind::kBroadcast,
+                       read, reader_);
+}
+
+StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& position, int depth) {
+  YamlReader* const reader = reader_;
   StageSpec spec;
   spec.place = reader->PlaceOf(stage);
   if (!reader->Mapping(stage, "stages", "- filter: r.delay > 0")) return spec;
@@ -161,6 +232,7 @@ StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader)
   if (kind == "dedupe") spec.what = ParseDedupe(value, reader);
   if (kind == "rate_limit") spec.what = ParseRateLimit(value, reader);
   if (kind == "key_by") spec.what = ParseKeyBy(stage, reader);
+  if (kind == "partition" || kind == "broadcast") spec.what = ReadBranches(stage, kind, position, depth);
   if (kind == "inspect") spec.what = InspectStage{Expression(value, kind, "inspect: r.delay > 60", reader)};
 
   spec.code.name = StrCat(kind, "-", position);
@@ -181,29 +253,12 @@ StageSpec ParseStage(const YamlNode& stage, size_t position, YamlReader* reader)
 
 }  // namespace
 
+CodePlace CodePlaceOf(const YamlNode& scalar) {
+  return scalar.literal ? CodePlace{scalar.line + 1, true} : CodePlace{scalar.line, false};
+}
+
 std::vector<StageSpec> ParseStages(const YamlNode& stages, YamlReader* reader) {
-  std::vector<StageSpec> specs;
-  if (!reader->Sequence(stages, "stages", "stages: [ { filter: r.delay > 0 } ]")) return specs;
-  if (stages.items.empty() || stages.items.size() > kMaxStages) {
-    reader->Fail(stages, StrCat("`stages` has ", stages.items.size(), " of them"),
-                 StrCat("a job has 1 to ", kMaxStages), "try `stages: [ { filter: r.delay > 0 } ]`");
-  }
-  absl::flat_hash_set<std::string> names;
-  size_t segments = 1;
-  for (size_t i = 0; i < stages.items.size() && reader->ok(); ++i) {
-    specs.push_back(ParseStage(stages.items[i], i, reader));
-    if (!names.insert(specs.back().code.name).second) {
-      reader->Fail(stages.items[i], StrCat("a second stage with the name ", Quoted(specs.back().code.name)),
-                   "metrics and messages tell stages apart by it", "give it another `name`");
-    }
-    segments += std::holds_alternative<KeyByStage>(specs.back().what) ? 1 : 0;
-    if (segments > kMaxSegments) {
-      reader->Fail(stages.items[i], StrCat("`key_by` for the ", segments - 1, "th time"),
-                   StrCat("a job has at most ", kMaxSegments, " segments"),
-                   "submit the results of this job to a second one");
-    }
-  }
-  return specs;
+  return StageLists(reader).Read(stages, "", 0);
 }
 
 }  // namespace millrace

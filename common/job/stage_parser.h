@@ -10,4 +10,7 @@ namespace millrace {
 
 std::vector<StageSpec> ParseStages(const YamlNode& stages, YamlReader* reader);
 
+// Of an expression or code. REQUIRES: scalar.IsScalar().
+CodePlace CodePlaceOf(const YamlNode& scalar);
+
 }  // namespace millrace

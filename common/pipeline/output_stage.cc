@@ -17,10 +17,30 @@ void OutputStage::Begin(StepSink* sink, uint32_t next_index) {
   held_count_ = 0;
 }
 
-absl::Status OutputStage::Process(const RecordView& record) {
+class OutputStage::Door final : public Stage {
+ public:
+  Door(OutputStage* output, const Stage* blamed, StepContext* context)
+      : Stage(StageSpec(), ErrorPolicy(), context), output_(output), blamed_(blamed) {}
+  absl::Status Process(const RecordView& record) override { return output_->Put(record, blamed_); }
+  Traits traits() const override { return output_->traits(); }
+
+ private:
+  OutputStage* const output_;
+  const Stage* const blamed_;
+};
+
+Stage* OutputStage::DoorFor(const Stage* last) {
+  if (blamed_ == nullptr) {
+    blamed_ = last;
+    return this;
+  }
+  return doors_.emplace_back(std::make_unique<Door>(this, last, &context())).get();
+}
+
+absl::Status OutputStage::Put(const RecordView& record, const Stage* blamed) {
   if (const size_t bytes = OutputBytesOf(record); bytes > kMaxOutputBytes) {
     absl::Status too_large = Fail(OutputTooLarge(bytes));
-    context().failed_stage = blamed_ == nullptr ? this : blamed_;
+    context().failed_stage = blamed == nullptr ? this : blamed;
     return too_large;
   }
   hold_ == Hold::kYes ? Keep(record) : Send(record);

@@ -1,6 +1,7 @@
 // The end of the chain: gives each output its label and hands it to the sink.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,11 @@ class OutputStage final : public Stage {
   explicit OutputStage(StepContext* context) : Stage(StageSpec(), ErrorPolicy(), context) {}
 
   // Fails the record when the output is larger than kMaxOutputBytes.
-  absl::Status Process(const RecordView& record) override;
+  absl::Status Process(const RecordView& record) override { return Put(record, blamed_); }
   Traits traits() const override { return {.can_fail = true, .runs_code = false}; }
-  // Whose failure an output is that is too large: the last stage's; the job's where it has none.
-  void set_blamed(const Stage* stage) { blamed_ = stage; }
+  // What `last` hands on to: an output that is too large is its failure. Without branches one stage has a door,
+  // and its outputs come without another call. Without any, the failure is the job's. Owned by this.
+  Stage* DoorFor(const Stage* last);
 
   // Where outputs go from now on, and the index that the next one gets.
   void Begin(StepSink* sink, uint32_t next_index);
@@ -34,10 +36,13 @@ class OutputStage final : public Stage {
     RecordView view;  // key, value and headers lie in `bytes`
     std::string bytes;
   };
+  class Door;
+  absl::Status Put(const RecordView& record, const Stage* blamed);
   void Send(RecordView record);
   void Keep(const RecordView& record);
 
   const Stage* blamed_ = nullptr;
+  std::vector<std::unique_ptr<Stage>> doors_;
   StepSink* sink_ = nullptr;
   uint32_t next_index_ = 0;
   Hold hold_ = Hold::kNo;

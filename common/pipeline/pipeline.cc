@@ -7,7 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "common/job/branches.h"
 #include "common/pipeline/aggregate_stage.h"
+#include "common/pipeline/branch_stage.h"
 #include "common/pipeline/dedupe_stage.h"
 #include "common/pipeline/expression_stages.h"
 #include "common/pipeline/key_by_stage.h"
@@ -42,6 +44,8 @@ class PipelineImpl final : public Pipeline {
   std::vector<std::pair<std::string, uint64_t>> InspectCounts() const override;
 
  private:
+  // Each with what is in its branches, in the file's order.
+  absl::StatusOr<std::vector<StageNode>> AddStages(const std::vector<StageSpec>& specs, const JobSpec& job);
   absl::Status AddStage(const StageSpec& spec, const JobSpec& job);
   void Show(const Stage& stage, TableId table);
   absl::Status CheckKeepsState() const;
@@ -69,15 +73,11 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   absl::StatusOr<std::unique_ptr<KeyExtractor>> keys = KeyExtractor::Create(spec);
   if (!keys.ok()) return keys.status();
   keys_ = *std::move(keys);
-  for (const StageSpec& stage : spec.stages) {
-    if (absl::Status status = AddStage(stage, spec); !status.ok()) return AtPlace(stage.place, status);
-  }
-  if (!stages_.empty()) output_.set_blamed(stages_.back().get());
+  const absl::StatusOr<std::vector<StageNode>> nodes = AddStages(spec.stages, spec);
+  if (!nodes.ok()) return nodes.status();
+  LinkStages(*nodes, /*behind=*/nullptr, &output_);
   StageChain chain;
-  for (size_t i = 0; i < stages_.size(); ++i) {
-    stages_[i]->set_next(i + 1 < stages_.size() ? stages_[i + 1].get() : &output_);
-    chain.stages.push_back(stages_[i].get());
-  }
+  for (const std::unique_ptr<Stage>& stage : stages_) chain.stages.push_back(stage.get());
   chain.keyed = keyed_;
   chain.output = &output_;
   chain.context = &context_;
@@ -85,6 +85,31 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   chain.job_errors = spec.errors;
   runner_ = std::make_unique<StepRunner>(std::move(chain));
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<StageNode>> PipelineImpl::AddStages(const std::vector<StageSpec>& specs,
+                                                               const JobSpec& job) {
+  std::vector<StageNode> nodes;
+  for (const StageSpec& spec : specs) {
+    StageNode& node = nodes.emplace_back();
+    if (const std::vector<BranchSpec>* branches = BranchesOf(spec)) {
+      absl::StatusOr<std::unique_ptr<BranchingStage>> made =
+          MakeBranchStage(spec, job.errors, lua_.get(), &context_);
+      if (!made.ok()) return AtPlace(spec.place, made.status());
+      node.branching = made->get();
+      stages_.push_back(*std::move(made));
+      node.stage = node.branching;
+      for (const BranchSpec& branch : *branches) {
+        absl::StatusOr<std::vector<StageNode>> inner = AddStages(branch.stages, job);
+        if (!inner.ok()) return inner.status();
+        node.branches.push_back(*std::move(inner));
+      }
+      continue;
+    }
+    if (absl::Status status = AddStage(spec, job); !status.ok()) return AtPlace(spec.place, status);
+    node.stage = stages_.back().get();
+  }
+  return nodes;
 }
 
 absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {

@@ -147,7 +147,8 @@ class Pipeline {
   virtual int64_t NextDueMs(State& state) const = 0;
 
   // `state get`, `state scan`: the key's state as JSON, and the table it is looked up in (the last stage that
-  // keeps any for more than to tell which records pass, else the last that keeps any). NOT_FOUND when the job keeps no state, or none for this key.
+  // keeps any for more than to tell which records pass, else the last that keeps any). NOT_FOUND when the job keeps
+  // no state, or none for this key.
   virtual absl::StatusOr<std::string> StateJson(State& state, std::string_view key) = 0;
   virtual absl::Status ScanStateJson(
       State& state, const ScanRange& range,

@@ -16,6 +16,8 @@ constexpr size_t kPrefetchedRecords = 128;
 // Whether a unit can fail after it changed something. A stage checks before it changes anything, so this
 // takes a later stage that can fail, or a second record of the same unit. That an output is too large does
 // not count: an aggregate looks at what it would put out first, and any stage behind it can fail for itself.
+// Branches are taken for a chain, which finds too much at worst: a broadcast fans out, so what changes behind one
+// branch is seen beside what fails in the next.
 bool NeedsJournal(const std::vector<Stage*>& stages) {
   bool changed = false;
   bool fanned_out = false;
@@ -24,7 +26,8 @@ bool NeedsJournal(const std::vector<Stage*>& stages) {
   for (const Stage* stage : stages) {
     const Stage::Traits traits = stage->traits();
     if (traits.can_fail && (changed || (fanned_out && changes_later))) return true;
-    if (traits.keeps_state && traits.runs_code) return true;  // sets timers after its state
+    // Sets timers after its state; or hands on what may be too large for the output.
+    if (traits.keeps_state && (traits.runs_code || traits.guards)) return true;
     changed |= traits.keeps_state;
     fanned_out |= traits.fans_out;
   }

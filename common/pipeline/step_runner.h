@@ -17,7 +17,8 @@
 
 namespace millrace {
 
-// The parts of one pipeline, made by Pipeline::Create. `stages` are in order and linked, the output last.
+// The parts of one pipeline, made by Pipeline::Create. `stages` are in the file's order, each
+// in front of whatever it hands on to (branches lie one behind the other), and linked.
 struct StageChain {
   std::vector<Stage*> stages;  // without the output; owned by the pipeline, as are the others
   std::vector<KeyedStageRunner*> keyed;

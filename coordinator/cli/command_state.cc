@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/cluster/job_code.h"
+#include "common/job/branches.h"
 #include "common/job/segments.h"
 #include "common/partitioner.h"
 #include "common/strings.h"
@@ -179,8 +180,10 @@ absl::StatusOr<std::vector<SegmentId>> SegmentsToAsk(const JobSpec& spec, const 
   }
   std::vector<SegmentId> keeping;
   for (const SegmentSpec& segment : segments) {
-    const std::vector<StageSpec>& stages = segment.job.stages;
-    if (std::any_of(stages.begin(), stages.end(), KeepsState)) keeping.insert(keeping.begin(), segment.id);
+    const std::vector<const StageSpec*> stages = AllStages(segment.job.stages);
+    const bool keeps =
+        std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) { return KeepsState(*stage); });
+    if (keeps) keeping.insert(keeping.begin(), segment.id);
   }
   if (keeping.empty()) {
     return absl::NotFoundError(StrCat("no state in `", request.job,

@@ -100,6 +100,41 @@ TEST(CodeFitTest, ARateMayChangeAndWhoseBucketsTheyAreMayNot) {
   EXPECT_THAT(check("excess: drop", "excess: wait"), HasSubstr("the `rate_limit` `rate_limit-0` is gone"));
 }
 
+constexpr char kBranchedJob[] = R"(name: j
+key: k
+stages:
+  - partition:
+      - when: r.v > 1
+        stages:
+          - aggregate: {n: count()}
+      - stages:
+          - map: r
+          - aggregate: {n: count()}
+)";
+
+TEST(CodeFitTest, StateStaysInItsBranch) {
+  const auto check = [&](const std::string& before, const std::string& after) {
+    EXPECT_THAT(kBranchedJob, HasSubstr(before));
+    return std::string(
+        CheckCodeFits(Parse(kBranchedJob), Parse(absl::StrReplaceAll(kBranchedJob, {{before, after}})))
+            .message());
+  };
+  EXPECT_EQ(check("r.v > 1", "r.v > 2"), "");
+  EXPECT_EQ(check("          - map: r\n", ""), "");
+  EXPECT_EQ(check("  - partition:", "  - filter: r.v\n  - partition:"), "");
+  EXPECT_EQ(
+      check("      - when: r.v > 1\n", "      - when: r.v > 9\n        stages: []\n      - when: r.v > 1\n"),
+      "");  // a branch without state
+  EXPECT_THAT(
+      check("      - stages:\n          - map: r\n", "          - map: r\n"),
+      HasSubstr("new.yaml:9:13: the `aggregate` `aggregate-0-0-2` is in another branch than the one in "
+                "its place was"));
+  EXPECT_THAT(check("  - partition:\n      - when: r.v > 1\n", "  - broadcast:\n      -\n"),
+              HasSubstr("is in another branch"));
+  EXPECT_THAT(check("          - map: r\n          - aggregate: {n: count()}\n", "          - map: r\n"),
+              HasSubstr("the `aggregate` `aggregate-0-1-1` is gone"));
+}
+
 struct Refusal {
   Change change;
   std::string place, what;

@@ -126,12 +126,12 @@ constexpr WrongFile kWrongFiles[] = {
      "`partitions: 16`"},
     {"a stage misspelt", "name: a\nkey: k\nstages:\n  - agregate: { n: count() }\n",
      "job.yaml:4:5: `agregate`: did you mean `aggregate`? — a stage has no such key — use one of filter, "
-     "map, flat_map, aggregate, keyed, key_by, inspect"},
+     "map, flat_map, aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
     {"a stage that is a word", "name: a\nkey: k\nstages:\n  - map\n",
      "job.yaml:4:5: `stages` is `map` — it takes a mapping — try `- filter: r.delay > 0`"},
     {"a stage without a kind", "name: a\nkey: k\nstages:\n  - name: x\n",
      "job.yaml:4:5: a stage without a kind — it has to say what it does — use one of filter, map, flat_map, "
-     "aggregate, keyed, dedupe, rate_limit, key_by, inspect"},
+     "aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
     {"two kinds in one stage", "name: a\nkey: k\nstages:\n  - map: r\n    filter: r.a\n",
      "job.yaml:5:5: `filter` and `map` in one stage — a stage does one thing — begin the second with a `-` "
      "of its own"},
@@ -189,39 +189,44 @@ constexpr WrongFile kWrongFiles[] = {
     {"a dedupe that is an expression", "name: a\nkey: k\nstages:\n  - dedupe: r.id\n",
      "job.yaml:4:13: `dedupe` is `r.id` — it takes a mapping — try `dedupe: { by: r.id, within: 1h }`"},
     {"a dedupe within no time", "name: a\nkey: k\nstages:\n  - dedupe: { by: r.id, within: 0s }\n",
-     "job.yaml:4:31: `within` is `0s` — it takes a duration from 1ms to 3653d — try `dedupe: { by: r.id, "
+     "job.yaml:4:33: `within` is `0s` — it takes a duration from 1ms to 3653d — try `dedupe: { by: r.id, "
      "within: 1h }`"},
     {"a dedupe misspelt", "name: a\nkey: k\nstages:\n  - dedup: { by: r.id }\n",
      "job.yaml:4:5: `dedup`: did you mean `dedupe`? — a stage has no such key — use one of filter, map, "
-     "flat_map, aggregate, keyed, dedupe, rate_limit, key_by, inspect"},
-    {"partition", "name: a\nkey: k\nstages:\n  - partition: []\n",
-     "job.yaml:4:5: `partition` cannot be used — this version does not have it — use `filter` in a job for "
-     "each branch"},
+     "flat_map, aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
+    {"a partition into nothing", "name: a\nkey: k\nstages:\n  - partition: []\n",
+     "job.yaml:4:16: `partition` has 0 branches — it takes 1 to 16 — try `partition: [ { when: r.urgent, "
+     "stages: [ { map: r } ] }, { stages: [] } ]`"},
+    {"a partition that is a mapping", "name: a\nkey: k\nstages:\n  - partition: { when: r.a }\n",
+     "job.yaml:4:16: `partition` is a mapping — it takes a list — try `partition: [ { when: r.urgent, "
+     "stages: "
+     "[ { map: r } ] }, { stages: [] } ]`"},
+    {"a rest in front of others",
+     "name: a\nkey: k\nstages:\n  - partition:\n      - stages: []\n      - when: r.a\n        stages: []\n",
+     "job.yaml:5:9: a branch without `when` in front of another — it takes every record that comes to it — "
+     "give it a `when`, or put it last"},
+    {"a branch without stages", "name: a\nkey: k\nstages:\n  - partition:\n      - when: r.a\n",
+     "job.yaml:5:9: `stages` is missing — a branch needs it — try `partition: [ { when: r.urgent, stages: [ "
+     "{ "
+     "map: r } ] }, { stages: [] } ]`"},
+    {"a stage of a branch misspelt",
+     "name: a\nkey: k\nstages:\n  - partition:\n      - stages:\n          - filtr: r.a\n",
+     "job.yaml:6:13: `filtr`: did you mean `filter`? — a stage has no such key — use one of filter, map, "
+     "flat_map, aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
+    {"a key_by in a branch",
+     "name: a\nkey: k\nstages:\n  - broadcast:\n      - stages:\n          - key_by: x\n",
+     "job.yaml:6:13: `key_by` in a branch — it ends a segment, for all records — put it in front of the "
+     "branches, or behind them"},
+    {"a condition in a broadcast",
+     "name: a\nkey: k\nstages:\n  - broadcast:\n      - when: r.a\n        stages: []\n",
+     "job.yaml:5:9: `when`: unknown — a branch of `broadcast` has no such key — use one of stages"},
+    {"one name in two branches",
+     "name: a\nkey: k\nstages:\n  - broadcast:\n      - stages: [ { name: x, map: r } ]\n      - stages: [ { "
+     "name: x, map: r } ]\n",
+     "job.yaml:6:19: a second stage with the name `x` — metrics and messages tell stages apart by it — give "
+     "it another `name`"},
     {"balance", "name: a\nkey: k\nstages:\n  - balance: 4\n    stages: []\n",
      "job.yaml:4:5: `balance` cannot be used — this version does not have it — raise `partitions`"},
-    {"broadcast", "name: a\nkey: k\nstages:\n  - broadcast: []\n",
-     "job.yaml:4:5: `broadcast` cannot be used — this version does not have it — submit a job for each "
-     "branch"},
-    {"a rate of nothing", "name: a\nkey: k\nstages:\n  - rate_limit: { burst: 5 }\n",
-     "job.yaml:4:17: `rate` is missing — `rate_limit` needs it — try `rate_limit: { rate: 100/s, burst: 200 "
-     "}`"},
-    {"a rate without its time", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 100 }\n",
-     "job.yaml:4:25: `rate` is `100` — it takes 1 to 1000000000 records behind which stands /s, /m or /h — "
-     "try `rate_limit: { rate: 100/s, burst: 200 }`"},
-    {"a rate a day", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 100/d }\n",
-     "job.yaml:4:25: `rate` is `100/d` — it takes 1 to 1000000000 records behind which stands /s, /m or /h — "
-     "try `rate_limit: { rate: 100/s, burst: 200 }`"},
-    {"no burst at all", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 1/s, burst: 0 }\n",
-     "job.yaml:4:37: `burst` is `0` — it takes a whole number from 1 to 1000000000 — try `rate_limit: { "
-     "rate: "
-     "100/s, burst: 200 }`"},
-    {"an excess misspelt", "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 1/s, excess: dorp }\n",
-     "job.yaml:4:38: `dorp`: did you mean `drop`? — `excess` does not take that — use one of wait, drop, "
-     "dead_letter"},
-    {"on_error beside a rate_limit",
-     "name: a\nkey: k\nstages:\n  - rate_limit: { rate: 1/s }\n    on_error: "
-     "skip\n",
-     "job.yaml:5:5: `on_error`: unknown — `rate_limit` has no such key — use one of rate_limit, name"},
     {"call", "name: a\nkey: k\nstages:\n  - call: { http: x }\n",
      "job.yaml:4:5: `call` cannot be used — this version does not have it — call the service from a reader "
      "of the results"},

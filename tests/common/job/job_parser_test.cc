@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/job/branches.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -121,6 +122,73 @@ stages:
   EXPECT_EQ(second.excess, RateLimitStage::Excess::kDrop);
   EXPECT_TRUE(KeepsState(spec.stages[1]));
   EXPECT_FALSE(RunsUserCode(spec));
+}
+
+constexpr std::string_view kBranched = R"(
+name: a
+key: k
+stages:
+  - filter: r.a
+  - partition:
+      - when: r.b
+        stages:
+          - map: r.c
+          - broadcast:
+              - stages: [ { filter: r.d } ]
+              - stages: []
+      - stages:
+          - aggregate: { n: count() }
+)";
+
+TEST(JobParser, BranchesHoldStagesNamedByTheirPlace) {
+  const JobSpec spec = Parsed(kBranched);
+  std::vector<std::string> names;
+  for (const StageSpec* stage : AllStages(spec.stages)) names.push_back(stage->code.name);
+  EXPECT_THAT(names, ElementsAre("filter-0", "partition-1", "map-1-0-0", "broadcast-1-0-1",
+                                 "filter-1-0-1-0-0", "aggregate-1-1-0"));
+  const auto& branches = std::get<BranchStage>(spec.stages[1].what).branches;
+  ASSERT_EQ(branches.size(), 2u);
+  EXPECT_EQ(branches[0].when, "r.b");
+  EXPECT_EQ(branches[0].code.line, 7);
+  EXPECT_EQ(branches[1].when, "");
+  EXPECT_EQ(branches[0].stages[0].place, "job.yaml:9:13");
+  EXPECT_TRUE(std::get<BranchStage>(branches[0].stages[1].what).branches[1].stages.empty());
+}
+
+TEST(JobParser, SetsReachIntoBranches) {
+  const JobSpec spec =
+      Parsed(kBranched, {"stages.1.partition.0.stages.0.map=r.e", "stages.1.partition.0.when=r.f"});
+  const BranchSpec& branch = std::get<BranchStage>(spec.stages[1].what).branches[0];
+  EXPECT_EQ(branch.when, "r.f");
+  EXPECT_EQ(std::get<MapStage>(branch.stages[0].what).expression, "r.e");
+}
+
+TEST(JobParser, BranchesAreBoundedInDepthAndNumber) {
+  const auto nested = [](int depth) {
+    std::string text = "{ map: r }";
+    for (int i = 0; i < depth; ++i) text = StrCat("{ broadcast: [ { stages: [ ", text, " ] } ] }");
+    return StrCat("name: a\nkey: k\nstages: [ ", text, " ]\n");
+  };
+  EXPECT_EQ(AllStages(Parsed(nested(kMaxBranchDepth)).stages).size(), 5u);
+  EXPECT_THAT(ErrorOf(nested(kMaxBranchDepth + 1)),
+              HasSubstr("branches in branches, 5 deep — they are at most 4 deep"));
+  std::string many = "name: a\nkey: k\nstages:\n  - broadcast:\n";
+  for (int i = 0; i < 2; ++i) {
+    many += "      - stages:\n";
+    for (int j = 0; j < 32; ++j) many += "          - map: r\n";
+  }
+  EXPECT_THAT(ErrorOf(many), HasSubstr("`stages` has 65 of them with those before it — a job has 1 to 64"));
+  std::string wide = "name: a\nkey: k\nstages:\n  - broadcast:\n";
+  for (int i = 0; i < 17; ++i) wide += "      - stages: []\n";
+  EXPECT_THAT(ErrorOf(wide), HasSubstr("`broadcast` has 17 branches — it takes 1 to 16"));
+}
+
+TEST(JobParser, UserCodeInABranchIsUserCode) {
+  EXPECT_TRUE(RunsUserCode(Parsed(kBranched)));
+  EXPECT_TRUE(
+      RunsUserCode(Parsed("name: a\nkey: k\nstages: [ { broadcast: [ { stages: [ { map: r } ] } ] } ]\n")));
+  EXPECT_FALSE(RunsUserCode(Parsed(
+      "name: a\nkey: k\nstages: [ { broadcast: [ { stages: [ { aggregate: { n: count() } } ] } ] } ]\n")));
 }
 
 TEST(JobParser, KeyByOfNoKeyIsToldWhere) {

@@ -36,7 +36,7 @@ TEST(TokenBucket, LetsPassTheBurstAndThenTheRateExactly) {
   };
   const Case cases[] = {
       {Limit(100, absl::Seconds(1), 200), 1, 10'001, 200 + 1000},
-      {Limit(3, absl::Seconds(1), 1), 1, 3'000'001, 1 + 9000},  // a third of a second is no number of ms
+      {Limit(3, absl::Seconds(1), 2), 1, 3'000'001, 2 + 9000},  // a third of a second is no number of ms
       {Limit(7, absl::Minutes(1), 2), 1, 3'600'001, 2 + 420},
       {Limit(7, absl::Hours(1), 5), 1, 36'000'001, 5 + 70},
       {Limit(100, absl::Seconds(1), 200, RateLimitStage::Per::kStage), 4, 10'001, 50 + 250},

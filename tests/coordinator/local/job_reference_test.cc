@@ -59,6 +59,8 @@ std::vector<std::string> EveryPlace() {
       WithStage("filter: r.a, ordered: zzzz"),
       WithStage("keyed: { zzzz: 1 }"),
       WithStage("dedupe: { zzzz: 1 }"),
+      WithStage("partition: [ { zzzz: 1 } ]"),
+      WithStage("broadcast: [ { zzzz: 1 } ]"),
       WithStage("rate_limit: { zzzz: 1 }"),
       WithStage("rate_limit: { rate: 1/s, per: zzzz }"),
       WithStage("rate_limit: { rate: 1/s, excess: zzzz }"),
