@@ -74,7 +74,30 @@ def feeders():
     return outputs
 
 
-ANSWERS = {"running-totals": running_totals, "worst-delays": worst_delays, "sessions": sessions, "feeders": feeders}
+def first_flights():
+    seen, outputs = set(), collections.defaultdict(list)
+    for flight in flights():
+        if (flight["origin"], flight["destination"]) not in seen:
+            seen.add((flight["origin"], flight["destination"]))
+            outputs[flight["origin"]].append({"destination": flight["destination"], "date": flight["date"]})
+    return outputs
+
+
+def routing():
+    early, outputs = collections.Counter(), collections.defaultdict(list)
+    for flight in flights():
+        if flight["delay"] < 0:
+            early[flight["origin"]] += 1
+        elif flight["delay"] >= 120:
+            late = {"late": flight["delay"], "destination": flight["destination"]}
+            outputs[flight["origin"]].append({"kind": "late", "what": late})
+    for airport, flights_early in early.items():
+        outputs[airport].append({"kind": "early", "what": {"early": flights_early}})
+    return outputs
+
+
+ANSWERS = {"running-totals": running_totals, "worst-delays": worst_delays, "sessions": sessions, "feeders": feeders,
+           "first-flights": first_flights, "routing": routing}
 
 
 class ExamplesTest(unittest.TestCase):

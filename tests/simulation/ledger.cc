@@ -36,10 +36,27 @@ constexpr char kFinalStage[] = R"(
     emit: final
 )";
 
+// Both of a pair have the record's label.
+constexpr char kBranchedStages[] = R"(
+  - flat_map: '{ r, r }'
+  - partition:
+      - when: r.$ % 2 == 0
+        stages:
+          - dedupe: {by: label, within: 1s}
+          - broadcast:
+              - stages: []
+              - stages: [{aggregate: {seen: count()}, emit: final}, {filter: 'false'}]
+      - stages:
+          - rate_limit: {rate: 400/s, burst: 5, per: stage}
+          - dedupe: {by: label}
+  - aggregate: {count: count(), sum: sum($), last: last($)%}
+)";
+
 std::string StageOf(Handler handler, std::string_view number, std::string_view beside) {
-  const char* const text = handler == Handler::kNative ? kNativeStage
-                           : handler == Handler::kLua  ? kLuaStage
-                                                       : kFinalStage;
+  const char* const text = handler == Handler::kNative     ? kNativeStage
+                           : handler == Handler::kLua      ? kLuaStage
+                           : handler == Handler::kBranched ? kBranchedStages
+                                                           : kFinalStage;
   return absl::StrReplaceAll(text, {{"%}", StrCat(beside, "}")}, {"$", std::string(number)}});
 }
 

@@ -10,9 +10,10 @@
 namespace millrace::sim {
 
 enum class Handler {
-  kNative,  // aggregate, a result for each record
-  kLua,     // the same in user code
-  kFinal,   // aggregate, a result for each key when the input has ended
+  kNative,    // aggregate, a result for each record
+  kLua,       // the same in user code
+  kFinal,     // aggregate, a result for each key when the input has ended
+  kBranched,  // as kNative, behind branches that double records, drop the second ones and hold some up
 };
 
 struct LedgerOptions {

@@ -105,6 +105,22 @@ TEST_F(OwnersTest, StateIsEnumeratedHalfWayAtACrash) {
   ExpectRightEnd();
 }
 
+TEST_F(OwnersTest, WhatBranchesKeepAndHoldUpComesThroughACrash) {
+  options_.ledger.handler = Handler::kBranched;
+  options_.ledger.group_partitions = 2;
+  for (uint64_t seed = 1; seed <= 5 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    Cluster& cluster = Begin(seed);
+    for (size_t results = 10; results <= 30; results += 10) {
+      ASSERT_TRUE(Until([&] { return ResultMessages() >= results; }));
+      Cluster::Place* const owner = cluster.OwnerOf(0);
+      ASSERT_NE(owner, nullptr);
+      cluster.Kill(*owner, absl::Milliseconds(100));
+    }
+    ExpectRightEnd();
+  }
+}
+
 TEST_F(OwnersTest, AVerdictIsGivenThenTheProcessIsGone) {
   options_.ledger.handler = Handler::kLua;
   Cluster& cluster = Begin();
