@@ -7,16 +7,23 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_format.h"
 #include "common/pipeline/aggregate_number.h"
+#include "common/pipeline/aggregate_slot.h"
 #include "common/strings.h"
 
 namespace millrace {
 namespace {
 
-constexpr size_t kTagAt = 8;            // sum, avg, min, max
-constexpr size_t kStringLengthAt = 12;  // min, max
-constexpr size_t kAvgCountAt = 16;
-constexpr size_t kValueLengthAt = 4;  // first, last
-constexpr uint8_t kHasValue = 1;
+using aggregate_slot::BlobLength;
+using aggregate_slot::BlobLengthPlace;
+using aggregate_slot::kAvgCountAt;
+using aggregate_slot::kHasValue;
+using aggregate_slot::kTagAt;
+using aggregate_slot::Load;
+using aggregate_slot::LoadNumber;
+using aggregate_slot::NoSuchState;
+using aggregate_slot::Store;
+using aggregate_slot::StoreNumber;
+
 constexpr double kExactDouble = 9007199254740992.0;  // 2^53
 
 size_t FixedBytes(AggregateFunction function) {
@@ -30,25 +37,6 @@ size_t FixedBytes(AggregateFunction function) {
     default:
       return 8;
   }
-}
-
-template <typename T>
-T Load(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-template <typename T>
-void Store(char* at, T value) {
-  std::memcpy(at, &value, sizeof value);
-}
-
-AggregateNumber LoadNumber(const char* place) {
-  return {static_cast<NumberTag>(place[kTagAt]), Load<uint64_t>(place)};
-}
-void StoreNumber(char* place, const AggregateNumber& number) {
-  Store(place, number.bits);
-  place[kTagAt] = static_cast<char>(number.tag);
 }
 
 bool IsNumber(const PackToken& token) {
@@ -125,28 +113,6 @@ absl::Status ApplyExtreme(std::string_view label, const AggregateInput& input, b
   if (kept == NumberTag::kNone || (least ? IsLess(value, old) : IsLess(old, value)))
     StoreNumber(place, value);
   return absl::OkStatus();
-}
-
-// Where a column notes the length of its bytes behind the fixed part; nullptr when it has none by its nature.
-char* BlobLengthPlace(AggregateFunction function, char* place) {
-  switch (function) {
-    case AggregateFunction::kMin:
-    case AggregateFunction::kMax:
-      return place + kStringLengthAt;
-    case AggregateFunction::kFirst:
-    case AggregateFunction::kLast:
-      return place + kValueLengthAt;
-    default:
-      return nullptr;
-  }
-}
-size_t BlobLength(AggregateFunction function, const char* place) {
-  const char* const length = BlobLengthPlace(function, const_cast<char*>(place));
-  return length == nullptr ? 0 : Load<uint32_t>(length);
-}
-
-absl::Status NoSuchState() {
-  return absl::DataLossError("aggregate state does not have the layout of its columns");
 }
 
 }  // namespace

@@ -32,6 +32,15 @@ struct AggregateInput {
   std::string_view bytes;  // the whole packed value
 };
 
+// Two states of one key's windows that are to be one, and what the layout cannot know of it. The spans have an
+// entry for each column.
+struct AggregateMerge {
+  std::string_view first;
+  std::string_view second;
+  absl::Span<const uint8_t> takes_second;  // of `first` and `last`: whether the second's value is the one
+  absl::Span<const int64_t> new_members;   // of `distinct`: how many of the second's values the first has not
+};
+
 // Immutable, so any thread may use it.
 class AggregateLayout {
  public:
@@ -43,6 +52,9 @@ class AggregateLayout {
   // overflow; DATA_LOSS: `current` is no such state.
   absl::Status Apply(std::string_view current, absl::Span<const AggregateInput* const> inputs,
                      absl::Span<const uint8_t> is_new_member, std::string* next) const;
+
+  // What the two together are, left in `next`. Errors as Apply's. REQUIRES: neither state is empty.
+  absl::Status Merge(const AggregateMerge& merge, std::string* next) const;
 
   // Appends the output row: one packed value for each column.
   absl::Status AppendRow(std::string_view state, std::string* row) const;
@@ -59,6 +71,8 @@ class AggregateLayout {
 
   absl::Status ApplyFixed(const Column& column, const AggregateInput& input, bool is_new_member, char* place,
                           std::string_view* blob) const;
+  absl::Status MergeColumn(const Column& column, const AggregateMerge& merge, size_t index, const char* other,
+                           std::string_view other_blob, char* place, std::string_view* blob) const;
 
   std::vector<Column> columns_;
   size_t fixed_bytes_ = 0;
