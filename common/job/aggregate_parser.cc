@@ -93,17 +93,23 @@ bool IsPath(std::string_view path) {
                       [](char c) { return c == '(' || c == ')' || static_cast<unsigned char>(c) < 0x20; });
 }
 
-AggregateStage ParseAggregate(const YamlNode& stage, YamlReader* reader) {
-  AggregateStage aggregate;
-  const YamlNode& columns = *stage.Find("aggregate");
-  if (!reader->Mapping(columns, "aggregate", kAggregateExample)) return aggregate;
+std::vector<AggregateColumn> ParseColumns(const YamlNode& columns, std::string_view example,
+                                          YamlReader* reader) {
+  std::vector<AggregateColumn> parsed;
+  if (!reader->Mapping(columns, "aggregate", example)) return parsed;
   if (columns.entries.empty() || columns.entries.size() > kMaxColumns) {
     reader->Fail(columns, StrCat("`aggregate` has ", columns.entries.size(), " columns"),
-                 StrCat("it takes 1 to ", kMaxColumns), StrCat("try `", kAggregateExample, "`"));
+                 StrCat("it takes 1 to ", kMaxColumns), StrCat("try `", example, "`"));
   }
   for (const YamlEntry& entry : columns.entries) {
-    aggregate.columns.push_back(ParseColumn(entry.key.text, entry.value, reader));
+    parsed.push_back(ParseColumn(entry.key.text, entry.value, reader));
   }
+  return parsed;
+}
+
+AggregateStage ParseAggregate(const YamlNode& stage, YamlReader* reader) {
+  AggregateStage aggregate;
+  aggregate.columns = ParseColumns(*stage.Find("aggregate"), kAggregateExample, reader);
   if (const YamlNode* emit = stage.Find("emit")) aggregate.emit = ParseEmit(*emit, reader);
   return aggregate;
 }

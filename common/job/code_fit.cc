@@ -54,6 +54,7 @@ std::string_view KindOf(const StageSpec& stage) {
   return std::holds_alternative<AggregateStage>(stage.what)   ? "aggregate"
          : std::holds_alternative<KeyedStage>(stage.what)     ? "keyed"
          : std::holds_alternative<DedupeStage>(stage.what)    ? "dedupe"
+         : std::holds_alternative<WindowStage>(stage.what)    ? "window"
          : std::holds_alternative<RateLimitStage>(stage.what) ? "rate_limit"
                                                               : "key_by";
 }

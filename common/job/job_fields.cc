@@ -113,13 +113,34 @@ struct WorkFields {
     for (const auto& [name, expression] : stage.fields) Add("map." + name, expression);
   }
   void operator()(const AggregateStage& stage) const {
-    std::vector<std::string> names;
-    for (const AggregateColumn& column : stage.columns) names.push_back(column.name);
-    Add("aggregate", StrCat("{", absl::StrJoin(names, ", "), "}"));
-    for (const AggregateColumn& column : stage.columns) Add("aggregate." + column.name, ColumnText(column));
+    AddColumns("aggregate", stage.columns);
     Add("emit", EmitText(stage.emit));
   }
 
+  void operator()(const WindowStage& stage) const {
+    const std::string size = millrace::FormatDuration(stage.size);
+    switch (stage.kind) {
+      case WindowStage::Kind::kTumbling:
+        Add("window", StrCat("tumbling ", size));
+        break;
+      case WindowStage::Kind::kSliding:
+        Add("window", StrCat("sliding ", size, " every ", millrace::FormatDuration(stage.every)));
+        break;
+      case WindowStage::Kind::kSession:
+        Add("window", StrCat("session ", size));
+        break;
+    }
+    Add("window.lateness", millrace::FormatDuration(stage.lateness));
+    Add("window.late", stage.late == WindowStage::Late::kDrop ? "drop" : "dead_letter");
+    AddColumns("window.aggregate", stage.columns);
+  }
+
+  void AddColumns(const std::string& key, const std::vector<AggregateColumn>& columns) const {
+    std::vector<std::string> names;
+    for (const AggregateColumn& column : columns) names.push_back(column.name);
+    Add(key, StrCat("{", absl::StrJoin(names, ", "), "}"));
+    for (const AggregateColumn& column : columns) Add(StrCat(key, ".", column.name), ColumnText(column));
+  }
   void Add(const std::string& key, const std::string& value) const {
     fields->emplace_back(StrCat(path, ".", key), value);
   }

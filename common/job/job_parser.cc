@@ -1,11 +1,13 @@
 #include "common/job/job_parser.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "common/bus/subjects.h"
 #include "common/job/aggregate_parser.h"
+#include "common/job/branches.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
 #include "common/job/stage_parser.h"
@@ -159,6 +161,11 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
           reader->Required(root, "stages", "a job", "stages: [ { filter: r.delay > 0 } ]")) {
     spec.stages = ParseStages(*stages, reader);
   }
+  const std::vector<const StageSpec*> stages = AllStages(spec.stages);
+  spec.log_time_is_event_time = !spec.time.has_value() && !spec.source.unbounded() &&
+                                std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) {
+                                  return std::holds_alternative<WindowStage>(stage->what);
+                                });
   if (const YamlNode* sink = root.Find("sink")) ParseSink(*sink, &spec.sink, reader);
   spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
   if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);

@@ -21,6 +21,7 @@ bool RunsLua(const StageSpec& stage) {
                        [](const BranchSpec& branch) { return !branch.when.empty(); });
   }
   return !std::holds_alternative<AggregateStage>(stage.what) &&
+         !std::holds_alternative<WindowStage>(stage.what) &&
          !std::holds_alternative<RateLimitStage>(stage.what);
 }
 
@@ -29,7 +30,8 @@ bool KeepsState(const StageSpec& stage) {
     return limit->excess != RateLimitStage::Excess::kWait;
   }
   return std::holds_alternative<AggregateStage>(stage.what) ||
-         std::holds_alternative<KeyedStage>(stage.what) || std::holds_alternative<DedupeStage>(stage.what);
+         std::holds_alternative<KeyedStage>(stage.what) || std::holds_alternative<WindowStage>(stage.what) ||
+         std::holds_alternative<DedupeStage>(stage.what);
 }
 
 std::string RateText(const RateLimitStage& limit) {

@@ -117,6 +117,18 @@ struct KeyedStage {
   std::string lua;
 };
 
+// Aggregates for each key and window of event time, put out when the window closes.
+struct WindowStage {
+  enum class Kind { kTumbling, kSliding, kSession };
+  enum class Late { kDeadLetter, kDrop };
+  Kind kind = Kind::kTumbling;
+  absl::Duration size;      // kSession: the gap that ends one
+  absl::Duration every;     // from one window's start to the next one's; kTumbling: as `size`
+  absl::Duration lateness;  // a window stays open for so long behind its end
+  Late late = Late::kDeadLetter;
+  std::vector<AggregateColumn> columns;
+};
+
 // Hands on the first record of its kind for each key.
 struct DedupeStage {
   std::string by;  // an expression: which kind
@@ -165,7 +177,7 @@ struct BranchStage {
 
 struct StageSpec {
   std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage,
-               DedupeStage, RateLimitStage, BranchStage>
+               WindowStage, DedupeStage, RateLimitStage, BranchStage>
       what;
   CodeSettings code;
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
@@ -204,6 +216,8 @@ struct JobSpec {
   Retain retain = Retain::kAll;
   uint32_t standbys = 0;  // workers that keep a copy of each partition's state, beside its owner
   absl::Duration ttl = absl::InfiniteDuration();  // in log time; StateExpiry
+  // Nothing but the broker says when a record was, and a window wants to know: event time goes with log time.
+  bool log_time_is_event_time = false;
   std::vector<TestSpec> tests;
 
   std::string text;  // the file, as it was read (after --set): what is stored and compared

@@ -36,6 +36,7 @@ SegmentSpec SegmentOf(const JobSpec& job, SegmentId id) {
     segment.job.source = SourceSpec();
     segment.job.source.max_record_bytes = job.source.max_record_bytes;
     segment.job.time.reset();
+    segment.job.log_time_is_event_time = false;
   }
   size_t at = 0;
   for (const StageSpec& stage : job.stages) {

@@ -12,6 +12,7 @@
 #include "common/job/key_parser.h"
 #include "common/job/rate_limit_parser.h"
 #include "common/job/segments.h"
+#include "common/job/window_parser.h"
 #include "common/names.h"
 #include "common/strings.h"
 
@@ -23,16 +24,14 @@ constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
   static const auto& kinds =
-      *new std::vector<std::string>{"filter",     "map",    "flat_map",  "aggregate", "keyed",  "dedupe",
-                                    "rate_limit", "key_by", "partition", "broadcast", "inspect"};
+      *new std::vector<std::string>{"filter", "map",        "flat_map", "aggregate", "keyed",     "window",
+                                    "dedupe", "rate_limit", "key_by",   "partition", "broadcast", "inspect"};
   return kinds;
 }
 
 const std::vector<AbsentKey>& AbsentStages() {
-  static const auto& absent =
-      *new std::vector<AbsentKey>{{"window", "use `keyed` with timer_at(time)"},
-                                  {"balance", "raise `partitions`"},
-                                  {"call", "call the service from a reader of the results"}};
+  static const auto& absent = *new std::vector<AbsentKey>{
+      {"balance", "raise `partitions`"}, {"call", "call the service from a reader of the results"}};
   return absent;
 }
 
@@ -86,8 +85,11 @@ std::string KindOf(const YamlNode& stage, YamlReader* reader) {
   for (const YamlEntry& entry : stage.entries) {
     if (std::find(StageKinds().begin(), StageKinds().end(), entry.key.text) == StageKinds().end()) continue;
     if (!kind.empty()) {
+      const bool meant_inside = kind == "window" && entry.key.text == "aggregate";
       reader->Fail(entry.key, StrCat("`", entry.key.text, "` and `", kind, "` in one stage"),
-                   "a stage does one thing", "begin the second with a `-` of its own");
+                   "a stage does one thing",
+                   meant_inside ? "write it as `window: { tumbling: 1h, aggregate: { … } }`"
+                                : "begin the second with a `-` of its own");
     }
     kind = entry.key.text;
   }
@@ -97,6 +99,7 @@ std::string KindOf(const YamlNode& stage, YamlReader* reader) {
 // The keys that may stand beside a kind.
 std::vector<std::string> SettingsOf(const std::string& kind) {
   if (kind == "aggregate") return {"name", "emit"};
+  if (kind == "window") return {"name"};
   if (kind == "rate_limit" || kind == "broadcast") return {"name"};
   if (kind == "partition") return {"name", "timeout", "on_error", "retry"};
   if (kind == "key_by") return {"name", "partitions", "timeout", "on_error", "retry"};
@@ -107,7 +110,9 @@ void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* 
   std::vector<std::string> known = SettingsOf(kind);
   if (!kind.empty()) {
     known.insert(known.begin(), kind);
-    reader->CheckKeys(stage, StrCat("`", kind, "`"), known, AbsentStages());
+    std::vector<AbsentKey> absent = AbsentStages();
+    if (kind == "window") absent.push_back({"emit", "leave it out: a window is put out when it closes"});
+    reader->CheckKeys(stage, StrCat("`", kind, "`"), known, absent);
     return;
   }
   // What is no setting is meant as the kind.
@@ -229,6 +234,7 @@ StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& positi
   if (kind == "flat_map") spec.what = FlatMapStage{Expression(value, kind, "flat_map: r.items", reader)};
   if (kind == "aggregate") spec.what = ParseAggregate(stage, reader);
   if (kind == "keyed") spec.what = ParseKeyed(value, reader);
+  if (kind == "window") spec.what = ParseWindow(value, reader);
   if (kind == "dedupe") spec.what = ParseDedupe(value, reader);
   if (kind == "rate_limit") spec.what = ParseRateLimit(value, reader);
   if (kind == "key_by") spec.what = ParseKeyBy(stage, reader);

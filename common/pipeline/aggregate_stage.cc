@@ -38,7 +38,8 @@ class AggregateStageImpl final : public Stage {
 
   absl::Status Process(const RecordView& record) override;
   Traits traits() const override {
-    return {.can_fail = true, .fans_out = false, .keeps_state = true, .runs_code = false};
+    const bool waits_for_end = mode_ == EmitSpec::Mode::kFinal || mode_ == EmitSpec::Mode::kEvery;
+    return {.keeps_state = true, .runs_code = false, .emits_at_end = waits_for_end};
   }
   void Prefetch(absl::Span<const std::string_view> keys) override { state().Prefetch(table_, keys); }
   absl::Status PassLogTime(int64_t before_ms, int64_t now_ms, UnitRunner run) override;

@@ -29,6 +29,19 @@ absl::Status KeyedStageRunner::Process(const RecordView& record) {
   return Call(InputOf(record, context()), &record);
 }
 
+int64_t KeyedStageRunner::FirstDueMs(Clock clock) const {
+  const int64_t due_ms = millrace::FirstDueMs(timers(clock));
+  return clock == Clock::kLog ? due_ms : WatermarkFor(due_ms, event_delay_ms());
+}
+
+absl::Status KeyedStageRunner::RunFirst(Clock clock, UnitRunner run) {
+  const std::string item(timers(clock).First());
+  timers(clock).Erase(item);
+  Timer timer;
+  if (absl::Status status = DecodeTimer(item, &timer); !status.ok()) return status;
+  return run(timer.key, timer.due_ms, [&] { return FireTimer(timer); });
+}
+
 absl::Status KeyedStageRunner::FireTimer(const Timer& timer) {
   call_.on_timer = true;
   const LuaInput input{.record = nullptr,
@@ -82,12 +95,13 @@ absl::Status KeyedStageRunner::SetTimers(std::string_view key) {
     return Fail("a timer was set, but there is no `function on_timer() … end` to run");
   }
   const Progress& progress = state().progress();
+  const int64_t event_now_ms = DelayedEventTime(progress.watermark_ms, event_delay_ms());
   for (const KeyedCall::TimerRequest& request : call_.timers) {
     const int64_t due = request.event_time
-                            ? ClampDue(request.ms, progress.watermark_ms)
+                            ? ClampDue(request.ms, event_now_ms)
                             : ClampDue(progress.log_time_ms + request.ms, progress.log_time_ms);
-    OrderedSet& timers = request.event_time ? event_timers() : log_timers();
-    if (absl::Status status = timers.Insert(EncodeTimer({due, key})); !status.ok()) {
+    OrderedSet& set = timers(request.event_time ? Clock::kEvent : Clock::kLog);
+    if (absl::Status status = set.Insert(EncodeTimer({due, key})); !status.ok()) {
       return Fail(StrCat("the timer cannot be set: ", status.message()));
     }
   }

@@ -15,7 +15,7 @@ namespace millrace {
 
 // State lies in table n as packed MessagePack; log-time timers in ordered set n, event-time timers in ordered
 // set n + kSecondTable.
-class KeyedStageRunner final : public Stage {
+class KeyedStageRunner final : public Stage, public TimedStage {
  public:
   // REQUIRES: spec.what is a KeyedStage. `lua` and `context` must outlive the stage. INVALID_ARGUMENT when
   // the code does not compile.
@@ -29,16 +29,19 @@ class KeyedStageRunner final : public Stage {
   void Prefetch(absl::Span<const std::string_view> keys) override { state().Prefetch(table_, keys); }
   absl::Status PassLogTime(int64_t before_ms, int64_t now_ms, UnitRunner run) override;
   int64_t NextDueMs(State& state) const override {
-    return std::min(FirstDueMs(state.Ordered(table_)), expiry_.NextDueMs(state));
+    return std::min(millrace::FirstDueMs(state.Ordered(table_)), expiry_.NextDueMs(state));
   }
   absl::Status AppendStateJson(std::string_view value, std::string* out) const override;
 
-  // Runs on_timer for `timer`, which the caller has taken out of its set.
-  absl::Status FireTimer(const Timer& timer);
+  bool Waits(Clock clock) const override { return timers(clock).size() > 0; }
+  int64_t FirstDueMs(Clock clock) const override;
+  absl::Status RunFirst(Clock clock, UnitRunner run) override;
+  bool repeats() const override { return true; }
   // The failure of a timer that keeps setting itself again after the end of the input.
   absl::Status RefuseTimer();
-  OrderedSet& log_timers() { return state().Ordered(table_); }
-  OrderedSet& event_timers() { return state().Ordered(kSecondTable + table_); }
+  OrderedSet& timers(Clock clock) const {
+    return state().Ordered(clock == Clock::kLog ? table_ : kSecondTable + table_);
+  }
 
  private:
   KeyedStageRunner(const StageSpec& spec, TableId table, StateExpiry expiry, const ErrorPolicy& job_errors,
@@ -49,6 +52,7 @@ class KeyedStageRunner final : public Stage {
         lua_(lua),
         chunk_(chunk) {}
 
+  absl::Status FireTimer(const Timer& timer);
   // Runs the code for `key` and keeps what it did. `record` is null for a timer.
   absl::Status Call(const LuaInput& input, const RecordView* record);
   absl::Status SetTimers(std::string_view key);

@@ -56,12 +56,13 @@ class MemoryState::Slot final : public StateSlot {
 
 class MemoryState::Set final : public OrderedSet {
  public:
-  Set(TableId id, StateJournal* journal) : id_(id), journal_(journal) {}
+  Set(TableId id, size_t max_items, StateJournal* journal)
+      : id_(id), max_items_(max_items), journal_(journal) {}
 
   absl::Status Insert(std::string_view item) override {
     if (items_.contains(item)) return absl::OkStatus();
-    if (items_.size() >= kMaxOrderedSet) {
-      return absl::ResourceExhaustedError(StrCat("over ", kMaxOrderedSet, " entries wait"));
+    if (items_.size() >= max_items_) {
+      return absl::ResourceExhaustedError(StrCat("over ", max_items_, " entries wait"));
     }
     items_.emplace(item);
     journal_->Inserted(id_, item);
@@ -82,11 +83,13 @@ class MemoryState::Set final : public OrderedSet {
 
  private:
   const TableId id_;
+  const size_t max_items_;
   StateJournal* const journal_;
   std::set<std::string, std::less<>> items_;
 };
 
-MemoryState::MemoryState() : slot_(std::make_unique<Slot>(this)) {}
+MemoryState::MemoryState(size_t max_ordered_set)
+    : max_ordered_set_(max_ordered_set), slot_(std::make_unique<Slot>(this)) {}
 MemoryState::~MemoryState() = default;
 
 MemoryState::Table& MemoryState::table(TableId id) {
@@ -104,7 +107,7 @@ void MemoryState::Prefetch(TableId id, absl::Span<const std::string_view> keys) 
 }
 
 OrderedSet& MemoryState::Ordered(TableId id) {
-  if (sets_[id] == nullptr) sets_[id] = std::make_unique<Set>(id, &journal_);
+  if (sets_[id] == nullptr) sets_[id] = std::make_unique<Set>(id, max_ordered_set_, &journal_);
   return *sets_[id];
 }
 

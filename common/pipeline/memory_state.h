@@ -17,7 +17,8 @@ namespace millrace {
 // Hashed by key; Scan sorts. Not thread-safe.
 class MemoryState final : public State {
  public:
-  MemoryState();
+  // `max_ordered_set`: so many entries an ordered set may have.
+  explicit MemoryState(size_t max_ordered_set = kMaxOrderedSet);
   ~MemoryState() override;
 
   absl::StatusOr<StateSlot*> Find(TableId table, std::string_view key) override;
@@ -43,6 +44,7 @@ class MemoryState final : public State {
 
   std::array<std::unique_ptr<Table>, kTables> tables_;
   std::array<std::unique_ptr<Set>, kTables> sets_;
+  const size_t max_ordered_set_;
   std::unique_ptr<Slot> slot_;
   StateJournal journal_;
 };

@@ -18,6 +18,7 @@
 #include "common/pipeline/output_stage.h"
 #include "common/pipeline/rate_limit_stage.h"
 #include "common/pipeline/step_runner.h"
+#include "common/pipeline/window_stage.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -35,6 +36,9 @@ class PipelineImpl final : public Pipeline {
 
   absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink) override {
     return runner_->Step(input, state, sink);
+  }
+  int64_t WatermarkBehind(int64_t watermark_ms) const override {
+    return DelayedEventTime(watermark_ms, event_delay_ms_);
   }
   int64_t NextDueMs(State& state) const override;
   absl::StatusOr<std::string> StateJson(State& state, std::string_view key) override;
@@ -55,6 +59,7 @@ class PipelineImpl final : public Pipeline {
   std::unique_ptr<KeyExtractor> keys_;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<KeyedStageRunner*> keyed_;
+  std::vector<StageChain::Timed> timed_;
   std::vector<const Stage*> inspecting_;
   OutputStage output_;
   std::unique_ptr<StepRunner> runner_;
@@ -62,9 +67,12 @@ class PipelineImpl final : public Pipeline {
   const Stage* shown_ = nullptr;
   TableId shown_table_ = 0;
   TableId next_table_ = 0;
+  int64_t event_delay_ms_ = 0;  // behind the stages so far, of the branch that is being added
+  size_t last_at_end_ = 0;      // behind the last of them that hands on when it finishes
 };
 
 absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& options) {
+  context_.log_time_is_event_time = spec.log_time_is_event_time;
   if (RunsUserCode(spec)) {
     absl::StatusOr<std::unique_ptr<LuaSandbox>> lua = LuaSandbox::Create(options.lua_memory_bytes);
     if (!lua.ok()) return lua.status();
@@ -79,6 +87,7 @@ absl::Status PipelineImpl::Build(const JobSpec& spec, const PipelineOptions& opt
   StageChain chain;
   for (const std::unique_ptr<Stage>& stage : stages_) chain.stages.push_back(stage.get());
   chain.keyed = keyed_;
+  chain.timed = timed_;
   chain.output = &output_;
   chain.context = &context_;
   chain.keys = keys_.get();
@@ -99,11 +108,17 @@ absl::StatusOr<std::vector<StageNode>> PipelineImpl::AddStages(const std::vector
       node.branching = made->get();
       stages_.push_back(*std::move(made));
       node.stage = node.branching;
+      // What comes behind them waits for the branch that keeps records longest.
+      const int64_t delay_ms = event_delay_ms_;
+      int64_t longest_ms = delay_ms;
       for (const BranchSpec& branch : *branches) {
+        event_delay_ms_ = delay_ms;
         absl::StatusOr<std::vector<StageNode>> inner = AddStages(branch.stages, job);
         if (!inner.ok()) return inner.status();
         node.branches.push_back(*std::move(inner));
+        longest_ms = std::max(longest_ms, event_delay_ms_);
       }
+      event_delay_ms_ = longest_ms;
       continue;
     }
     if (absl::Status status = AddStage(spec, job); !status.ok()) return AtPlace(spec.place, status);
@@ -123,7 +138,12 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
         KeyedStageRunner::Create(spec, table, expiry, job_errors, lua_.get(), &context_);
     if (!keyed.ok()) return keyed.status();
     keyed_.push_back(keyed->get());
+    timed_.push_back({keyed->get(), 0, true});
     stages_.push_back(*std::move(keyed));
+  } else if (std::holds_alternative<WindowStage>(spec.what)) {
+    auto window = std::make_unique<WindowStageRunner>(spec, table, job_errors, &context_);
+    timed_.push_back({window.get(), last_at_end_, !keyed_.empty()});
+    stages_.push_back(std::move(window));
   } else if (std::holds_alternative<DedupeStage>(spec.what)) {
     absl::StatusOr<std::unique_ptr<Stage>> stage = MakeDedupeStage(spec, table, job, lua_.get(), &context_);
     if (!stage.ok()) return stage.status();
@@ -141,6 +161,11 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     stages_.push_back(*std::move(stage));
     if (std::holds_alternative<InspectStage>(spec.what)) inspecting_.push_back(stages_.back().get());
   }
+  stages_.back()->set_event_delay_ms(event_delay_ms_);
+  if (const auto* window = std::get_if<WindowStage>(&spec.what)) {
+    event_delay_ms_ += absl::ToInt64Milliseconds(window->lateness);
+  }
+  if (stages_.back()->traits().emits_at_end) last_at_end_ = stages_.size();
   if (stages_.back()->traits().keeps_state) {
     Show(*stages_.back(), table);
     if (table >= kFirstHelperTable) {

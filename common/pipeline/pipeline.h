@@ -97,7 +97,7 @@ class RatePacer;  // rate_pacer.h
 struct StepUnit {
   enum class Kind {
     kRecord,
-    kDue,  // what time made due: a timer, or a key's turn in `every` or `final`
+    kDue,  // what time made due: a timer, a window that closes, or a key's turn in `every` or `final`
   };
   Kind kind = Kind::kRecord;
   uint32_t position = 0;  // in the frame; what is due counts on behind its last record
@@ -133,14 +133,18 @@ class Pipeline {
                                                           const PipelineOptions& options);
   virtual ~Pipeline() = default;
 
-  // Applies one message. In this order: log-time timers and `every` that the frame's broker time makes due,
-  // the frame's records, event-time timers up to the watermark (which tells what these records
-  // complete), and with `ends_input` every timer that is left, then `final`. After the state was put back to
-  // an earlier commit, go on with a new Pipeline; between any two messages a new one may go on, also one of
-  // another version of the job's code (common/job/code_fit.h). Errors: ABORTED, the job is to fail (on_error: fail) with
+  // Applies one message. In this order: log-time timers and `every` that the frame's broker time makes due, the
+  // frame's records, event-time timers and windows up to the watermark (which tells what these records complete),
+  // and with `ends_input` every timer and window that is left, then `final`. After the state was put back to an
+  // earlier commit, go on with a new Pipeline; between any two messages a new one may go on, also one of another
+  // version of the job's code (common/job/code_fit.h). Errors: ABORTED, the job is to fail (on_error: fail) with
   // what happened in the message; anything else comes from `state` (the disk), and the partition must stop.
   // Records that fail otherwise go to sink.Reject.
   virtual absl::StatusOr<StepResult> Step(const StepInput& input, State& state, StepSink& sink) = 0;
+
+  // What event time has come to behind these stages, where it has come to `watermark_ms` in front of them: windows
+  // keep back what they hand on.
+  virtual int64_t WatermarkBehind(int64_t watermark_ms) const = 0;
 
   // When something is due without input, in ms of log time: the earliest timer, or `emit: every`. kEndOfTime:
   // nothing.

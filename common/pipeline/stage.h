@@ -49,8 +49,15 @@ struct StepContext {
   bool ending = false;         // the input has ended: what is pending is being finished
   bool may_pause = false;      // a record runs, which can come again; not what time made due
   absl::Duration pause;        // set by Stage::Pause: the record has not failed, it is to come again
+  // What has come so far of the input's event time: what waited for it, up to this, has been run. While time passes
+  // it goes through all that lies between.
+  int64_t event_time_ms = kNoTime;
+  bool log_time_is_event_time = false;  // JobSpec
   const Stage* failed_stage =
-      nullptr;  // set by Stage::Fail: the status is the record's error, not the disk's
+      nullptr;                 // set by Stage::Fail: the status is the record's error, not the disk's
+  bool letter_anyway = false;  // set by Stage::FailAsLetter: whatever `on_error` says
+  // Of a unit that stands for no record: what it hands on, for its dead letter.
+  const RecordView* due_value = nullptr;
 };
 
 // Runs one emission that stands for no record of the frame (a timer, a key of `every` or `final`) as a unit:
@@ -64,8 +71,10 @@ class Stage {
     bool can_fail = true;
     bool fans_out = false;  // may hand on more than one record for one taken
     bool keeps_state = false;
-    bool runs_code = true;  // the user's
-    bool guards = false;    // its state only tells which records pass
+    bool runs_code = true;      // the user's
+    bool guards = false;        // its state only tells which records pass
+    bool fails_late = false;    // may fail after it has changed its state
+    bool emits_at_end = false;  // Finish hands something on
   };
 
   Stage(const StageSpec& spec, const ErrorPolicy& job_errors, StepContext* context)
@@ -99,6 +108,10 @@ class Stage {
   // The record that runs will come again: what was counted of it is taken back.
   virtual void ForgetInspected() {}
 
+  // By how much event time is later here than at the input: windows before this stage keep what they hand on for as
+  // long as their lateness.
+  void set_event_delay_ms(int64_t delay_ms) { event_delay_ms_ = delay_ms; }
+
   void set_next(Stage* next) { next_ = next; }
   const std::string& name() const { return name_; }
   const ErrorPolicy& errors() const { return errors_; }
@@ -114,18 +127,49 @@ class Stage {
     context_->pause = wait;
     return absl::UnavailableError("the record waits");
   }
+  // The record becomes a dead letter, also where the job has another way with errors.
+  absl::Status FailAsLetter(std::string_view message) {
+    context_->letter_anyway = true;
+    return Fail(message);
+  }
   absl::Status HandOn(const RecordView& record) { return next_->Process(record); }
   StepContext& context() const { return *context_; }
   State& state() const { return *context_->state; }
   absl::Duration timeout() const { return timeout_; }
+  int64_t event_delay_ms() const { return event_delay_ms_; }
 
  private:
   const std::string name_;
   const absl::Duration timeout_;
   const ErrorPolicy errors_;
   StepContext* const context_;
+  int64_t event_delay_ms_ = 0;
   Stage* next_ = nullptr;
 };
+
+// A stage at which the passing of time makes something due: timers that fire, windows that close.
+class TimedStage {
+ public:
+  enum class Clock { kLog, kEvent };  // kEvent: the input's watermark
+
+  virtual ~TimedStage() = default;
+  // Whether anything waits for that clock, and when the first of it is due; kEndOfTime: when all is over.
+  virtual bool Waits(Clock clock) const = 0;
+  virtual int64_t FirstDueMs(Clock clock) const = 0;
+  // Takes the first out of what waits, and runs it. REQUIRES: Waits(clock).
+  virtual absl::Status RunFirst(Clock clock, UnitRunner run) = 0;
+  // Whether what runs may have itself run again, so that rounds at the end of the input need a bound.
+  virtual bool repeats() const = 0;
+};
+
+// `time_ms` of event time at the input, for a stage that is `delay_ms` behind it; and the way back.
+inline int64_t DelayedEventTime(int64_t time_ms, int64_t delay_ms) {
+  if (time_ms == kNoTime || time_ms == kEndOfTime) return time_ms;
+  return time_ms > kNoTime + delay_ms ? time_ms - delay_ms : kNoTime;
+}
+inline int64_t WatermarkFor(int64_t due_ms, int64_t delay_ms) {
+  return due_ms > kEndOfTime - delay_ms ? kEndOfTime : due_ms + delay_ms;
+}
 
 // Why an output of so many bytes fails its record (common/broker_limits.h).
 std::string OutputTooLarge(size_t bytes);

@@ -71,7 +71,7 @@ struct Progress {
   uint64_t records_in = 0;
   uint64_t records_out = 0;
   uint64_t dead_letters = 0;
-  uint64_t skipped = 0;  // on_error: skip, and over a rate_limit
+  uint64_t skipped = 0;  // on_error: skip, over a rate_limit, late for a window
   uint64_t retries = 0;
 
   bool operator==(const Progress&) const = default;

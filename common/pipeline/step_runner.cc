@@ -28,6 +28,7 @@ bool NeedsJournal(const std::vector<Stage*>& stages) {
     if (traits.can_fail && (changed || (fanned_out && changes_later))) return true;
     // Sets timers after its state; or hands on what may be too large for the output.
     if (traits.keeps_state && (traits.runs_code || traits.guards)) return true;
+    if (traits.fails_late) return true;
     changed |= traits.keeps_state;
     fanned_out |= traits.fans_out;
   }
@@ -80,7 +81,8 @@ absl::StatusOr<StepResult> StepRunner::Step(const StepInput& input, State& state
   }
   resume_ = {};
   const int64_t watermark_before_ms = progress.watermark_ms;
-  progress.watermark_ms = std::max(progress.watermark_ms, input.watermark_ms);
+  const int64_t told_ms = chain_.context->log_time_is_event_time ? progress.log_time_ms : input.watermark_ms;
+  progress.watermark_ms = std::max(progress.watermark_ms, told_ms);
   if (absl::Status status = PassWatermark(input, watermark_before_ms); !status.ok()) return status;
   if (input.ends_input) {
     if (absl::Status status = Finish(input, progress.watermark_ms); !status.ok()) return status;
@@ -101,6 +103,7 @@ void StepRunner::Begin(const StepInput& input, State& state, StepSink& sink) {
   context.partition = input.partition;
   context.broker_time_ms = input.broker_time_ms;
   context.ending = false;
+  context.event_time_ms = state.progress().watermark_ms;
   ++context.frame_serial;
 }
 
@@ -125,12 +128,19 @@ absl::Status StepRunner::RunRecords(const StepInput& input, bool* stopped) {
         continue;
       }
       if (batch_.size() == 1) first = position - 1;
-      if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
+      record.time_ms = EventTimeOf(record, input);
     }
     PrefetchBatch();
     if (absl::Status status = RunBatch(input, first, stopped); !status.ok()) return status;
   }
   return *stopped ? absl::OkStatus() : cursor.status();
+}
+
+// Its own, or the broker's where it has none. Where windows go by the broker's, it does not go back when the broker's
+// clock does, and holds for records of a copied log, too, which bring another broker's along.
+int64_t StepRunner::EventTimeOf(const RecordView& record, const StepInput& input) const {
+  if (chain_.context->log_time_is_event_time) return state_->progress().log_time_ms;
+  return record.time_ms == kNoTime ? input.broker_time_ms : record.time_ms;
 }
 
 void StepRunner::PrefetchBatch() {
@@ -169,7 +179,7 @@ absl::Status StepRunner::RunRecord(const StepInput& input, uint32_t position, co
 absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, const RecordView& record,
                                    bool* stopped) {
   chain_.context->record = position;
-  chain_.context->failed_stage = nullptr;
+  ForgetFailure();
   chain_.context->may_pause = true;
   chain_.context->pause = absl::ZeroDuration();
   const int tries = resume_.pending && resume_.record == position ? resume_.tries : 0;
@@ -218,8 +228,14 @@ void StepRunner::ComeAgain(Offset offset, uint32_t position, int tries, absl::Du
   for (Stage* const stage : chain_.stages) stage->ForgetInspected();
 }
 
-absl::Status StepRunner::Attempt(Body body) {
+void StepRunner::ForgetFailure() {
   chain_.context->failed_stage = nullptr;
+  chain_.context->letter_anyway = false;
+  chain_.context->due_value = nullptr;
+}
+
+absl::Status StepRunner::Attempt(Body body) {
+  ForgetFailure();
   state_->BeginRecord();
   absl::Status status = body();
   if (status.ok()) {
@@ -237,7 +253,8 @@ absl::Status StepRunner::Settle(const absl::Status& failure, const DeadLetter& l
                                 bool* stopped) {
   const Stage* const stage = chain_.context->failed_stage;
   const ErrorPolicy& policy = stage == nullptr ? chain_.job_errors : stage->errors();
-  ErrorAction action = DecideOnError(policy, letter.attempts);
+  ErrorAction action =
+      chain_.context->letter_anyway ? ErrorAction::kReject : DecideOnError(policy, letter.attempts);
   if (action == ErrorAction::kRetryLater && !may_retry) action = ErrorAction::kReject;
   switch (action) {
     case ErrorAction::kSkip:
@@ -296,14 +313,14 @@ absl::Status StepRunner::RunStranger(const StepInput& input, bool* stopped) {
   }
   if (!bad.ok()) return RefuseStranger(bad, letter, stopped);
   RecordView record = decoded->record;
-  if (record.time_ms == kNoTime) record.time_ms = input.broker_time_ms;
+  record.time_ms = EventTimeOf(record, input);
   return RunRecord(input, 0, record, stopped);
 }
 
 absl::Status StepRunner::RefuseStranger(const absl::Status& why, const DeadLetter& letter, bool* stopped) {
   const StepUnit unit{StepUnit::Kind::kRecord, 0, letter.key, letter.time_ms, nullptr};
   return Observed(unit, *stopped, [&] {
-    chain_.context->failed_stage = nullptr;
+    ForgetFailure();
     ++state_->progress().records_in;
     return Settle(why, letter, /*may_retry=*/false, stopped);
   });
@@ -324,6 +341,7 @@ absl::Status StepRunner::TryUnit(const StepInput& input, std::string_view key, i
   chain_.context->may_pause = false;
   const int attempts = AttemptsBefore(input, position);
   absl::Status status;
+  ForgetFailure();
   if (attempts >= allowed_attempts_) {
     status = RefuseSpent(input, position);
   } else {
@@ -335,6 +353,11 @@ absl::Status StepRunner::TryUnit(const StepInput& input, std::string_view key, i
   letter.key = key;
   letter.time_ms = time_ms;
   letter.attempts = std::max(attempts, 1);
+  if (const RecordView* const value = chain_.context->due_value) {
+    letter.value = value->value;
+    letter.shape = value->shape;
+    letter.fields = value->fields;
+  }
   bool stopped = false;
   return Settle(status, letter, /*may_retry=*/false, &stopped);
 }

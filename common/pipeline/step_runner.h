@@ -22,6 +22,13 @@ namespace millrace {
 struct StageChain {
   std::vector<Stage*> stages;  // without the output; owned by the pipeline, as are the others
   std::vector<KeyedStageRunner*> keyed;
+  // Those at which time makes something due, in order.
+  struct Timed {
+    TimedStage* stage;
+    size_t waits_for;   // at the end of the input: until so many stages have finished
+    bool after_timers;  // timers may be the reason of what becomes due here
+  };
+  std::vector<Timed> timed;
   OutputStage* output = nullptr;
   StepContext* context = nullptr;
   KeyExtractor* keys = nullptr;
@@ -65,12 +72,24 @@ class StepRunner {
   absl::Status PassLogTime(const StepInput& input, int64_t before_ms);
   absl::Status PassWatermark(const StepInput& input, int64_t before_ms);
   absl::Status Finish(const StepInput& input, int64_t watermark_before_ms);
-  absl::Status FireTimers(const StepInput& input, int64_t log_now_ms, int64_t event_now_ms, size_t at_most);
+  // How far time has come. At the end of the input, of what may set itself again only a round runs: what waits at its
+  // beginning, and what else comes of windows that close in it.
+  struct Passing {
+    int64_t log_now_ms = kNoTime;
+    int64_t event_now_ms = kNoTime;
+    bool one_round = false;
+    size_t finished_stages = SIZE_MAX;
+  };
+  absl::Status RunDue(const StepInput& input, const Passing& passing);
+  absl::Status RunAllThatWaits(const StepInput& input, size_t finished_stages);
+  bool AnyWaits(size_t finished_stages) const;
+  int64_t EventTimeOf(const RecordView& record, const StepInput& input) const;
   absl::Status RejectTimersLeft(const StepInput& input);
   size_t PendingTimers();
 
   absl::Status Observed(const StepUnit& unit, const bool& stopped, Body body);
   absl::Status Attempt(Body body);  // all or nothing
+  void ForgetFailure();
   absl::Status Settle(const absl::Status& failure, const DeadLetter& letter, bool may_retry, bool* stopped);
   int AttemptsBefore(const StepInput& input, uint32_t position) const;
   // The failure of a record whose attempts are used up by verdicts; it is charged to the stage they name.
@@ -87,6 +106,7 @@ class StepRunner {
   State* state_ = nullptr;
   StepSink* sink_ = nullptr;
   uint32_t next_unit_ = 0;
+  uint64_t unprompted_ = 0;  // windows closed that no timer has had a part in
   Resume resume_;
   std::vector<RecordView> batch_;
   std::vector<std::string_view> batch_keys_;

@@ -48,8 +48,9 @@ absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec, 
 }
 
 absl::Status LocalRun::Feed(const RecordView& record, StepSink& sink) {
-  AppendRecord(record, &segments_.front()->input);
-  watermark_ms_ = std::max(watermark_ms_, record.time_ms);
+  Segment& first = *segments_.front();
+  AppendRecord(record, &first.input);
+  first.watermark_ms = std::max(first.watermark_ms, record.time_ms);
   ++records_;
   return RunAll(sink);
 }
@@ -78,11 +79,19 @@ absl::Status LocalRun::RunAll(StepSink& sink) {
 absl::Status LocalRun::StepInto(size_t s, FrameBuilder& message, StepSink& sink) {
   if (s + 1 == segments_.size()) return Step(*segments_[s], message, sink);
   Handover handover(&segments_[s + 1]->input, sink);
-  return Step(*segments_[s], message, handover);
+  absl::Status stepped = Step(*segments_[s], message, handover);
+  TellWatermark(*segments_[s], *segments_[s + 1]);
+  return stepped;
+}
+
+// As between two segments of a cluster: what its end puts out is not behind the watermark that was told before.
+void LocalRun::TellWatermark(const Segment& from, Segment& to) {
+  const int64_t told_ms = from.pipeline->WatermarkBehind(from.state.progress().watermark_ms);
+  if (told_ms != kEndOfTime) to.watermark_ms = std::max(to.watermark_ms, told_ms);
 }
 
 absl::Status LocalRun::Step(Segment& segment, FrameBuilder& message, StepSink& sink) {
-  message.SetWatermark(watermark_ms_);
+  message.SetWatermark(segment.watermark_ms);
   auto frame = FrameView::Parse(message.Finish());
   if (!frame.ok()) return frame.status();
   segment.frame = *std::move(frame);

@@ -38,6 +38,7 @@ class LocalRun {
     FrameBuilder input{FrameKind::kData};  // of the next message
     FrameView frame;
     uint64_t offset = 0;
+    int64_t watermark_ms = kNoTime;  // of the next message
   };
   class Handover;
 
@@ -46,11 +47,11 @@ class LocalRun {
   absl::Status RunAll(StepSink& sink);
   absl::Status Step(Segment& segment, FrameBuilder& message, StepSink& sink);
   absl::Status StepInto(size_t segment, FrameBuilder& message, StepSink& sink);
+  void TellWatermark(const Segment& from, Segment& to);
 
   std::vector<std::unique_ptr<Segment>> segments_;
   uint64_t records_ = 0;
   uint64_t steps_ = 0;
-  int64_t watermark_ms_ = kNoTime;
 };
 
 // Copies the record to the end of the frame.

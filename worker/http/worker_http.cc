@@ -54,8 +54,8 @@ std::string WorkerHttp::MetricsText() {
         s.dead_letters =
             metrics_.MakeCounter("dead_letters_total", "Records that could not be handled.", labels);
         s.retries = metrics_.MakeCounter("retries_total", "Attempts beyond a record's first.", labels);
-        s.skipped = metrics_.MakeCounter("skipped_total",
-                                         "Records that on_error: skip or a rate_limit left out.", labels);
+        s.skipped = metrics_.MakeCounter(
+            "skipped_total", "Records that on_error: skip, a rate_limit or a window left out.", labels);
         for (const StageCount& count : report.inspected) {
           MetricLabels of_stage = labels;
           of_stage["stage"] = count.stage;

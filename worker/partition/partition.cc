@@ -245,7 +245,7 @@ void Partition::FinishMessage(const Message& message) {
   MILLRACE_CHECK(message.sequence > offset_.value());
   offset_ = Offset(message.sequence);
   offset_time_ns_ = message.time_ns;
-  outputs_->FinishFrame(offset_, opened_->store->progress().watermark_ms);
+  outputs_->FinishFrame(offset_, pipeline_->WatermarkBehind(opened_->store->progress().watermark_ms));
   next_record_ = 0;
   retrying_ = false;
   front_.reset();

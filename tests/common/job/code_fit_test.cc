@@ -135,6 +135,34 @@ TEST(CodeFitTest, StateStaysInItsBranch) {
               HasSubstr("the `aggregate` `aggregate-0-1-1` is gone"));
 }
 
+constexpr char kWindowJob[] = R"(name: j
+key: k
+stages:
+  - window: {sliding: 1h, every: 5m, lateness: 1m, aggregate: {n: count(), sum: sum(v)}}
+)";
+
+TEST(CodeFitTest, AWindowStaysAsItIs) {
+  const std::vector<std::pair<Change, std::string>> refusals = {
+      {{"every: 5m", "every: 10m"}, "`window` was `sliding 1h every 5m`, is `sliding 1h every 10m`"},
+      {{"sliding: 1h, every: 5m", "session: 1h"}, "`window` was `sliding 1h every 5m`, is `session 1h`"},
+      {{"lateness: 1m", "lateness: 2m"}, "`window.lateness` was `1m`, is `2m`"},
+      {{"lateness: 1m", "lateness: 1m, late: drop"}, "`window.late` was `dead_letter`, is `drop`"},
+      {{"sum(v)", "sum(w)"}, "`window.aggregate.sum` was `sum(v)`, is `sum(w)`"},
+      {{"n: count(), ", ""}, "`window.aggregate` was `{n, sum}`, is `{sum}`"},
+      {{"window: {sliding: 1h, every: 5m, lateness: 1m, aggregate: {n: count(), sum: sum(v)}}",
+        "aggregate: {n: count()}"},
+       "`aggregate` where there was `window`"},
+  };
+  for (const auto& [change, what] : refusals) {
+    const std::string next = absl::StrReplaceAll(kWindowJob, {{change.before, change.after}});
+    const absl::Status status = CheckCodeFits(Parse(kWindowJob), Parse(next));
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << what;
+    EXPECT_THAT(std::string(status.message()), AllOf(testing::StartsWith("new.yaml:4:5: "), HasSubstr(what)));
+  }
+  const std::string named = StrCat(kWindowJob, "    name: hours\n");
+  EXPECT_EQ(CheckCodeFits(Parse(kWindowJob), Parse(named)), absl::OkStatus());
+}
+
 struct Refusal {
   Change change;
   std::string place, what;

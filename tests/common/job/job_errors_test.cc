@@ -126,12 +126,12 @@ constexpr WrongFile kWrongFiles[] = {
      "`partitions: 16`"},
     {"a stage misspelt", "name: a\nkey: k\nstages:\n  - agregate: { n: count() }\n",
      "job.yaml:4:5: `agregate`: did you mean `aggregate`? — a stage has no such key — use one of filter, "
-     "map, flat_map, aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
+     "map, flat_map, aggregate, keyed, window, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
     {"a stage that is a word", "name: a\nkey: k\nstages:\n  - map\n",
      "job.yaml:4:5: `stages` is `map` — it takes a mapping — try `- filter: r.delay > 0`"},
     {"a stage without a kind", "name: a\nkey: k\nstages:\n  - name: x\n",
      "job.yaml:4:5: a stage without a kind — it has to say what it does — use one of filter, map, flat_map, "
-     "aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
+     "aggregate, keyed, window, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
     {"two kinds in one stage", "name: a\nkey: k\nstages:\n  - map: r\n    filter: r.a\n",
      "job.yaml:5:5: `filter` and `map` in one stage — a stage does one thing — begin the second with a `-` "
      "of its own"},
@@ -181,9 +181,59 @@ constexpr WrongFile kWrongFiles[] = {
     {"no order", "name: a\nkey: k\nstages:\n  - map: r\n    ordered: none\n",
      "job.yaml:5:14: `ordered: none` cannot be used — this version does not have it — use `ordered: key`, or "
      "leave it out"},
-    {"window", "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h }\n",
-     "job.yaml:4:5: `window` cannot be used — this version does not have it — use `keyed` with "
-     "timer_at(time)"},
+    {"a window without columns", "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h }\n",
+     "job.yaml:4:13: `aggregate` is missing — `window` needs it — try `window: { tumbling: 1h, lateness: 1m, "
+     "aggregate: { n: count() } }`"},
+    {"a window of no kind", "name: a\nkey: k\nstages:\n  - window: { aggregate: { n: count() } }\n",
+     "job.yaml:4:13: a window without a kind — it is `tumbling`, `sliding` or a `session` — try `window: { "
+     "tumbling: 1h, lateness: 1m, aggregate: { n: count() } }`"},
+    {"a window of two kinds",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h, session: 1h, aggregate: { n: count() } }\n",
+     "job.yaml:4:38: `session` beside `tumbling` — a window is of one kind — leave one of the two out"},
+    {"a window's size misspelt",
+     "name: a\nkey: k\nstages:\n  - window: { tumblin: 1h, aggregate: { n: count() } }\n",
+     "job.yaml:4:15: `tumblin`: did you mean `tumbling`? — `window` has no such key — use one of tumbling, "
+     "sliding, every, session, lateness, late, aggregate"},
+    {"a window of no length",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 0s, aggregate: { n: count() } }\n",
+     "job.yaml:4:25: `tumbling` is `0s` — it takes a duration from 1ms to 3653d — try `tumbling: 1h`"},
+    {"a window of half milliseconds",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1500us, aggregate: { n: count() } }\n",
+     "job.yaml:4:25: `tumbling` is `1500us` — it takes whole milliseconds — try `tumbling: 1h`"},
+    {"every without sliding",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h, every: 5m, aggregate: { n: count() } }\n",
+     "job.yaml:4:36: `every` without `sliding` — only sliding windows overlap — leave it out"},
+    {"sliding without every",
+     "name: a\nkey: k\nstages:\n  - window: { sliding: 1h, aggregate: { n: count() } }\n",
+     "job.yaml:4:13: `sliding` without `every` — it says how far each window starts behind the last — try "
+     "`window: { sliding: 1h, every: 5m, aggregate: { n: count() } }`"},
+    {"windows with gaps",
+     "name: a\nkey: k\nstages:\n  - window: { sliding: 5m, every: 1h, aggregate: { n: count() } }\n",
+     "job.yaml:4:35: `every` is longer than `sliding` — records between two windows would be in none of them "
+     "— "
+     "try `window: { sliding: 1h, every: 5m, aggregate: { n: count() } }`"},
+    {"too many windows at once",
+     "name: a\nkey: k\nstages:\n  - window: { sliding: 1001s, every: 1s, aggregate: { n: count() } }\n",
+     "job.yaml:4:38: `sliding: 16m41s, every: 1s` — a record would be in more than 1000 windows — try a "
+     "longer "
+     "`every`"},
+    {"a column with the name of a bound",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h, aggregate: { window_end: last(t) } }\n",
+     "job.yaml:4:42: `window_end` as a column — the window's own bounds have that name — give it another "
+     "name"},
+    {"a late that is none",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h, late: dead_leter, aggregate: { n: count() } }\n",
+     "job.yaml:4:35: `dead_leter`: did you mean `dead_letter`? — `late` does not take that — use one of "
+     "dead_letter, drop"},
+    {"a window with emit",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h, aggregate: { n: count() } }\n    emit: each\n",
+     "job.yaml:5:5: `emit` cannot be used — this version does not have it — leave it out: a window is put "
+     "out "
+     "when it closes"},
+    {"an aggregate beside its window",
+     "name: a\nkey: k\nstages:\n  - window: { tumbling: 1h }\n    aggregate: { n: count() }\n",
+     "job.yaml:5:5: `aggregate` and `window` in one stage — a stage does one thing — write it as `window: { "
+     "tumbling: 1h, aggregate: { … } }`"},
     {"a dedupe by nothing", "name: a\nkey: k\nstages:\n  - dedupe: { within: 1h }\n",
      "job.yaml:4:13: `by` is missing — `dedupe` needs it — try `dedupe: { by: r.id, within: 1h }`"},
     {"a dedupe that is an expression", "name: a\nkey: k\nstages:\n  - dedupe: r.id\n",
@@ -193,7 +243,7 @@ constexpr WrongFile kWrongFiles[] = {
      "within: 1h }`"},
     {"a dedupe misspelt", "name: a\nkey: k\nstages:\n  - dedup: { by: r.id }\n",
      "job.yaml:4:5: `dedup`: did you mean `dedupe`? — a stage has no such key — use one of filter, map, "
-     "flat_map, aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
+     "flat_map, aggregate, keyed, window, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
     {"a partition into nothing", "name: a\nkey: k\nstages:\n  - partition: []\n",
      "job.yaml:4:16: `partition` has 0 branches — it takes 1 to 16 — try `partition: [ { when: r.urgent, "
      "stages: [ { map: r } ] }, { stages: [] } ]`"},
@@ -212,7 +262,7 @@ constexpr WrongFile kWrongFiles[] = {
     {"a stage of a branch misspelt",
      "name: a\nkey: k\nstages:\n  - partition:\n      - stages:\n          - filtr: r.a\n",
      "job.yaml:6:13: `filtr`: did you mean `filter`? — a stage has no such key — use one of filter, map, "
-     "flat_map, aggregate, keyed, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
+     "flat_map, aggregate, keyed, window, dedupe, rate_limit, key_by, partition, broadcast, inspect"},
     {"a key_by in a branch",
      "name: a\nkey: k\nstages:\n  - broadcast:\n      - stages:\n          - key_by: x\n",
      "job.yaml:6:13: `key_by` in a branch — it ends a segment, for all records — put it in front of the "

@@ -305,6 +305,42 @@ TEST(JobParser, ReadsEachWayToEmit) {
   EXPECT_EQ(emit("every 1m30s"), EmitSpec::Mode::kEvery);
 }
 
+WindowStage ParsedWindow(std::string_view what) {
+  const JobSpec spec = Parsed(StrCat("name: a\nkey: k\nstages:\n  - window: { ", what, " }\n"));
+  return std::get<WindowStage>(spec.stages.at(0).what);
+}
+
+TEST(JobParser, ReadsEachKindOfWindow) {
+  const WindowStage tumbling = ParsedWindow("tumbling: 1h, aggregate: { n: count(), t: sum(v) }");
+  EXPECT_EQ(tumbling.kind, WindowStage::Kind::kTumbling);
+  EXPECT_EQ(tumbling.size, absl::Hours(1));
+  EXPECT_EQ(tumbling.every, absl::Hours(1));
+  EXPECT_EQ(tumbling.lateness, absl::ZeroDuration());
+  EXPECT_EQ(tumbling.late, WindowStage::Late::kDeadLetter);
+  ASSERT_EQ(tumbling.columns.size(), 2u);
+  EXPECT_EQ(tumbling.columns[1].path, "v");
+  const WindowStage sliding =
+      ParsedWindow("sliding: 1000s, every: 1s, lateness: 1m, late: drop, aggregate: { n: count() }");
+  EXPECT_EQ(sliding.kind, WindowStage::Kind::kSliding);
+  EXPECT_EQ(sliding.every, absl::Seconds(1));
+  EXPECT_EQ(sliding.lateness, absl::Minutes(1));
+  EXPECT_EQ(sliding.late, WindowStage::Late::kDrop);
+  const WindowStage session = ParsedWindow("session: 30m, lateness: 0s, aggregate: { n: count() }");
+  EXPECT_EQ(session.kind, WindowStage::Kind::kSession);
+  EXPECT_EQ(session.size, absl::Minutes(30));
+}
+
+TEST(JobParser, AWindowGoesByLogTimeWhereNothingElseSaysWhenARecordWas) {
+  const std::string windows = "key: k\nstages:\n  - window: { tumbling: 1h, aggregate: { n: count() } }\n";
+  EXPECT_TRUE(Parsed("name: a\n" + windows).log_time_is_event_time);
+  EXPECT_TRUE(Parsed("name: a\nkey: k\nstages:\n  - broadcast:\n      - stages: [ { window: { session: 1h, "
+                     "aggregate: { n: count() } } } ]\n")
+                  .log_time_is_event_time);
+  EXPECT_FALSE(Parsed("name: a\ntime: { field: t }\n" + windows).log_time_is_event_time);
+  EXPECT_FALSE(Parsed("name: a\nsource: { subject: s }\n" + windows).log_time_is_event_time);
+  EXPECT_FALSE(Parsed(kSmall).log_time_is_event_time);
+}
+
 TEST(JobParser, TurnsTestsIntoJson) {
   const JobSpec spec = Parsed(StrCat(kSmall, R"(
 tests:

@@ -61,6 +61,20 @@ TEST(SegmentsOfAJob, OnlyTheFirstReadsTheSourcesFormat) {
   EXPECT_FALSE(segments[1].job.time.has_value());
 }
 
+TEST(SegmentsOfAJob, OnlyTheFirstTakesLogTimeForEventTime) {
+  const absl::StatusOr<JobSpec> job = ParseJob("job.yaml", R"(
+name: j
+key: origin
+stages:
+  - key_by: carrier
+  - window: { tumbling: 1h, aggregate: { n: count() } }
+)");
+  ASSERT_TRUE(job.ok()) << job.status();
+  const std::vector<SegmentSpec> segments = SegmentsOf(*job);
+  EXPECT_TRUE(segments[0].job.log_time_is_event_time);
+  EXPECT_FALSE(segments[1].job.log_time_is_event_time);
+}
+
 TEST(SegmentsOfAJob, AJobWithoutKeyByIsOneSegment) {
   JobSpec job;
   job.partitions = 3;

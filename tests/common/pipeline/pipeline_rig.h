@@ -99,6 +99,12 @@ class PipelineRig {
     pipeline_ = *std::move(made);
   }
 
+  // Begins anew with a state whose ordered sets hold no more than this.
+  void BoundOrderedSets(size_t max_items) {
+    state_ = std::make_unique<MemoryState>(max_items);
+    Restart();
+  }
+
   // Goes on under other code.
   void Update(JobSpec spec) {
     spec_ = std::move(spec);
@@ -126,8 +132,9 @@ class PipelineRig {
     input_.first_record = first_record;
     return pipeline_->Step(input_, *state_, sink);
   }
-  absl::StatusOr<StepResult> End() {
-    frame_ = FrameOf({}, kEndOfTime, FrameKind::kEnd);
+  absl::StatusOr<StepResult> End() { return FeedEnd(FrameOf({}, kEndOfTime, FrameKind::kEnd)); }
+  absl::StatusOr<StepResult> FeedEnd(std::string frame) {
+    frame_ = std::move(frame);
     view_ = *FrameView::Parse(frame_);
     input_ = StepInput();
     input_.offset = Offset(next_offset_++);

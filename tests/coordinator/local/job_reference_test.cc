@@ -65,6 +65,8 @@ std::vector<std::string> EveryPlace() {
       WithStage("rate_limit: { rate: 1/s, per: zzzz }"),
       WithStage("rate_limit: { rate: 1/s, excess: zzzz }"),
       WithStage("aggregate: { n: count() }, emit: zzzz"),
+      WithStage("window: { zzzz: 1 }"),
+      WithStage("window: { tumbling: 1h, late: zzzz, aggregate: { n: count() } }"),
   };
   for (const std::string& kind : ChoicesIn(WithStage("zzzz: 1"))) {
     jobs.push_back(WithStage(StrCat(kind, ": x, zzzz: 1")));

@@ -57,6 +57,30 @@ TEST(RunJobTestTest, ShowsDeadLettersThatDidNotComeAndThoseThatCameUnexpected) {
   EXPECT_THAT(RunCounts({"not json"}, {}).report, HasSubstr("+ dead letter not expected: "));
 }
 
+TEST(RunJobTestTest, AWindowHoldsEventTimeBackForTheSegmentBehindIt) {
+  const auto spec = ParseJob("windows.yaml", R"(
+name: windows
+key: k
+time: { field: t }
+stages:
+  - window: { tumbling: 10s, lateness: 5s, aggregate: { n: count(), g: last(g) } }
+  - key_by: g
+  - window: { tumbling: 20s, aggregate: { n: sum(n) } }
+)");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  TestSpec test;
+  test.name = "t";
+  test.input = {
+      R"({"k":"a","g":"x","t":"1970-01-01T00:00:01Z"})", R"({"k":"b","g":"x","t":"1970-01-01T00:00:24Z"})",
+      R"({"k":"c","g":"x","t":"1970-01-01T00:00:19Z"})", R"({"k":"a","g":"x","t":"1970-01-01T00:01:40Z"})"};
+  test.expect = {R"({"key":"x","value":{"n":2,"window_start":0,"window_end":20000}})",
+                 R"({"key":"x","value":{"n":1,"window_start":20000,"window_end":40000}})",
+                 R"({"key":"x","value":{"n":1,"window_start":100000,"window_end":120000}})"};
+  const auto outcome = RunJobTest(*spec, test);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_TRUE(outcome->passed) << outcome->report;
+}
+
 TEST(AlignedDiffTest, AlignsWhatIsTheSameAroundWhatIsNot) {
   EXPECT_EQ(AlignedDiff({"a", "b", "c"}, {"a", "c", "d"}),
             "    expected | got\n"

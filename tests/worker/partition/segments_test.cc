@@ -161,30 +161,50 @@ TEST(SegmentsTest, SendAgainWhatWasLostOnTheWay) {
   }
 }
 
-TEST(SegmentsTest, AnIdlePartitionTellsTheNextSegmentItsWatermark) {
-  PartitionWorld world(PartitionWorld::TwoSegments());
+// The greatest watermark that partition 0 of the first segment has told this one of the next.
+int64_t LatestWatermark(PartitionWorld& world, uint32_t downstream) {
+  const std::unique_ptr<MemoryBus> bus = world.broker.Connect();
+  int64_t latest = kNoTime;
+  const auto taken = [&](const Message& message, const MessageHeader& header) {
+    const auto frame = FrameView::Parse(message.payload);
+    if (frame.ok() && header.writer == "0.0") latest = std::max(latest, frame->watermark_ms());
+    return absl::OkStatus();
+  };
+  const PartitionKey next = {world.key.job, world.key.uid, SegmentId(1), PartitionId(downstream)};
+  EXPECT_TRUE(
+      ReadLogTail(*bus, world.clock, {next.input_stream(), 1, false}, WriterCursors(next.uid), taken).ok());
+  return latest;
+}
+
+void FeedUntilWatermarksAreTold(PartitionWorld& world) {
   std::mt19937_64 random(7);
   TwoSegmentRun run(world, random);
-  const auto watermark = [&](uint32_t downstream) {
-    const std::unique_ptr<MemoryBus> bus = world.broker.Connect();
-    int64_t latest = kNoTime;
-    const auto taken = [&](const Message& message, const MessageHeader& header) {
-      const auto frame = FrameView::Parse(message.payload);
-      if (frame.ok() && header.writer == "0.0") latest = std::max(latest, frame->watermark_ms());
-      return absl::OkStatus();
-    };
-    const PartitionKey next = {world.key.job, world.key.uid, SegmentId(1), PartitionId(downstream)};
-    EXPECT_TRUE(
-        ReadLogTail(*bus, world.clock, {next.input_stream(), 1, false}, WriterCursors(next.uid), taken).ok());
-    return latest;
-  };
   world.Feed({}, 0, 5'000);
   world.Feed({{"key", 1, "group"}}, 0, 6'000);
   for (int i = 0; i < 4'000; ++i) run.StepOne();
   world.clock.Advance(absl::Seconds(2));
   for (int i = 0; i < 4'000; ++i) run.StepOne();
-  EXPECT_EQ(watermark(0), 6'000);
-  EXPECT_EQ(watermark(1), 6'000);
+}
+
+TEST(SegmentsTest, AnIdlePartitionTellsTheNextSegmentItsWatermark) {
+  PartitionWorld world(PartitionWorld::TwoSegments());
+  FeedUntilWatermarksAreTold(world);
+  EXPECT_EQ(LatestWatermark(world, 0), 6'000);
+  EXPECT_EQ(LatestWatermark(world, 1), 6'000);
+}
+
+TEST(SegmentsTest, AWindowHoldsTheNextSegmentsWatermarkBackByItsLateness) {
+  JobSpec spec = PartitionWorld::TwoSegments();
+  const std::vector<AggregateColumn> columns = std::get<AggregateStage>(spec.stages[0].what).columns;
+  WindowStage window;
+  window.size = window.every = absl::Hours(1);
+  window.lateness = absl::Milliseconds(1500);
+  window.columns = columns;
+  spec.stages[0].what = window;
+  PartitionWorld world(spec);
+  FeedUntilWatermarksAreTold(world);
+  EXPECT_EQ(LatestWatermark(world, 0), 4'500);
+  EXPECT_EQ(LatestWatermark(world, 1), 4'500);
 }
 
 }  // namespace
