@@ -50,16 +50,14 @@ def sessions():
     for flight in flights():
         at = calendar.timegm(time.strptime(flight["date"], "%Y/%m/%d %H:%M")) * 1000
         session = open_sessions.get(flight["origin"])
-        if session is not None and at >= session["to"] + GAP_MS:
+        if session is None or at >= session["window_end"]:
+            session = {"flights": 0, "worst": flight["delay"], "first": flight["destination"], "window_start": at}
+            open_sessions[flight["origin"]] = session
             outputs[flight["origin"]].append(session)
-            session = None
-        if session is None:
-            session = {"from": at, "to": at, "flights": 0}
-        session["to"] = max(session["to"], at)
         session["flights"] += 1
-        open_sessions[flight["origin"]] = session
-    for airport, session in open_sessions.items():
-        outputs[airport].append(session)
+        session["worst"] = max(session["worst"], flight["delay"])
+        session["last"] = flight["destination"]
+        session["window_end"] = at + GAP_MS
     return outputs
 
 

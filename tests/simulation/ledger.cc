@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kChainFactor = 31;
 constexpr int64_t kChainModulus = 1'000'003;
 
+constexpr int64_t kFirstTimeMs = 1'000'000'000'000;  // of the first record; each has one more
+
 constexpr char kBonusText[] = "r.seq + ";
 
 // `$` is the field with the number to sum up, `%` what goes on beside the sums.
@@ -52,10 +54,24 @@ constexpr char kBranchedStages[] = R"(
   - aggregate: {count: count(), sum: sum($), last: last($)%}
 )";
 
+// Nothing is late and no window is closed twice or never, or else the two come to different sums. The second is what
+// `state` shows.
+constexpr char kWindowedStages[] = R"(
+  - broadcast:
+      - stages:
+          - window: {tumbling: 16ms, aggregate: {count: count(), sum: sum($)%}}
+          - aggregate: {count: sum(count), sum: sum(sum)%}
+            emit: final
+      - stages:
+          - aggregate: {count: count(), sum: sum($)%}
+            emit: final
+)";
+
 std::string StageOf(Handler handler, std::string_view number, std::string_view beside) {
   const char* const text = handler == Handler::kNative     ? kNativeStage
                            : handler == Handler::kLua      ? kLuaStage
                            : handler == Handler::kBranched ? kBranchedStages
+                           : handler == Handler::kWindowed ? kWindowedStages
                                                            : kFinalStage;
   return absl::StrReplaceAll(text, {{"%}", StrCat(beside, "}")}, {"$", std::string(number)}});
 }
@@ -90,7 +106,8 @@ std::string Account::OutputJson(Handler handler) const {
 std::string Account::StateJson(Handler handler) const {
   if (handler == Handler::kLua)
     return StrCat(R"({"chain":)", chain, R"(,"count":)", count, R"(,"sum":)", sum, "}");
-  return StrCat(R"({"count":)", count, R"(,"sum":)", sum, R"(,"last":)", last, GroupField(group), "}");
+  const std::string last_field = handler == Handler::kWindowed ? "" : StrCat(R"(,"last":)", last);
+  return StrCat(R"({"count":)", count, R"(,"sum":)", sum, last_field, GroupField(group), "}");
 }
 
 Ledger::Ledger(const LedgerOptions& options, uint64_t seed)
@@ -103,8 +120,8 @@ Ledger::Ledger(const LedgerOptions& options, uint64_t seed)
     record.number = ++counts[record.key];
     if (options.segments() == 2)
       record.group = FilledUp(StrCat("group-", random() % options.groups), options.key_bytes);
-    record.line =
-        StrCat(R"({"k":")", record.key, R"(","seq":)", record.number, GroupField(record.group), "}");
+    record.line = StrCat(R"({"k":")", record.key, R"(","seq":)", record.number, GroupField(record.group),
+                         has_times() ? StrCat(R"(,"t":)", kFirstTimeMs + i) : "", "}");
     by_partition_[PartitionOf(record.key, options.partitions).value()].push_back(record);
     records_.push_back(std::move(record));
   }
@@ -129,7 +146,8 @@ std::string Ledger::JobText(const std::string& name, int64_t bonus) const {
   const std::string map =
       bonus == 0 ? "" : StrCat("\n  - map: {seq: '", kBonusText, bonus, "'", goes_on ? ", g: r.g" : "", "}");
   return StrCat("name: ", name, "\nsource: {format: jsonl}\nkey: k\npartitions: ", options_.partitions,
-                "\nstages:", map, stages, "commit: {interval: 30ms}\n");
+                has_times() ? "\ntime: {field: t}" : "", "\nstages:", map, stages,
+                "commit: {interval: 30ms}\n");
 }
 
 std::string Ledger::InputText() const {
@@ -139,13 +157,14 @@ std::string Ledger::InputText() const {
 }
 
 uint64_t Ledger::outputs() const {
-  if (options_.handler != Handler::kFinal) return records_.size();
+  const auto final_results = static_cast<uint64_t>(FinalResults(options_.handler));
+  if (final_results == 0) return records_.size();
   std::map<std::string, std::string> last_groups;
   for (const LedgerRecord& record : records_) last_groups[record.key] = record.group;
-  if (options_.segments() == 1) return last_groups.size();
+  if (options_.segments() == 1) return final_results * last_groups.size();
   std::set<std::string> groups;
   for (const auto& [key, group] : last_groups) groups.insert(group);
-  return groups.size();
+  return final_results * groups.size();
 }
 
 }  // namespace millrace::sim

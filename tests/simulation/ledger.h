@@ -14,7 +14,13 @@ enum class Handler {
   kLua,       // the same in user code
   kFinal,     // aggregate, a result for each key when the input has ended
   kBranched,  // as kNative, behind branches that double records, drop the second ones and hold some up
+  kWindowed,  // as kFinal, once for windows added up, which close all the time, and once without them
 };
+
+// How many results there are for a key when the input has ended; 0: its records have results.
+constexpr int FinalResults(Handler handler) {
+  return handler == Handler::kFinal ? 1 : handler == Handler::kWindowed ? 2 : 0;
+}
 
 struct LedgerOptions {
   uint32_t records = 200;
@@ -67,6 +73,8 @@ class Ledger {
   uint64_t outputs() const;
 
  private:
+  bool has_times() const { return options_.handler == Handler::kWindowed; }
+
   const LedgerOptions options_;
   std::vector<LedgerRecord> records_;
   std::vector<std::vector<LedgerRecord>> by_partition_;

@@ -140,7 +140,7 @@ void Oracle::Take(Partition& partition, const Record& record, uint64_t index) {
   Account& account = partition.accounts[record.key];
   account.Take(record.number);
   account.group = record.group;
-  if (ledger_.options().handler != Handler::kFinal)
+  if (FinalResults(ledger_.options().handler) == 0)
     Expect(partition, record.offset, index, record.key, account);
 }
 
@@ -158,10 +158,11 @@ void Oracle::Expect(Partition& partition, uint64_t offset, uint64_t index, const
 
 void Oracle::TakeEnd(Partition& partition, const Message& message, const std::string& writer) {
   if (partition.writers.erase(writer) == 0 || !partition.writers.empty()) return;
-  if (ledger_.options().handler != Handler::kFinal) return;
   uint64_t index = 0;
-  for (const auto& [key, account] : partition.accounts)
-    Expect(partition, message.sequence, index++, key, account);
+  for (int i = 0; i < FinalResults(ledger_.options().handler); ++i) {
+    for (const auto& [key, account] : partition.accounts)
+      Expect(partition, message.sequence, index++, key, account);
+  }
 }
 
 void Oracle::ReadResults(Partition& partition) {

@@ -121,6 +121,22 @@ TEST_F(OwnersTest, WhatBranchesKeepAndHoldUpComesThroughACrash) {
   }
 }
 
+TEST_F(OwnersTest, WindowsThatAreOpenComeThroughACrash) {
+  options_.ledger.handler = Handler::kWindowed;
+  options_.ledger.group_partitions = 2;
+  for (uint64_t seed = 1; seed <= 5 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(StrCat("seed ", seed));
+    Cluster& cluster = Begin(seed);
+    for (uint64_t commits = 5; commits <= 25; commits += 10) {
+      ASSERT_TRUE(Until([&] { return cluster.oracle().commits_checked() >= commits; }));
+      Cluster::Place* const owner = cluster.OwnerOf(0);
+      ASSERT_NE(owner, nullptr);
+      cluster.Kill(*owner, absl::Milliseconds(100));
+    }
+    ExpectRightEnd();
+  }
+}
+
 TEST_F(OwnersTest, AVerdictIsGivenThenTheProcessIsGone) {
   options_.ledger.handler = Handler::kLua;
   Cluster& cluster = Begin();

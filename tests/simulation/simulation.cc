@@ -19,7 +19,7 @@ constexpr absl::Duration kProgressBound = absl::Seconds(90);
 constexpr absl::Duration kFinalLook = absl::Milliseconds(100);
 constexpr absl::Duration kAfterTheEnd = absl::Seconds(1);  // zombies have their say
 constexpr size_t kLongKeyBytes = 1500;
-constexpr const char* kHandlerNames[] = {"native", "lua", "final", "branched"};
+constexpr const char* kHandlerNames[] = {"native", "lua", "final", "branched", "windowed"};
 
 constexpr void (*kSimplifications[])(ClusterOptions&) = {
     [](ClusterOptions& cluster) { cluster.ledger.group_partitions = 0; },
@@ -104,6 +104,7 @@ Scenario MakeScenario(uint64_t seed) {
   if (handler < 2) cluster.ledger.handler = Handler::kLua;
   if (handler == 2) cluster.ledger.handler = Handler::kFinal;
   if (handler == 3) cluster.ledger.handler = Handler::kBranched;
+  if (handler == 4) cluster.ledger.handler = Handler::kWindowed;
   if (below(4) == 0) cluster.memory_bytes = 0;  // every key is evicted and read again
   if (below(8) == 0) {                          // outputs of one frame fill more than one message
     cluster.ledger.key_bytes = kLongKeyBytes;
