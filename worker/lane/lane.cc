@@ -1,5 +1,6 @@
 #include "worker/lane/lane.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/log.h"
@@ -50,6 +51,7 @@ struct Lane::Hosted : public PartitionPorts {
 
   Lane& lane;
   const uint64_t instance;
+  bool awake = false;                    // in lane.awake_
   absl::Status trouble;                  // why it is given up, when it stopped by itself
   std::unique_ptr<Watchdog::Slot> slot;  // outlives the partition, whose stages call it
   std::unique_ptr<Partition> partition;
@@ -61,45 +63,58 @@ Lane::Lane(uint32_t number, LanePorts& ports, Bus& bus, Clock& clock, ReportBoar
 // A partition closes its reader when it goes, and is still known by it then.
 Lane::~Lane() { partitions_.clear(); }
 
+template <typename Tell>
+void Lane::With(uint64_t instance, Tell tell) {
+  const auto it = partitions_.find(instance);
+  if (it == partitions_.end()) return;
+  tell(*it->second->partition);
+  Wake(*it->second);
+  Settle(*it->second);
+}
+
+template <typename Tell>
+void Lane::WithAll(Tell tell) {
+  for (auto it = partitions_.begin(); it != partitions_.end();) {
+    Hosted& hosted = *(it++)->second;  // which may go
+    tell(*hosted.partition);
+    Wake(hosted);
+    Settle(hosted);
+  }
+}
+
+void Lane::Wake(Hosted& hosted) {
+  if (!std::exchange(hosted.awake, true)) awake_.push_back(hosted.instance);
+}
+
 void Lane::Handle(LaneEvent event) {
-  const auto find = [this](uint64_t instance) -> Partition* {
-    const auto it = partitions_.find(instance);
-    return it == partitions_.end() ? nullptr : it->second->partition.get();
-  };
   if (auto* adopt = std::get_if<AdoptPartition>(&event)) {
     Adopt(std::move(*adopt));
   } else if (auto* bus = std::get_if<BusEvents>(&event)) {
     for (BusEvent& e : bus->events) HandleBus(std::move(e));
   } else if (auto* written = std::get_if<CommitWritten>(&event)) {
-    if (Partition* p = find(written->instance)) p->HandleCommitted(written->status, written->took);
+    With(written->instance, [&](Partition& p) { p.HandleCommitted(written->status, written->took); });
   } else if (auto* linked = std::get_if<CheckpointLinked>(&event)) {
-    if (Partition* p = find(linked->instance)) p->HandleCheckpointLinked(linked->status);
+    With(linked->instance, [&](Partition& p) { p.HandleCheckpointLinked(linked->status); });
   } else if (auto* stored = std::get_if<CheckpointStored>(&event)) {
-    if (Partition* p = find(stored->instance)) p->HandleCheckpointStored(stored->stored, stored->took);
+    With(stored->instance, [&](Partition& p) { p.HandleCheckpointStored(stored->stored, stored->took); });
   } else if (auto* tail = std::get_if<TailRead>(&event)) {
-    if (Partition* p = find(tail->instance)) p->HandleTail(tail->tail);
+    With(tail->instance, [&](Partition& p) { p.HandleTail(tail->tail); });
   } else if (auto* sought = std::get_if<LaterOwnerSought>(&event)) {
-    if (Partition* p = find(sought->instance)) p->HandleLaterOwner(sought->exists);
+    With(sought->instance, [&](Partition& p) { p.HandleLaterOwner(sought->exists); });
   } else if (auto* code = std::get_if<CodeKnown>(&event)) {
-    if (Partition* p = find(code->instance)) p->HandleVersions(std::move(code->versions));
+    With(code->instance, [&](Partition& p) { p.HandleVersions(std::move(code->versions)); });
   } else if (auto* pause = std::get_if<PausePartition>(&event)) {
-    if (Partition* p = find(pause->instance)) p->SetPaused(pause->paused);
+    With(pause->instance, [&](Partition& p) { p.SetPaused(pause->paused); });
   } else if (auto* move = std::get_if<MovePartition>(&event)) {
-    if (Partition* p = find(move->instance)) p->SetMoves(move->moves);
+    With(move->instance, [&](Partition& p) { p.SetMoves(move->moves); });
   } else if (auto* release = std::get_if<ReleasePartition>(&event)) {
-    if (Partition* p = find(release->instance)) {
-      if (release->abandon) {
-        p->Supersede("the lease is gone");
-      } else {
-        p->BeginRelease();
-      }
-    }
+    With(release->instance,
+         [&](Partition& p) { release->abandon ? p.Supersede("the lease is gone") : p.BeginRelease(); });
   } else if (auto* query = std::get_if<StateQuery>(&event)) {
     Answer(*query);
   } else if (auto* budget = std::get_if<SetStateBudget>(&event)) {
-    for (auto& [instance, hosted] : partitions_) hosted->partition->SetStateBudget(budget->bytes);
+    WithAll([&](Partition& p) { p.SetStateBudget(budget->bytes); });
   }
-  DropReleased();
 }
 
 void Lane::Adopt(AdoptPartition event) {
@@ -125,6 +140,8 @@ void Lane::Adopt(AdoptPartition event) {
   hosted->partition->SetPaused(event.paused);
   hosted->partition->SetStateBudget(event.state_budget_bytes);
   PublishReport(*hosted);
+  Wake(*hosted);
+  warming_.push_back(event.instance);
   partitions_[event.instance] = std::move(hosted);
 }
 
@@ -133,22 +150,22 @@ void Lane::HandleBus(BusEvent event) {
     case BusEvent::Type::kMessage:
       if (const auto it = by_reader_.find(event.reader); it != by_reader_.end()) {
         it->second->partition->HandleMessage(std::move(event.message));
+        Wake(*it->second);
       }
       return;
     case BusEvent::Type::kReaderError:
       if (const auto it = by_reader_.find(event.reader); it != by_reader_.end()) {
-        Hosted* const hosted = it->second;
+        const uint64_t instance = it->second->instance;
         by_reader_.erase(it);
-        hosted->partition->HandleReaderError(event.status);
+        With(instance, [&](Partition& p) { p.HandleReaderError(event.status); });
       }
       return;
     case BusEvent::Type::kAppended:
-      if (const auto it = partitions_.find(CookieInstance(event.cookie)); it != partitions_.end()) {
-        it->second->partition->HandleAppended(event.cookie, event.status, event.sequence);
-      }
+      With(CookieInstance(event.cookie),
+           [&](Partition& p) { p.HandleAppended(event.cookie, event.status, event.sequence); });
       return;
     case BusEvent::Type::kReconnected:
-      for (auto& [instance, hosted] : partitions_) hosted->partition->HandleReconnected();
+      WithAll([](Partition& p) { p.HandleReconnected(); });
       return;
     case BusEvent::Type::kDisconnected:
       return;
@@ -156,55 +173,67 @@ void Lane::HandleBus(BusEvent event) {
 }
 
 bool Lane::Work() {
-  bool more = false;
-  for (auto& [instance, hosted] : partitions_) more |= hosted->partition->Work();
-  if (!more) {
-    for (auto& [instance, hosted] : partitions_) more |= hosted->partition->WarmUp(kWarmUpRowsATurn);
+  turn_.clear();
+  turn_.swap(awake_);
+  for (const uint64_t instance : turn_) {
+    const auto it = partitions_.find(instance);
+    if (it == partitions_.end()) continue;
+    Hosted& hosted = *it->second;
+    hosted.awake = false;
+    if (hosted.partition->Work()) Wake(hosted);
+    Settle(hosted);
   }
+  const bool warms = awake_.empty() && WarmUp();
   bus_.Flush();
-  DropReleased();
-  if (clock_.Monotonic() - ticked_at_ >= kLaneTickInterval) Tick();
-  return more;
+  if (clock_.Monotonic() - ticked_at_ >= TickInterval()) Tick();
+  return warms || !awake_.empty();
 }
 
+// While nothing else is to be done: a little of each, until there is no more.
+bool Lane::WarmUp() {
+  std::erase_if(warming_, [this](uint64_t instance) {
+    const auto it = partitions_.find(instance);
+    if (it == partitions_.end()) return true;
+    const bool more = it->second->partition->WarmUp(kWarmUpRowsATurn);
+    if (!more) Wake(*it->second);  // it may have stopped
+    return !more;
+  });
+  return !warming_.empty();
+}
+
+absl::Duration Lane::TickInterval() const {
+  return std::max(kLaneTickInterval, kTickTimeAPartition * static_cast<int64_t>(partitions_.size()));
+}
+
+// What waits for the time alone has a turn behind each tick.
 void Lane::Tick() {
   ticked_at_ = clock_.Monotonic();
-  for (auto& [instance, hosted] : partitions_) {
-    hosted->partition->Tick();
-    PublishReport(*hosted);
+  for (auto it = partitions_.begin(); it != partitions_.end();) {
+    Hosted& hosted = *(it++)->second;  // which may go
+    hosted.partition->Tick();
+    PublishReport(hosted);
+    Wake(hosted);
+    Settle(hosted);
   }
-  DropReleased();
 }
 
 void Lane::PublishReport(Hosted& hosted) {
   if (!hosted.trouble.ok()) return;  // the last report, which says why, stands
-  PartitionReport report = hosted.partition->Report();
-  board_.Put(hosted.instance, std::move(report));
+  board_.Put(hosted.instance, hosted.partition->Report());
 }
 
-void Lane::GiveUpStopped() {
-  for (auto& [instance, hosted] : partitions_) {
-    const absl::Status& cause = hosted->partition->stop_cause();
-    if (!hosted->trouble.ok() || !MayPass(cause)) continue;
-    PublishReport(*hosted);
-    hosted->trouble = cause;
-    hosted->partition->Abandon(ToStd(cause.message()));
+void Lane::Settle(Hosted& hosted) {
+  if (const absl::Status& cause = hosted.partition->stop_cause(); hosted.trouble.ok() && MayPass(cause)) {
+    PublishReport(hosted);
+    hosted.trouble = cause;
+    hosted.partition->Abandon(ToStd(cause.message()));
   }
-}
-
-void Lane::DropReleased() {
-  GiveUpStopped();
-  for (auto it = partitions_.begin(); it != partitions_.end();) {
-    if (!it->second->partition->released()) {
-      ++it;
-      continue;
-    }
-    const uint64_t instance = it->first;
-    const absl::Status trouble = it->second->trouble;
-    it = partitions_.erase(it);  // closes the database
-    if (trouble.ok()) board_.Remove(instance);
-    ports_.Released(instance, trouble);
-  }
+  if (!hosted.partition->released()) return;
+  const uint64_t instance = hosted.instance;
+  const absl::Status trouble = hosted.trouble;
+  partitions_.erase(instance);  // closes the database
+  if (trouble.ok()) board_.Remove(instance);
+  ports_.Released(instance, trouble);
 }
 
 void Lane::Answer(const StateQuery& query) {

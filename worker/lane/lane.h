@@ -125,9 +125,9 @@ class Lane {
   ~Lane();
 
   void Handle(LaneEvent event);
-  // One turn for every partition. True when there is more to do at once.
+  // One turn for every partition to which something happened. True when there is more to do at once.
   bool Work();
-  // Deadlines; at most every kLaneTickInterval.
+  // Deadlines of all of them.
   void Tick();
   size_t partitions() const { return partitions_.size(); }
 
@@ -137,8 +137,17 @@ class Lane {
   void Adopt(AdoptPartition event);
   void HandleBus(BusEvent event);
   void Answer(const StateQuery& query);
-  void GiveUpStopped();
-  void DropReleased();
+  // Calls `tell` for the partition, if it is still here, and sees what came of it.
+  template <typename Tell>
+  void With(uint64_t instance, Tell tell);
+  template <typename Tell>
+  void WithAll(Tell tell);
+  // It has something to do: the next turn is also its own.
+  void Wake(Hosted& hosted);
+  bool WarmUp();
+  absl::Duration TickInterval() const;
+  // Gives it up when it has stopped by itself, and drops it when it is released; `hosted` may be gone then.
+  void Settle(Hosted& hosted);
   void PublishReport(Hosted& hosted);
 
   const uint32_t number_;
@@ -149,9 +158,15 @@ class Lane {
   Watchdog& watchdog_;
   std::map<uint64_t, std::unique_ptr<Hosted>> partitions_;  // by instance
   std::map<ReaderId, Hosted*> by_reader_;
+  std::vector<uint64_t> awake_;    // instances that have a turn; each once
+  std::vector<uint64_t> turn_;     // those that had the last one; its memory is used again
+  std::vector<uint64_t> warming_;  // instances that may have state to load ahead
   absl::Duration ticked_at_;
 };
 
 inline constexpr absl::Duration kLaneTickInterval = absl::Milliseconds(20);
+// Or, with many partitions, so often that each of them takes this much of it: a lane of hundreds would otherwise
+// spend its time looking at what waits for nothing.
+inline constexpr absl::Duration kTickTimeAPartition = absl::Milliseconds(2);
 
 }  // namespace millrace

@@ -210,6 +210,21 @@ TEST_F(LaneTest, AnswersAboutAKeyThatIsNoUtf8) {
   EXPECT_THAT(answer, HasSubstr(R"("n":1)"));
 }
 
+TEST_F(LaneTest, ARetryThatWaitsForTheTimeAloneIsGoneOnWith) {
+  JobSpec spec = PartitionWorld::RunningTotal();
+  StageSpec picky;
+  picky.what = FilterStage{"assert(r.v ~= 3)"};
+  picky.code.name = "picky";
+  picky.code.errors = ErrorPolicy{OnError::kRetry, {3, {absl::Seconds(1), absl::Seconds(1)}}};
+  spec.stages.insert(spec.stages.begin(), picky);
+  world_.segments = {std::make_shared<const SegmentSpec>(SegmentOf(spec, kFirstSegment))};
+  Adopt();
+  world_.Feed({{"a", 3}, {"b", 4}});
+  ASSERT_TRUE(AwaitRecords(2));
+  EXPECT_EQ(board_.All()[0].dead_letters, 1u);
+  EXPECT_EQ(board_.All()[0].retries, 2u);
+}
+
 TEST_F(LaneTest, APartitionStaysWithinTheBudgetThatItIsAdoptedWith) {
   JobSpec rarely = PartitionWorld::RunningTotal();
   rarely.commit_interval = absl::Hours(1);
