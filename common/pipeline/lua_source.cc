@@ -143,10 +143,24 @@ class Splitter {
     CopyToDefinitions(tokens_[function].begin, tokens_[behind - 1].end);
     BlankOutRecordCode(tokens_[i].begin, tokens_[behind - 1].end);
     if (tokens_[function + 1].text == "on_timer") source_.has_on_timer = true;
-    for (size_t t = function + 2; t < behind; ++t) {
-      if (IsVariable(tokens_[t]) && tokens_[t - 1].text != ".") used_by_functions_.push_back(tokens_[t]);
-    }
+    NoteUses(function + 2, behind);
     return behind;
+  }
+
+  // Names of fields are no uses: those behind a dot, and those that a table in braces gives a value to.
+  void NoteUses(size_t begin, size_t end) {
+    std::vector<bool> in_table;  // for each brace and block that is open
+    for (size_t t = begin; t < end; ++t) {
+      const LuaToken& token = tokens_[t];
+      const bool opens_table = token.text == "{";
+      const int change = opens_table ? 1 : token.text == "}" ? -1 : DepthChange(token);
+      if (change > 0) in_table.push_back(opens_table);
+      if (change < 0 && !in_table.empty()) in_table.pop_back();
+      const bool gets_value = tokens_[t + 1].text == "=" && tokens_[t + 2].text != "=";
+      const bool is_field =
+          tokens_[t - 1].text == "." || (gets_value && !in_table.empty() && in_table.back());
+      if (IsVariable(token) && !is_field) used_by_functions_.push_back(token);
+    }
   }
 
   void NoteLocal(size_t i) {

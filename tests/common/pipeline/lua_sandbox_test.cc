@@ -176,5 +176,18 @@ TEST(LuaSource, AFunctionThatUsesARecordsLocalIsRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("`n`"));
 }
 
+TEST(LuaSource, AFieldWithTheNameOfARecordsLocalIsNoUseOfIt) {
+  const auto splits = [](const std::string& body) {
+    return SplitKeyedSource("local n = r.n\nfunction on_timer() " + body + " end").ok();
+  };
+  EXPECT_TRUE(splits("emit({ n = 1, m = { n = state.n } })"));
+  EXPECT_TRUE(splits("state.n = 1"));
+  EXPECT_FALSE(splits("emit({ m = n })"));
+  EXPECT_FALSE(splits("emit({ m = n == 1 })"));
+  EXPECT_FALSE(splits("emit({ n == 1 })"));
+  EXPECT_FALSE(splits("n = 1"));
+  EXPECT_FALSE(splits("emit({ f = function() n = 1 end })"));
+}
+
 }  // namespace
 }  // namespace millrace
