@@ -75,6 +75,11 @@ class DeadLettersTest(unittest.TestCase):
         self.assertEqual([process.child.wait(60) for process in both], [0, 0])
         self.check_all_passed_once()
 
+    def test_the_table_is_for_people(self):
+        first = self.cluster.run("dead-letters", "list", "doors").stdout.splitlines()[1]
+        self.assertRegex(first, r" \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+        self.feed.finish()
+
     def test_refusals_and_purge(self):
         assert_one_line(self, self.cluster.try_run("dead-letters", "retry", "0.0.999.0", "doors"), NO_SUCH_THING)
         assert_one_line(self, self.cluster.try_run("dead-letters", "purge", "doors"), USAGE)

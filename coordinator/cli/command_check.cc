@@ -53,6 +53,10 @@ absl::Status Test(const std::string& path) {
       StrCat(failed, " of ", spec->tests.size(), " tests of ", path, " differ"));
 }
 
+std::string Counted(size_t count, std::string_view thing) {
+  return StrCat(count, " ", thing, count == 1 ? "" : "s");
+}
+
 }  // namespace
 
 int RunCheck(const Arguments& arguments) {
@@ -63,10 +67,10 @@ int RunCheck(const Arguments& arguments) {
   if (const auto exit = command.Parse(arguments)) return *exit;
   const auto spec = LoadJob(path);
   if (!spec.ok()) return Fail(spec.status());
-  const absl::Status status = WriteOut(StrCat(path, ": job `", spec->name, "`, ", spec->stages.size(),
-                                              spec->stages.size() == 1 ? " stage, " : " stages, ",
-                                              absl::StrJoin(PartitionsBySegment(*spec), " + "),
-                                              " partitions, ", spec->tests.size(), " tests: ok\n"));
+  const absl::Status status =
+      WriteOut(StrCat(path, ": job `", spec->name, "`, ", Counted(spec->stages.size(), "stage"), ", ",
+                      absl::StrJoin(PartitionsBySegment(*spec), " + "), " partitions, ",
+                      Counted(spec->tests.size(), "test"), ": ok\n"));
   return status.ok() ? kExitDone : Fail(status);
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/job/job_parser.h"
+#include "common/pipeline/event_time.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
@@ -31,6 +32,9 @@ absl::Status List(Bus& bus, const JobRecord& job, const CommandLine& command) {
   LetterJson rows = LetterJson::array();
   for (LetterJson& letter : *letters) rows.push_back(std::move(letter));
   if (command.json()) return WriteOut(Pretty(rows));
+  for (LetterJson& row : rows) {
+    if (row["time"].is_number_integer()) row["time"] = FormatTime(row["time"].get<int64_t>());
+  }
   return WriteOut(FormatTable({{"id", "ID"},
                                {"key", "KEY"},
                                {"stage", "STAGE"},
