@@ -245,7 +245,15 @@ class Cluster:
         return wait_for(reached, f"job {job} is {state}", seconds)
 
     def wait_records(self, job, records, seconds=WAIT_SECONDS):
-        return wait_for(lambda: self.status(job)["records_in"] >= records, f"job {job} took {records} records", seconds)
+        """Of a job that a submit beside the test may not have made yet."""
+        def took():
+            there = job in (row["job"] for row in self.json("jobs"))
+            return there and self.status(job)["records_in"] >= records
+        return wait_for(took, f"job {job} took {records} records", seconds)
+
+    def wait_owned(self, job, *workers):
+        """Waits until each of the workers has partitions of the job."""
+        return wait_for(lambda: set(workers) <= set(self.owners(job)), f"{', '.join(workers)} have partitions of {job}")
 
     def write(self, name, text):
         """A file of the test's own; returns its path."""

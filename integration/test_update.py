@@ -117,7 +117,7 @@ class UpdateUnderKills(UpdateCase):
         self.cluster.run("update", self.new)
         self.feed.write(self.share)
         self.cluster.restart_worker("w1")
-        self.assertEqual(set(self.versions()), {1})
+        wait_for(lambda: set(self.versions()) == {1}, "all that has an owner runs the new code")
         self.finish()
 
 
