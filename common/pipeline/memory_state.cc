@@ -133,6 +133,12 @@ void MemoryState::RollbackRecord() {
   progress_ = journal_.Rollback([this](const StateJournal::Entry& entry) { PutBack(entry); });
 }
 
+void MemoryState::BeginMessage() { journal_.BeginMessage(progress_); }
+void MemoryState::EndMessage() { journal_.EndMessage(); }
+void MemoryState::RollbackMessage() {
+  progress_ = journal_.RollbackMessage([this](const StateJournal::Entry& entry) { PutBack(entry); });
+}
+
 void MemoryState::PutBack(const StateJournal::Entry& entry) {
   switch (entry.kind) {
     case StateJournal::Entry::Kind::kValue:

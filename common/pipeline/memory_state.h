@@ -29,6 +29,9 @@ class MemoryState final : public State {
   void BeginRecord() override;
   void EndRecord() override;
   void RollbackRecord() override;
+  void BeginMessage() override;
+  void EndMessage() override;
+  void RollbackMessage() override;
 
   // Everything in it as text, one line an item: to compare two, and to show where they differ.
   std::string Dump() const;

@@ -101,6 +101,13 @@ class State {
   virtual void EndRecord() = 0;
   virtual void RollbackRecord() = 0;
 
+  // Around the records of one message: its changes, too, are all or nothing where its Step may have to come again
+  // from the beginning. Between BeginMessage and EndMessage everything that changes is kept as it was before,
+  // in records and between them; RollbackMessage puts it back. REQUIRES: no record begun.
+  virtual void BeginMessage() = 0;
+  virtual void EndMessage() = 0;
+  virtual void RollbackMessage() = 0;
+
   Progress& progress() { return progress_; }
   const Progress& progress() const { return progress_; }
 

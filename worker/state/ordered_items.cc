@@ -28,7 +28,7 @@ absl::Status OrderedItems::Insert(std::string_view item) {
   if (absl::Status status = CheckRoom(); !status.ok()) return status;
   Add(item);
   Change(item, true);
-  if (recording_) journal_.push_back({std::string(item), true});
+  Remember(item, true);
   return absl::OkStatus();
 }
 
@@ -37,25 +37,44 @@ void OrderedItems::Erase(std::string_view item) {
   const std::string kept(item);
   if (!Take(kept)) return;
   Change(kept, false);
-  if (recording_) journal_.push_back({kept, false});
+  Remember(kept, false);
+}
+
+void OrderedItems::Remember(std::string_view item, bool inserted) {
+  if (recording_ || in_message_) journal_.push_back({std::string(item), inserted});
 }
 
 void OrderedItems::EndRecord() {
   recording_ = false;
-  journal_.clear();
+  if (!in_message_) journal_.clear();
 }
 
 void OrderedItems::RollbackRecord() {
   recording_ = false;
-  for (auto undo = journal_.rbegin(); undo != journal_.rend(); ++undo) {
-    if (undo->inserted) {
-      Take(undo->item);
-    } else {
-      Add(undo->item);
-    }
-    Change(undo->item, !undo->inserted);
-  }
+  UndoFrom(record_begin_);
+}
+
+void OrderedItems::EndMessage() {
+  in_message_ = false;
   journal_.clear();
+}
+
+void OrderedItems::RollbackMessage() {
+  in_message_ = false;
+  UndoFrom(0);
+}
+
+void OrderedItems::UndoFrom(size_t begin) {
+  for (size_t i = journal_.size(); i > begin; --i) {
+    const Undo& undo = journal_[i - 1];
+    if (undo.inserted) {
+      Take(undo.item);
+    } else {
+      Add(undo.item);
+    }
+    Change(undo.item, !undo.inserted);
+  }
+  journal_.resize(begin);
 }
 
 bool OrderedItems::Add(std::string_view item) {

@@ -25,9 +25,15 @@ class OrderedItems : public OrderedSet {
   absl::Status Load(std::string_view item);
 
   // As State: with a journal from BeginRecord on.
-  void BeginRecord() { recording_ = true; }
+  void BeginRecord() {
+    recording_ = true;
+    record_begin_ = journal_.size();
+  }
   void EndRecord();
   void RollbackRecord();
+  void BeginMessage() { in_message_ = true; }
+  void EndMessage();
+  void RollbackMessage();
 
   // The items inserted (true) and erased (false) since the last Freeze, net; then starts anew.
   template <typename Visit>
@@ -48,11 +54,15 @@ class OrderedItems : public OrderedSet {
   bool Add(std::string_view item);
   bool Take(std::string_view item);
   void Change(std::string_view item, bool inserted);
+  void Remember(std::string_view item, bool inserted);
+  void UndoFrom(size_t begin);
 
   absl::btree_set<std::string, std::less<>> items_;
   absl::flat_hash_map<std::string, bool> changes_;
-  std::vector<Undo> journal_;
+  std::vector<Undo> journal_;  // of the message, or of the record where there is no message
+  size_t record_begin_ = 0;
   bool recording_ = false;
+  bool in_message_ = false;
   size_t memory_bytes_ = 0;
 };
 

@@ -26,6 +26,7 @@ struct StateEntry {
   bool stored;      // the database, or a frozen commit, may have a row of it
   bool referenced;  // found since the clock's hand last passed
   bool journaled;   // the record that runs has its old value
+  bool in_message;  // the message that runs has its old value
 
   bool dirty() const { return dirty_index != kNoIndex; }
   std::string_view key() const { return {bytes(), key_size}; }

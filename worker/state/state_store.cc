@@ -73,6 +73,7 @@ OrderedSet& StateStore::Ordered(TableId table) {
   if (place == nullptr) {
     place = std::make_unique<OrderedItems>();
     tables_used_ = std::max<size_t>(tables_used_, table + 1);
+    if (in_message_) place->BeginMessage();
     if (recording_) place->BeginRecord();
   }
   return *place;
@@ -190,11 +191,13 @@ StateEntry* StateStore::Grow(StateEntry* entry, size_t size) {
   Table(entry->table).Replace(old, entry, hash);
   clock_[entry->clock_index] = entry;
   if (entry->dirty()) dirty_[entry->dirty_index] = entry;
-  if (entry->journaled) {
-    for (Undo& undo : journal_) {
+  const auto follow = [&](std::vector<Undo>& journal) {
+    for (Undo& undo : journal) {
       if (undo.entry == old) undo.entry = entry;
     }
-  }
+  };
+  if (entry->journaled) follow(journal_);
+  if (entry->in_message) follow(message_journal_);
   entry_bytes_ += entry->memory_bytes() - before;
   return entry;
 }
@@ -209,6 +212,10 @@ void StateStore::BeginRecord() {
 }
 
 void StateStore::Remember(StateEntry* entry) {
+  if (in_message_ && !entry->in_message) {
+    entry->in_message = true;
+    message_journal_.push_back({entry, entry->exists, std::string(entry->value())});
+  }
   if (!recording_ || entry->journaled) return;
   entry->journaled = true;
   journal_.push_back({entry, entry->exists, std::string(entry->value())});
@@ -229,16 +236,53 @@ void StateStore::RollbackRecord() {
   progress_ = progress_before_;
   for (Undo& undo : journal_) {
     undo.entry->journaled = false;
-    if (undo.existed) {
-      char* const value = Mutable(undo.entry, undo.value.size());
-      std::copy(undo.value.begin(), undo.value.end(), value);
-    } else {
-      Erase(undo.entry);
-    }
+    PutBack(undo);
   }
   journal_.clear();
   for (const auto& items : ordered_) {
     if (items != nullptr) items->RollbackRecord();
+  }
+}
+
+void StateStore::PutBack(Undo& undo) {
+  if (undo.existed) {
+    char* const value = Mutable(undo.entry, undo.value.size());
+    std::copy(undo.value.begin(), undo.value.end(), value);
+  } else {
+    Erase(undo.entry);
+  }
+}
+
+void StateStore::BeginMessage() {
+  MILLRACE_CHECK(!recording_ && !in_message_);
+  in_message_ = true;
+  progress_before_message_ = progress_;
+  for (const auto& items : ordered_) {
+    if (items != nullptr) items->BeginMessage();
+  }
+}
+
+void StateStore::EndMessage() {
+  MILLRACE_CHECK(in_message_ && !recording_);
+  in_message_ = false;
+  for (const Undo& undo : message_journal_) undo.entry->in_message = false;
+  message_journal_.clear();
+  for (const auto& items : ordered_) {
+    if (items != nullptr) items->EndMessage();
+  }
+}
+
+void StateStore::RollbackMessage() {
+  MILLRACE_CHECK(in_message_ && !recording_);
+  in_message_ = false;
+  progress_ = progress_before_message_;
+  for (Undo& undo : message_journal_) {
+    undo.entry->in_message = false;
+    PutBack(undo);
+  }
+  message_journal_.clear();
+  for (const auto& items : ordered_) {
+    if (items != nullptr) items->RollbackMessage();
   }
 }
 

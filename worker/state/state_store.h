@@ -61,9 +61,12 @@ class StateStore : public State {
   void BeginRecord() override;
   void EndRecord() override;
   void RollbackRecord() override;
+  void BeginMessage() override;
+  void EndMessage() override;
+  void RollbackMessage() override;
 
   // Takes all changes since the last Freeze, and starts collecting anew. Progress and the counters of `row`
-  // are filled in here. Invalidates slots. REQUIRES: no commit under way, no record begun.
+  // are filled in here. Invalidates slots. REQUIRES: no commit under way, no record or message begun.
   std::unique_ptr<FrozenCommit> Freeze(CommitRow row);
   void OnCommitted();
   // Nothing of the commit is in the database, and this State is ahead of it for good: every call from here on
@@ -77,7 +80,7 @@ class StateStore : public State {
 
   void SetBudget(size_t bytes) { budget_bytes_ = bytes; }
   // Evicts clean keys while over the budget; a bounded amount of work a call. Invalidates slots.
-  // REQUIRES: no record begun.
+  // REQUIRES: no record or message begun.
   void Trim();
   // Over the budget, and too much of it is dirty for Trim to help.
   bool wants_commit() const;
@@ -105,7 +108,7 @@ class StateStore : public State {
     StateEntry* entry_ = nullptr;
   };
 
-  // A value as it was before the record.
+  // A value as it was before the record, or the message.
   struct Undo {
     StateEntry* entry;
     bool existed;
@@ -126,6 +129,7 @@ class StateStore : public State {
   void Erase(StateEntry* entry);
   void SetValue(StateEntry*& entry, std::string_view value);
   void Remember(StateEntry* entry);
+  void PutBack(Undo& undo);
   void MarkDirty(StateEntry* entry);
   StateEntry* Grow(StateEntry* entry, size_t size);
   void Count(const StateEntry& entry, int sign);
@@ -152,6 +156,9 @@ class StateStore : public State {
   bool recording_ = false;
   std::vector<Undo> journal_;
   Progress progress_before_;
+  bool in_message_ = false;
+  std::vector<Undo> message_journal_;
+  Progress progress_before_message_;
 
   size_t budget_bytes_;
   size_t entry_bytes_ = 0;

@@ -55,7 +55,7 @@ bool StateStore::MayEvict(const StateEntry& entry) const {
 
 // The CLOCK algorithm: a key found since the hand's last visit is spared once.
 void StateStore::Trim() {
-  MILLRACE_CHECK(!recording_);
+  MILLRACE_CHECK(!recording_ && !in_message_);
   constexpr size_t kMaxSteps = 2048;
   size_t over = memory_bytes();
   if (over <= budget_bytes_) return;

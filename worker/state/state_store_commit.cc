@@ -14,7 +14,7 @@ constexpr size_t kGatherAhead = 8;
 }  // namespace
 
 std::unique_ptr<FrozenCommit> StateStore::Freeze(CommitRow row) {
-  MILLRACE_CHECK(!commit_under_way() && !recording_);
+  MILLRACE_CHECK(!commit_under_way() && !recording_ && !in_message_);
   row.progress = progress_;
   row.state_keys = state_keys_;
   row.state_bytes = state_bytes_;

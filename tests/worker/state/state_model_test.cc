@@ -64,6 +64,19 @@ class StateModelTest : public StateFixture, public ::testing::WithParamInterface
     }
   }
 
+  // Its records, and changes between them, which may all be taken back.
+  void RunMessage() {
+    const Model before = now_;
+    store_->BeginMessage();
+    for (uint32_t i = Below(8); i > 0; --i) Below(4) == 0 ? ChangeOneItem() : RunRecord();
+    if (Below(2) == 0) {
+      store_->RollbackMessage();
+      now_ = before;
+    } else {
+      store_->EndMessage();
+    }
+  }
+
   void FreezeOrFinish() {
     if (frozen_ == nullptr) {
       frozen_ = store_->Freeze(RowAt(++offset_));
@@ -131,7 +144,7 @@ TEST_P(StateModelTest, AgreesThroughCommitsEvictionsCrashesAndRollbacks) {
   SCOPED_TRACE(absl::StrCat("seed ", GetParam()));
   Open();
   for (int step = 0; step < 10'000 && !HasFatalFailure(); ++step) {
-    RunRecord();
+    Below(4) == 0 ? RunMessage() : RunRecord();
     if (Below(10) == 0) store_->Trim();
     if (Below(20) == 0) {
       ASSERT_TRUE(store_->WarmUp(Below(100)).ok());
