@@ -1,0 +1,120 @@
+// What a partition knows of the calls that its stages have handlers run: asked for, answered, and whether an
+// answer is one to the very call that the Step makes.
+//
+// The Step is synchronous and handlers are elsewhere. So a Step that comes to a call without an answer asks for
+// it, and goes on only to find which calls come next; then all that it did is taken back, and it comes again when
+// the answers are there. An answer is used only where the call's inputs, the key's state among them, are byte
+// for byte those that it was given. So calls can be made ahead, of several records of one key at once, on what
+// the one before will leave: where that turns out otherwise, the answer counts for nothing and the call is made
+// again. Likewise a failure counts only when a Step comes to it by what is known, and not ahead. So what is worked
+// out ahead can make a Step slower, and never wrong.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "common/handler/handler_call.h"
+#include "common/ids.h"
+
+namespace millrace {
+
+// Of one message, asked for and not answered; the rest is asked for when these are.
+inline constexpr size_t kMaxCallsAsked = 8192;
+
+// Of one message at a time. Not thread-safe.
+class CallMemos {
+ public:
+  // `asker`: the partition's number for its pools. Calls are numbered behind `last_serial`.
+  CallMemos(uint64_t asker, std::vector<HandlerStage> stages, uint64_t last_serial = 0)
+      : asker_(asker), stages_(std::move(stages)), serials_(last_serial) {}
+
+  const std::vector<HandlerStage>& stages() const { return stages_; }
+  // The position of the stage of that name. REQUIRES: there is one.
+  size_t StageNamed(std::string_view name) const;
+
+  // --- for the Step
+  struct Request {
+    size_t stage = 0;
+    Offset offset;
+    uint32_t record = 0;  // the unit's position, as in StepUnit
+    uint32_t nth = 0;     // which of the unit's calls of this stage
+    bool is_timer = false;
+    bool ending = false;
+    std::string_view key;
+    std::string_view packed;  // as HandlerCall
+    std::string_view state;   // packed; empty: none
+  };
+  void BeginRun();
+  // What came of this very call: kDone, or kFailed, and then the unit fails. nullptr: that is not known yet, or
+  // something before it is not, or its handler was lost; the unit then ends here. The answer holds until Finish.
+  const CallOutcome* Ask(const Request& request);
+  // Whether nothing of this run counts: calls have no answers yet, or failed, which is to be written down first.
+  bool cut() const { return cut_; }
+  // The message has had its effect.
+  void Finish();
+
+  // --- for the Step's owner
+  // What is to be asked of each stage's handlers since the last time.
+  std::vector<std::pair<size_t, std::vector<HandlerCall>>> TakeAsked();
+  void Take(CallAnswer answer);
+  bool waiting() const { return outstanding_ > 0; }
+  uint64_t last_serial() const { return serials_; }
+  // Calls that the last run came to which failed, or whose handlers were lost: each once. They are asked for again
+  // when the Step comes to them again, unless it then knows that they are spent.
+  struct Failure {
+    size_t stage = 0;
+    Offset offset;
+    uint32_t record = 0;
+    bool lost = false;
+    std::string why;
+  };
+  std::vector<Failure> TakeFailures() { return std::exchange(failures_, {}); }
+
+ private:
+  using Id = std::tuple<size_t, uint64_t, uint32_t, uint32_t>;  // stage, offset, record, nth
+  struct Memo {
+    uint64_t serial = 0;
+    bool is_timer = false, ending = false;
+    std::string key, packed;
+    std::optional<std::string> state;  // empty: none; nullopt: what `before` leaves
+    uint64_t before = 0;  // the serial of the call before it of its key, where `state` follows from it
+    bool answered = false;
+    CallOutcome outcome;
+  };
+  using KeyOfStage = std::pair<size_t, std::string>;
+  static constexpr uint64_t kNotAsked = 0;
+
+  static bool IsFor(const Memo& memo, const Request& request);
+  bool HasStateOf(const Memo& memo, const Request& request) const;
+  const CallOutcome* TellFailure(const Id& id, const Request& request);
+  void AskAnew(const Id& id, const Request& request);
+  void Drop(const Id& id);
+  const Memo* MemoOf(uint64_t serial) const;
+  static std::optional<std::string> StateBehind(const Memo* memo);
+
+  const uint64_t asker_;
+  const std::vector<HandlerStage> stages_;
+  absl::flat_hash_map<Id, std::unique_ptr<Memo>> memos_;
+  absl::flat_hash_map<uint64_t, Id> id_of_serial_;
+  absl::flat_hash_set<Id> lost_;  // their handlers were
+  // The last call of each key that this run has not applied: what comes behind it builds on it.
+  absl::flat_hash_map<KeyOfStage, uint64_t> unapplied_;
+  bool cut_ = false;
+  bool ahead_ = false;                         // the run has come beyond what is known
+  std::vector<std::unique_ptr<Memo>> failed_;  // that the Step was told of
+  uint64_t serials_;                           // given out
+  size_t outstanding_ = 0;
+  std::vector<std::pair<size_t, HandlerCall>> asked_;
+  std::vector<Failure> failures_;
+};
+
+}  // namespace millrace

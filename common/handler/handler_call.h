@@ -1,0 +1,77 @@
+// A call of a handler, and what came of it: what crosses between a stage and the handlers of its pool.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/time/time.h"
+#include "common/handler/protocol.h"
+
+namespace millrace {
+
+// Which stage of which job the calls are of: each has a pool of its own in a worker.
+struct HandlerStage {
+  std::string endpoint;
+  std::string job, uid, name;
+  HandlerMode mode = HandlerMode::kKeyed;
+  absl::Duration timeout;
+
+  auto Id() const { return std::tie(endpoint, uid, name, mode, timeout); }
+};
+
+inline constexpr std::string_view kNoPackedState = "\xc0";  // nil: the key has none
+
+struct HandlerCall {
+  uint64_t asker = 0;   // whose call it is: calls of different askers have nothing in common
+  uint64_t serial = 0;  // the asker's number for it; no other call of the asker has it
+  bool is_timer = false;
+  bool ending = false;   // the input has ended
+  bool suspect = false;  // its handler was lost, or lied, when it was alone: to go out alone again
+  std::string key;
+  std::string packed;  // as a batch has them: value, time_ms, headers, label
+  // The key's state, packed (nil: none); nullopt: what the call `after` of the same key leaves.
+  std::optional<std::string> state;
+  uint64_t after = 0;
+};
+
+struct HandlerOutput {
+  std::string_view value;  // packed
+  std::optional<std::string_view> key;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+struct HandlerTimer {
+  bool event_time = false;
+  int64_t ms = 0;  // a delay in log time, or an event time
+};
+
+struct CallOutcome {
+  enum class Kind {
+    kDone,
+    kFailed,  // the handler says so: `why`
+    kLost,    // it was alone at a handler that was lost or lied: `why`
+    kVoid,  // it has not run: a call before it of its key failed or was lost, or that one is not known here any
+            // more
+  };
+  Kind kind = Kind::kDone;
+  std::string why;
+  std::shared_ptr<const std::string> message;  // what the views below lie in
+  std::optional<std::string_view> state;       // packed, nil: none any more; nullopt: as it was
+  absl::InlinedVector<HandlerOutput, 1> outputs;
+  std::vector<HandlerTimer> timers;
+};
+
+struct CallAnswer {
+  uint64_t asker = 0;
+  uint64_t serial = 0;
+  CallOutcome outcome;
+};
+
+}  // namespace millrace
