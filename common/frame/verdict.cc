@@ -12,6 +12,9 @@ namespace millrace {
 namespace {
 
 constexpr std::string_view kStageHeader = "stage";
+constexpr std::string_view kOutcomeHeader = "outcome";
+constexpr std::string_view kFailed = "failed";
+constexpr std::string_view kLost = "lost";
 
 }  // namespace
 
@@ -21,7 +24,12 @@ std::string EncodeVerdict(const Verdict& verdict) {
   RecordView record;
   record.key = key;
   record.value = verdict.reason;
-  if (!verdict.stage.empty()) frame.AddHeaders({{kStageHeader, verdict.stage}});
+  HeaderList headers;
+  if (!verdict.stage.empty()) headers.emplace_back(kStageHeader, verdict.stage);
+  if (verdict.outcome != Verdict::Outcome::kOverran) {
+    headers.emplace_back(kOutcomeHeader, verdict.outcome == Verdict::Outcome::kFailed ? kFailed : kLost);
+  }
+  if (!headers.empty()) frame.AddHeaders(headers);
   frame.Add(record);
   return std::string(frame.Finish());
 }
@@ -43,6 +51,8 @@ absl::StatusOr<Verdict> ParseVerdict(std::string_view payload) {
       if (!headers.ok()) return headers.status();
       for (const auto& [name, value] : *headers) {
         if (name == kStageHeader) verdict.stage = std::string(value);
+        if (name == kOutcomeHeader && value == kFailed) verdict.outcome = Verdict::Outcome::kFailed;
+        if (name == kOutcomeHeader && value == kLost) verdict.outcome = Verdict::Outcome::kLost;
       }
       return verdict;
     }

@@ -73,9 +73,13 @@ struct WorkFields {
   JobFields* fields;
 
   void operator()(const FilterStage& stage) const { Add("filter", stage.expression); }
-  void operator()(const FlatMapStage& stage) const { Add("flat_map", stage.expression); }
+  void operator()(const FlatMapStage& stage) const {
+    Add("flat_map", stage.remote.empty() ? stage.expression : StrCat("{remote: ", stage.remote, "}"));
+  }
   void operator()(const InspectStage& stage) const { Add("inspect", stage.expression); }
-  void operator()(const KeyedStage& stage) const { Add("keyed.lua", stage.lua); }
+  void operator()(const KeyedStage& stage) const {
+    stage.remote.empty() ? Add("keyed.lua", stage.lua) : Add("keyed.remote", stage.remote);
+  }
   void operator()(const KeyByStage& stage) const {
     Add("key_by", KeyText(stage.key));
     Add("partitions", stage.partitions == 0 ? "the job's" : StrCat(stage.partitions));

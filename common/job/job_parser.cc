@@ -10,6 +10,7 @@
 #include "common/job/branches.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
+#include "common/job/remote_parser.h"
 #include "common/job/stage_parser.h"
 #include "common/job/test_parser.h"
 #include "common/job/yaml_reader.h"
@@ -193,6 +194,7 @@ absl::StatusOr<JobSpec> ParseJob(std::string_view file_name, std::string_view te
   YamlReader reader(std::string(file_name), sets);
   JobSpec spec = ParseRoot(*root, &reader);
   if (!reader.ok()) return reader.status();
+  if (absl::Status status = CheckRemotes(spec.stages); !status.ok()) return status;
   spec.text = sets.empty() ? std::string(text) : EmitYaml(*root);
   if (!sets.empty()) {
     // What is stored must be readable by whoever takes the job from the store.

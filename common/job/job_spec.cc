@@ -22,7 +22,7 @@ bool RunsLua(const StageSpec& stage) {
   }
   return !std::holds_alternative<AggregateStage>(stage.what) &&
          !std::holds_alternative<WindowStage>(stage.what) &&
-         !std::holds_alternative<RateLimitStage>(stage.what);
+         !std::holds_alternative<RateLimitStage>(stage.what) && RemoteOf(stage).empty();
 }
 
 bool KeepsState(const StageSpec& stage) {
@@ -38,6 +38,13 @@ std::string RateText(const RateLimitStage& limit) {
   return StrCat(limit.count, limit.period == absl::Seconds(1)   ? "/s"
                              : limit.period == absl::Minutes(1) ? "/m"
                                                                 : "/h");
+}
+
+const std::string& RemoteOf(const StageSpec& stage) {
+  static const auto& none = *new std::string();
+  if (const auto* keyed = std::get_if<KeyedStage>(&stage.what)) return keyed->remote;
+  if (const auto* flat_map = std::get_if<FlatMapStage>(&stage.what)) return flat_map->remote;
+  return none;
 }
 
 std::string_view AggregateFunctionName(AggregateFunction function) {
@@ -64,7 +71,8 @@ std::string_view AggregateFunctionName(AggregateFunction function) {
 
 bool RunsUserCode(const JobSpec& spec) {
   const std::vector<const StageSpec*> stages = AllStages(spec.stages);
-  return std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) { return RunsLua(*stage); });
+  return std::any_of(stages.begin(), stages.end(),
+                     [](const StageSpec* stage) { return RunsLua(*stage) || !RemoteOf(*stage).empty(); });
 }
 
 }  // namespace millrace

@@ -86,7 +86,8 @@ struct MapStage {
   std::vector<std::pair<std::string, std::string>> fields;  // name -> expression, in the file's order
 };
 struct FlatMapStage {
-  std::string expression;
+  std::string expression;   // empty: handler processes do it
+  std::string remote = {};  // the endpoint at which they are served (docs/handlers.md)
 };
 struct InspectStage {
   std::string expression;
@@ -114,7 +115,8 @@ struct AggregateStage {
   EmitSpec emit;
 };
 struct KeyedStage {
-  std::string lua;
+  std::string lua;          // empty: handler processes do it
+  std::string remote = {};  // as in FlatMapStage
 };
 
 // Aggregates for each key and window of event time, put out when the window closes.
@@ -239,6 +241,8 @@ absl::Status AtPlace(std::string_view place, const absl::Status& status);
 bool RunsLua(const StageSpec& stage);
 // Whether it has tables of its own in the state (common/pipeline/stage.h).
 bool KeepsState(const StageSpec& stage);
+// Where the stage's code runs, when that is in handler processes; empty otherwise.
+const std::string& RemoteOf(const StageSpec& stage);
 // Whether any stage runs user code, and so whether it may give verdicts.
 bool RunsUserCode(const JobSpec& spec);
 

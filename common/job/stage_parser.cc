@@ -11,6 +11,7 @@
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
 #include "common/job/rate_limit_parser.h"
+#include "common/job/remote_parser.h"
 #include "common/job/segments.h"
 #include "common/job/window_parser.h"
 #include "common/names.h"
@@ -60,13 +61,32 @@ KeyedStage ParseKeyed(const YamlNode& value, YamlReader* reader) {
   constexpr std::string_view kExample = "keyed: { lua: 'state.n = (state.n or 0) + 1; emit(state.n)' }";
   KeyedStage keyed;
   if (!reader->Mapping(value, "keyed", kExample)) return keyed;
-  reader->CheckKeys(
-      value, "`keyed`", {"lua"},
-      {{"plugin", "write it as `keyed: { lua: … }`"}, {"remote", "write it as `keyed: { lua: … }`"}});
-  if (const YamlNode* lua = reader->Required(value, "lua", "`keyed`", kExample)) {
+  reader->CheckKeys(value, "`keyed`", {"lua", "remote"}, {{"plugin", "write it as `keyed: { lua: … }`"}});
+  const YamlNode* const remote = value.Find("remote");
+  const YamlNode* const lua =
+      remote == nullptr ? reader->Required(value, "lua", "`keyed`", kExample) : value.Find("lua");
+  if (lua != nullptr && remote != nullptr) {
+    reader->Fail(*remote, "`lua` and `remote` in one stage", "its code runs in one place",
+                 "leave one of the two out");
+  } else if (remote != nullptr) {
+    keyed.remote = ParseRemote(*remote, reader);
+  } else if (lua != nullptr) {
     keyed.lua = reader->Text(*lua, "lua", "Lua code", kExample);
   }
   return keyed;
+}
+
+FlatMapStage ParseFlatMap(const YamlNode& value, YamlReader* reader) {
+  FlatMapStage flat_map;
+  if (!value.IsMapping()) {
+    flat_map.expression = Expression(value, "flat_map", "flat_map: r.items", reader);
+    return flat_map;
+  }
+  reader->CheckKeys(value, "`flat_map`", {"remote"});
+  const YamlNode* const remote =
+      reader->Required(value, "remote", "`flat_map`", "flat_map: { remote: ipc:///run/words-{worker}.sock }");
+  if (remote != nullptr) flat_map.remote = ParseRemote(*remote, reader);
+  return flat_map;
 }
 
 KeyByStage ParseKeyBy(const YamlNode& stage, YamlReader* reader) {
@@ -126,12 +146,19 @@ void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* 
                StrCat("use one of ", absl::StrJoin(StageKinds(), ", ")));
 }
 
+bool IsRemote(const YamlNode& stage) {
+  const YamlNode* const keyed = stage.Find("keyed");
+  const YamlNode* const code = keyed != nullptr ? keyed : stage.Find("flat_map");
+  return code != nullptr && code->IsMapping() && code->Find("remote") != nullptr;
+}
+
 // What is written for pools: accepted where it says what happens anyway, with one record at a time.
 void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
   if (const YamlNode* concurrency = stage.Find("concurrency")) {
     if (reader->Integer(*concurrency, "concurrency", 1, 1'000'000, "concurrency: 1") > 1) {
       reader->FailAbsent(*concurrency, "concurrency: " + concurrency->text,
-                         "leave it out, and raise `partitions`");
+                         IsRemote(stage) ? "leave it out, and start more handler processes"
+                                         : "leave it out, and raise `partitions`");
     }
   }
   if (const YamlNode* ordered = stage.Find("ordered")) {
@@ -231,7 +258,7 @@ StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& positi
   const YamlNode& value = *stage.Find(kind);
   if (kind == "filter") spec.what = FilterStage{Expression(value, kind, "filter: r.delay > 0", reader)};
   if (kind == "map") spec.what = ParseMap(value, reader);
-  if (kind == "flat_map") spec.what = FlatMapStage{Expression(value, kind, "flat_map: r.items", reader)};
+  if (kind == "flat_map") spec.what = ParseFlatMap(value, reader);
   if (kind == "aggregate") spec.what = ParseAggregate(stage, reader);
   if (kind == "keyed") spec.what = ParseKeyed(value, reader);
   if (kind == "window") spec.what = ParseWindow(value, reader);

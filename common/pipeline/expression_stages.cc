@@ -73,6 +73,7 @@ class InspectStageImpl final : public ExpressionStage {
   void ForgetInspected() override {
     if (counted_in_ == context().frame_serial && counted_of_ == context().record) count_ = before_;
   }
+  void SetInspected(uint64_t records) override { count_ = records; }
 
  private:
   uint64_t count_ = 0;

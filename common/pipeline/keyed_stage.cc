@@ -17,11 +17,14 @@ absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const
                                                                            const ErrorPolicy& job_errors,
                                                                            LuaSandbox* lua,
                                                                            StepContext* context) {
-  const absl::StatusOr<LuaSandbox::ChunkId> chunk =
-      lua->AddKeyed(spec.code.name, spec.code.place, std::get<KeyedStage>(spec.what).lua);
-  if (!chunk.ok()) return chunk.status();
-  return std::unique_ptr<KeyedStageRunner>(
-      new KeyedStageRunner(spec, table, std::move(expiry), job_errors, lua, *chunk, context));
+  auto stage = std::unique_ptr<KeyedStageRunner>(
+      new KeyedStageRunner(spec, table, std::move(expiry), job_errors, context));
+  absl::StatusOr<std::unique_ptr<KeyedCode>> code = std::get<KeyedStage>(spec.what).remote.empty()
+                                                        ? MakeLuaKeyedCode(spec, lua, context)
+                                                        : MakeRemoteKeyedCode(spec, context);
+  if (!code.ok()) return code.status();
+  stage->code_ = *std::move(code);
+  return stage;
 }
 
 absl::Status KeyedStageRunner::Process(const RecordView& record) {
@@ -64,10 +67,9 @@ absl::Status KeyedStageRunner::Call(const LuaInput& input, const RecordView* rec
   if (!slot.ok()) return slot.status();
   call_.state = (*slot)->value();
   call_.ending = context().ending;
-  {
-    const ObservedCall observed(context(), timeout(), name());
-    if (absl::Status status = lua_->Run(chunk_, input, &call_); !status.ok()) return Fail(status);
-  }
+  const absl::StatusOr<bool> ran = code_->Run(input, &call_);
+  if (!ran.ok()) return absl::IsInvalidArgument(ran.status()) ? Fail(ran.status()) : ran.status();
+  if (!*ran) return absl::OkStatus();
   const bool is_kept = !call_.new_state.empty();
   if (!is_kept) {
     (*slot)->Erase();
@@ -91,7 +93,7 @@ absl::Status KeyedStageRunner::PassLogTime(int64_t, int64_t, UnitRunner) {
 
 absl::Status KeyedStageRunner::SetTimers(std::string_view key) {
   if (call_.timers.empty()) return absl::OkStatus();
-  if (!lua_->has_on_timer(chunk_)) {
+  if (!code_->has_on_timer()) {
     return Fail("a timer was set, but there is no `function on_timer() … end` to run");
   }
   const Progress& progress = state().progress();

@@ -1,4 +1,4 @@
-// The `keyed` stage: the user's Lua with a `state` for each key, and its timers.
+// The `keyed` stage: the user's code with a `state` for each key, and its timers.
 #pragma once
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "common/pipeline/keyed_code.h"
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/stage.h"
 #include "common/pipeline/state_expiry.h"
@@ -17,8 +18,8 @@ namespace millrace {
 // set n + kSecondTable.
 class KeyedStageRunner final : public Stage, public TimedStage {
  public:
-  // REQUIRES: spec.what is a KeyedStage. `lua` and `context` must outlive the stage. INVALID_ARGUMENT when
-  // the code does not compile.
+  // REQUIRES: spec.what is a KeyedStage. `lua` and `context` must outlive the stage; `lua` may be null where the
+  // code is not Lua. INVALID_ARGUMENT when it does not compile.
   static absl::StatusOr<std::unique_ptr<KeyedStageRunner>> Create(const StageSpec& spec, TableId table,
                                                                   StateExpiry expiry,
                                                                   const ErrorPolicy& job_errors,
@@ -45,12 +46,8 @@ class KeyedStageRunner final : public Stage, public TimedStage {
 
  private:
   KeyedStageRunner(const StageSpec& spec, TableId table, StateExpiry expiry, const ErrorPolicy& job_errors,
-                   LuaSandbox* lua, LuaSandbox::ChunkId chunk, StepContext* context)
-      : Stage(spec, job_errors, context),
-        table_(table),
-        expiry_(std::move(expiry)),
-        lua_(lua),
-        chunk_(chunk) {}
+                   StepContext* context)
+      : Stage(spec, job_errors, context), table_(table), expiry_(std::move(expiry)) {}
 
   absl::Status FireTimer(const Timer& timer);
   // Runs the code for `key` and keeps what it did. `record` is null for a timer.
@@ -60,8 +57,7 @@ class KeyedStageRunner final : public Stage, public TimedStage {
 
   const TableId table_;
   StateExpiry expiry_;
-  LuaSandbox* const lua_;
-  const LuaSandbox::ChunkId chunk_;
+  std::unique_ptr<KeyedCode> code_;
   KeyedCall call_;
   std::string headers_;  // scratch
 };

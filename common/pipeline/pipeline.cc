@@ -17,6 +17,7 @@
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/output_stage.h"
 #include "common/pipeline/rate_limit_stage.h"
+#include "common/pipeline/remote_flat_map.h"
 #include "common/pipeline/step_runner.h"
 #include "common/pipeline/window_stage.h"
 #include "common/strings.h"
@@ -30,6 +31,7 @@ class PipelineImpl final : public Pipeline {
     context_.observer = options.observer;
     context_.units = options.units;
     context_.pacer = options.pacer;
+    context_.calls = options.calls;
   }
 
   absl::Status Build(const JobSpec& spec, const PipelineOptions& options);
@@ -150,6 +152,8 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     stages_.push_back(*std::move(stage));
   } else if (std::holds_alternative<RateLimitStage>(spec.what)) {
     stages_.push_back(MakeRateLimitStage(spec, table, job, &context_));
+  } else if (!RemoteOf(spec).empty()) {
+    stages_.push_back(MakeRemoteFlatMapStage(spec, job_errors, &context_));
   } else if (std::holds_alternative<KeyByStage>(spec.what)) {
     absl::StatusOr<std::unique_ptr<Stage>> stage = MakeKeyByStage(spec, job_errors, lua_.get(), &context_);
     if (!stage.ok()) return stage.status();

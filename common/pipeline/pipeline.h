@@ -25,6 +25,8 @@
 
 namespace millrace {
 
+class CallMemos;
+
 // One message of the partition's log, as the Step takes it. Whoever calls has judged it under R3 already.
 struct StepInput {
   Offset offset;
@@ -56,7 +58,10 @@ struct StepResult {
   // When not done: the record failed, and its retry is due after `retry_after`, or a rate limit makes it wait so
   // long; call again with first_record = resume_record. All records before it took effect; this one had none.
   uint32_t resume_record = 0;
-  absl::Duration retry_after;
+  absl::Duration retry_after = absl::ZeroDuration();
+  // When not done: calls of handlers are not answered yet (PipelineOptions::calls). This Step had no effect at all;
+  // call again, with the same input, when they are.
+  bool waits_for_calls = false;
 };
 
 // A record that could not be handled.
@@ -121,6 +126,9 @@ struct PipelineOptions {
   CallObserver* observer = nullptr;    // not owned; may be null
   UnitObserver* units = nullptr;       // not owned; may be null
   RatePacer* pacer = nullptr;          // not owned; null: nothing waits for a rate
+  // Through which stages ask handler processes; not owned. Null: a Step that comes to such a stage fails with
+  // FAILED_PRECONDITION. REQUIRES: made of the stages of the job that the pipeline is of.
+  CallMemos* calls = nullptr;
 };
 
 // A job's stages, compiled, with the scratch memory (and Lua state) to run them. One for each partition or

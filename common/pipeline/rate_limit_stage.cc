@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/pipeline/rate_pacer.h"
 #include "common/pipeline/state_expiry.h"
 #include "common/pipeline/token_bucket.h"
@@ -127,7 +128,7 @@ class PacingStage final : public Stage {
   // out to more than a burst would never come through otherwise.
   absl::Duration NextToken(std::string_view bucket) {
     const bool is_same = offset_ == context().offset && record_ == context().record;
-    if (!is_same) given_ = 0;
+    if (!is_same) given_ = GivenBefore();
     if (!is_same || frame_serial_ != context().frame_serial) asked_ = 0;
     offset_ = context().offset;
     record_ = context().record;
@@ -141,6 +142,18 @@ class PacingStage final : public Stage {
     return absl::ZeroDuration();
   }
 
+  // Where stages have handlers, all records of a message come again.
+  uint64_t GivenBefore() {
+    if (context().calls == nullptr) return 0;
+    if (offset_ != context().offset) {
+      given_to_.clear();
+    } else {
+      given_to_[record_] = given_;
+    }
+    const auto found = given_to_.find(context().record);
+    return found == given_to_.end() ? 0 : found->second;
+  }
+
   const RateLimitStage limit_;
   const TokenRule rule_;
   // The record that asked last: tokens given to it, and how many this attempt of it has asked for.
@@ -149,6 +162,7 @@ class PacingStage final : public Stage {
   uint64_t frame_serial_ = 0;
   uint64_t given_ = 0;
   uint64_t asked_ = 0;
+  absl::flat_hash_map<uint32_t, uint64_t> given_to_;  // by record of the message `offset_`
 };
 
 }  // namespace

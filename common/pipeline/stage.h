@@ -32,12 +32,14 @@ inline constexpr size_t kMaxStatefulStages = kFirstHelperTable / kTablesPerStage
 constexpr TableId ExpiryTable(TableId table) { return kFirstHelperTable + table / kTablesPerStage; }
 static_assert(ExpiryTable(kFirstHelperTable - kTablesPerStage) < kMaxStateTables);
 
+class CallMemos;
 class Stage;
 
 // What the stages of one pipeline share while a Step runs. Owned by the pipeline.
 struct StepContext {
   State* state = nullptr;
   CallObserver* observer = nullptr;
+  CallMemos* calls = nullptr;  // null: no stage has handlers
   UnitObserver* units = nullptr;
   RatePacer* pacer = nullptr;  // null: nothing waits for a rate
   Offset offset;
@@ -107,6 +109,8 @@ class Stage {
   virtual uint64_t inspected() const { return 0; }
   // The record that runs will come again: what was counted of it is taken back.
   virtual void ForgetInspected() {}
+  // What was counted of a message that will come again is taken back.
+  virtual void SetInspected(uint64_t /*records*/) {}
 
   // By how much event time is later here than at the input: windows before this stage keep what they hand on for as
   // long as their lateness.

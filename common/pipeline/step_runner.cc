@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/handler/call_memos.h"
 #include "common/partitioner.h"
 #include "common/pipeline/error_policy.h"
 #include "common/strings.h"
@@ -61,6 +62,41 @@ StepRunner::StepRunner(StageChain chain)
 }
 
 absl::StatusOr<StepResult> StepRunner::Step(const StepInput& input, State& state, StepSink& sink) {
+  return chain_.context->calls == nullptr ? Run(input, state, sink) : Try(input, state, sink);
+}
+
+// A call without an answer ends its unit, and everything behind it only shows which calls come next. So what
+// such a run did is taken back, whatever it came to.
+absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state, StepSink& sink) {
+  CallMemos& calls = *chain_.context->calls;
+  const Resume resume_before = resume_;
+  inspected_before_.clear();
+  for (const Stage* const stage : chain_.stages) inspected_before_.push_back(stage->inspected());
+  const auto take_back = [&] {
+    state.RollbackMessage();
+    held_.Drop();
+    resume_ = resume_before;
+    for (size_t i = 0; i < chain_.stages.size(); ++i) chain_.stages[i]->SetInspected(inspected_before_[i]);
+  };
+  UnitObserver* const units = std::exchange(chain_.context->units, nullptr);
+  calls.BeginRun();
+  state.BeginMessage();
+  absl::StatusOr<StepResult> result = Run(input, state, held_);
+  chain_.context->units = units;
+  if (calls.cut()) {
+    take_back();
+    return StepResult{.done = false, .resume_record = input.first_record, .waits_for_calls = true};
+  }
+  if (units != nullptr) {  // it watches the run that counts
+    take_back();
+    return Run(input, state, sink);
+  }
+  state.EndMessage();
+  held_.Release(sink);
+  return result;
+}
+
+absl::StatusOr<StepResult> StepRunner::Run(const StepInput& input, State& state, StepSink& sink) {
   const bool resumed =
       resume_.pending && resume_.offset == input.offset && resume_.record == input.first_record;
   Begin(input, state, sink);
@@ -186,7 +222,8 @@ absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, co
   DeadLetter letter;
   const int attempts_before = AttemptsBefore(input, position);
   absl::Status status;
-  if (attempts_before >= allowed_attempts_) {
+  const bool is_spent = IsSpent(input, position);
+  if (is_spent) {
     status = RefuseSpent(input, position);
   } else {
     status = needs_journal_ ? Attempt([&] { return head_->Process(record); }) : head_->Process(record);
@@ -209,8 +246,8 @@ absl::Status StepRunner::TryRecord(const StepInput& input, uint32_t position, co
   letter.shape = record.shape;
   letter.fields = record.fields;
   letter.time_ms = record.time_ms;
-  letter.attempts = attempts_before >= allowed_attempts_ ? attempts_before : attempts_before + tries + 1;
-  status = Settle(status, letter, attempts_before < allowed_attempts_, stopped);
+  letter.attempts = is_spent ? attempts_before : attempts_before + tries + 1;
+  status = Settle(status, letter, !is_spent, stopped);
   if (*stopped) {
     ComeAgain(input.offset, position, tries + 1, resume_.retry_after);
   } else {
@@ -286,15 +323,33 @@ void StepRunner::Reject(const DeadLetter& letter) {
 int StepRunner::AttemptsBefore(const StepInput& input, uint32_t position) const {
   if (input.attempts == nullptr || !runs_code_) return 0;
   const auto found = input.attempts->find({input.offset.value(), position});
-  return found == input.attempts->end() ? 0 : found->second.count;
+  return found == input.attempts->end() ? 0 : found->second.all();
+}
+
+bool StepRunner::IsSpent(const StepInput& input, uint32_t position) const {
+  if (input.attempts == nullptr || !runs_code_) return false;
+  const auto found = input.attempts->find({input.offset.value(), position});
+  if (found == input.attempts->end()) return false;
+  const SpentAttempts& spent = found->second;
+  const Stage* const stage = StageNamed(spent.stage);
+  const int allowed = AllowedAttempts(stage == nullptr ? chain_.job_errors : stage->errors());
+  return spent.overruns >= allowed_attempts_ || (spent.failures > 0 && spent.failures >= allowed) ||
+         spent.losses >= std::max(allowed, kLeastHandlerLosses);
+}
+
+Stage* StepRunner::StageNamed(std::string_view name) const {
+  const auto named = std::find_if(chain_.stages.begin(), chain_.stages.end(),
+                                  [&](const Stage* stage) { return stage->name() == name; });
+  return named == chain_.stages.end() ? nullptr : *named;
 }
 
 absl::Status StepRunner::RefuseSpent(const StepInput& input, uint32_t position) {
   const SpentAttempts& spent = input.attempts->at({input.offset.value(), position});
-  const auto named = std::find_if(chain_.stages.begin(), chain_.stages.end(),
-                                  [&](const Stage* stage) { return stage->name() == spent.stage; });
-  chain_.context->failed_stage = named == chain_.stages.end() ? nullptr : *named;
-  return absl::InvalidArgumentError(StrCat("overran its time or ended its process ", spent.count, " times"));
+  chain_.context->failed_stage = StageNamed(spent.stage);
+  if (spent.losses > 0) return absl::InvalidArgumentError(StrCat(spent.why, " (", spent.losses, " times)"));
+  if (spent.failures > 0) return absl::InvalidArgumentError(spent.why);
+  return absl::InvalidArgumentError(
+      StrCat("overran its time or ended its process ", spent.overruns, " times"));
 }
 
 absl::Status StepRunner::RunStranger(const StepInput& input, bool* stopped) {
@@ -342,7 +397,7 @@ absl::Status StepRunner::TryUnit(const StepInput& input, std::string_view key, i
   const int attempts = AttemptsBefore(input, position);
   absl::Status status;
   ForgetFailure();
-  if (attempts >= allowed_attempts_) {
+  if (IsSpent(input, position)) {
     status = RefuseSpent(input, position);
   } else {
     status = Attempt(body);

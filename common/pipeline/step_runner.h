@@ -10,6 +10,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "common/pipeline/held_sink.h"
 #include "common/pipeline/keyed_stage.h"
 #include "common/pipeline/output_stage.h"
 #include "common/pipeline/pipeline.h"
@@ -55,6 +56,9 @@ class StepRunner {
     absl::Duration retry_after;
   };
 
+  // The Step itself. Where stages have handlers, it is tried: it has no effect while a call has no answer.
+  absl::StatusOr<StepResult> Run(const StepInput& input, State& state, StepSink& sink);
+  absl::StatusOr<StepResult> Try(const StepInput& input, State& state, StepSink& sink);
   void Begin(const StepInput& input, State& state, StepSink& sink);
   absl::Status RunRecords(const StepInput& input, bool* stopped);
   void PrefetchBatch();
@@ -91,8 +95,11 @@ class StepRunner {
   absl::Status Attempt(Body body);  // all or nothing
   void ForgetFailure();
   absl::Status Settle(const absl::Status& failure, const DeadLetter& letter, bool may_retry, bool* stopped);
+  Stage* StageNamed(std::string_view name) const;
   int AttemptsBefore(const StepInput& input, uint32_t position) const;
-  // The failure of a record whose attempts are used up by verdicts; it is charged to the stage they name.
+  // Whether its attempts are used up by verdicts.
+  bool IsSpent(const StepInput& input, uint32_t position) const;
+  // The failure of such a record; it is charged to the stage that the verdicts name.
   absl::Status RefuseSpent(const StepInput& input, uint32_t position);
   void Reject(const DeadLetter& letter);
 
@@ -108,6 +115,8 @@ class StepRunner {
   uint32_t next_unit_ = 0;
   uint64_t unprompted_ = 0;  // windows closed that no timer has had a part in
   Resume resume_;
+  HeldSink held_;
+  std::vector<uint64_t> inspected_before_;
   std::vector<RecordView> batch_;
   std::vector<std::string_view> batch_keys_;
 };

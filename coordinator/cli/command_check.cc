@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/clock.h"
 #include "common/job/segments.h"
+#include "common/log.h"
 #include "common/signals.h"
 #include "common/strings.h"
 #include "coordinator/cli/commands.h"
@@ -16,6 +17,7 @@ namespace millrace {
 namespace {
 
 absl::Status Test(const std::string& path) {
+  SetUpLogging("coordinator", LogLevel::kWarning, LogFormat::kText);  // standard output is for results
   const auto spec = LoadJob(path);
   if (!spec.ok()) return spec.status();
   if (spec->tests.empty()) {
@@ -33,11 +35,13 @@ absl::Status Test(const std::string& path) {
   };
   CallWatch watch(SystemClock(), std::move(watched));
   watch.Start();
+  LocalHandlers handlers({.name = "test", .check = CheckInterrupted}, SystemClock());
   size_t failed = 0;
   for (const TestSpec& test : spec->tests) {
     if (const absl::Status stopped = CheckInterrupted(); !stopped.ok()) return stopped;
     running = &test;
-    const auto outcome = RunJobTest(*spec, test, &watch);
+    const auto outcome = RunJobTest(*spec, test, &watch, &handlers);
+    if (absl::IsUnavailable(outcome.status())) return outcome.status();
     if (!outcome.ok()) {
       return absl::InvalidArgumentError(StrCat(path, ": ", ToStd(outcome.status().message())));
     }

@@ -114,8 +114,9 @@ absl::Status Replay(Bus& bus, BlobStore* checkpoints, const ReplayRequest& reque
   const auto start = starts.Find(*job, code->front().retain, segment, partition, wish);
   if (!start.ok()) return start.status();
   for (const std::string& note : starts.notes()) Say(note);
+  LocalHandlers handlers({.name = "replay", .check = CheckInterrupted}, SystemClock());
   const auto log = LogReplayer::Open(bus, streams, SystemClock(), *job, SegmentVersionsOf(*code, segment),
-                                     partition, starts, *start, &trace);
+                                     partition, starts, *start, {&trace, &handlers});
   if (!log.ok()) return log.status();
   trace.Watch(&(*log)->replay());
   if (const absl::Status status = StepThrough(**log, filter, trace, printer); !status.ok()) return status;

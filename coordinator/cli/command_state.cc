@@ -132,7 +132,7 @@ class ReplaySource : public StateSource {
         starts_.Find(job_, code_.front().retain, place.segment, place.partition, kNearestToTheEnd);
     if (!start.ok()) return start.status();
     auto log = LogReplayer::Open(bus_, streams, SystemClock(), job_, SegmentVersionsOf(code_, place.segment),
-                                 place.partition, starts_, *start);
+                                 place.partition, starts_, *start, {.handlers = &handlers_});
     if (!log.ok()) return log.status();
     NoOutput sink;
     while (true) {
@@ -146,6 +146,7 @@ class ReplaySource : public StateSource {
   const JobRecord& job_;
   const JobCode& code_;
   ReplayStarts starts_;
+  LocalHandlers handlers_{{.name = "state", .check = CheckInterrupted}, SystemClock()};
 };
 
 // A table, a line each, or with json one document: the row of `get`, the list of `scan`.

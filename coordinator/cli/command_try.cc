@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/job/segments.h"
+#include "common/log.h"
 #include "common/partitioner.h"
 #include "common/signals.h"
 #include "common/strings.h"
@@ -98,6 +99,7 @@ absl::Status TryInput(InputReader& input, KeyExtractor& extractor, LocalRun& run
 }
 
 absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
+  SetUpLogging("coordinator", LogLevel::kWarning, LogFormat::kText);  // standard output is for results
   const auto spec = LoadJob(path);
   if (!spec.ok()) return spec.status();
   if (inputs.empty()) inputs.emplace_back(kStandardInput);
@@ -119,7 +121,8 @@ absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
   };
   CallWatch watch(SystemClock(), std::move(watched));
   watch.Start();
-  const auto run = LocalRun::Create(*spec, &watch);
+  LocalHandlers handlers({.name = "try", .check = CheckInterrupted}, SystemClock());
+  const auto run = LocalRun::Create(*spec, &watch, &handlers);
   if (!run.ok()) return run.status();
   const absl::Status status = TryInput(**input, **extractor, **run, printer);
   const absl::Status flushed = printer.Flush(0);

@@ -18,7 +18,8 @@ absl::StatusOr<VerifyReport> Verify(Bus& bus, const std::string& name, BlobStore
   if (!job.ok()) return job.status();
   const auto code = ReadJobCode(bus, *job);
   if (!code.ok()) return code.status();
-  return Verifier(bus, SystemClock(), *cluster, *job, *code, checkpoints).Run();
+  LocalHandlers handlers({.name = "verify", .check = CheckInterrupted}, SystemClock());
+  return Verifier(bus, SystemClock(), *cluster, *job, *code, checkpoints, &handlers).Run();
 }
 
 }  // namespace

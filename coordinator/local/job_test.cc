@@ -71,8 +71,8 @@ std::string KeyText(const SortedJson& key) {
 }
 
 absl::Status FeedInput(const JobSpec& spec, const TestSpec& test, CallObserver* observer,
-                       Collector* collector) {
-  auto run = LocalRun::Create(spec, observer);
+                       LocalHandlers* handlers, Collector* collector) {
+  auto run = LocalRun::Create(spec, observer, handlers);
   if (!run.ok()) return run.status();
   auto extractor = KeyExtractor::Create(spec);
   if (!extractor.ok()) return extractor.status();
@@ -162,7 +162,8 @@ std::string AlignedDiff(const std::vector<std::string>& expected, const std::vec
   return text;
 }
 
-absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& test, CallObserver* observer) {
+absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& test, CallObserver* observer,
+                                          LocalHandlers* handlers) {
   ByKey expected;
   for (const std::string& text : test.expect) {
     const SortedJson line = SortedJson::parse(text, nullptr, false);
@@ -173,7 +174,7 @@ absl::StatusOr<JobTestOutcome> RunJobTest(const JobSpec& spec, const TestSpec& t
     expected[KeyText(line["key"])].push_back(ComparableText(line["value"]));
   }
   Collector collector;
-  const absl::Status ran = FeedInput(spec, test, observer, &collector);
+  const absl::Status ran = FeedInput(spec, test, observer, handlers, &collector);
   if (!ran.ok() && !absl::IsAborted(ran)) return ran;
   JobTestOutcome outcome;
   if (!ran.ok()) StrAppend(&outcome.report, "  the job fails: ", ToStd(ran.message()), "\n");

@@ -31,16 +31,20 @@ void AppendRecord(const RecordView& record, FrameBuilder* frame) {
   frame->Add(framed);
 }
 
-absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec, CallObserver* observer) {
+absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec, CallObserver* observer,
+                                                           LocalHandlers* handlers) {
   PipelineOptions options;
   options.observer = observer;
   auto run = std::unique_ptr<LocalRun>(new LocalRun());
+  run->handlers_ = handlers;
   for (const SegmentSpec& segment : SegmentsOf(spec)) {
     JobSpec alone = segment.job;
     alone.partitions = 1;  // what a limit of a whole stage is shared by
+    auto& made = run->segments_.emplace_back(std::make_unique<Segment>());
+    if (handlers != nullptr) made->calls = handlers->MakeMemos(alone, /*uid=*/"local");
+    options.calls = made->calls.get();
     auto pipeline = Pipeline::Create(alone, options);
     if (!pipeline.ok()) return pipeline.status();
-    auto& made = run->segments_.emplace_back(std::make_unique<Segment>());
     made->id = segment.id;
     made->pipeline = *std::move(pipeline);
   }
@@ -102,13 +106,18 @@ absl::Status LocalRun::Step(Segment& segment, FrameBuilder& message, StepSink& s
   input.frame = &segment.frame;
   input.watermark_ms = segment.frame.watermark_ms();
   input.ends_input = segment.frame.kind() == FrameKind::kEnd;
+  input.attempts = &segment.attempts;
   absl::Status status;
   while (true) {
     const auto step = segment.pipeline->Step(input, segment.state, sink);
     status = step.status();
     if (!step.ok() || step->done) break;
     input.first_record = step->resume_record;
+    if (!step->waits_for_calls) continue;
+    status = handlers_->Await(*segment.calls, &segment.attempts);
+    if (!status.ok()) break;
   }
+  if (segment.calls != nullptr) segment.calls->Finish();
   message.Reset(FrameKind::kData);
   return status;
 }

@@ -11,6 +11,7 @@
 #include "common/job/segments.h"
 #include "common/pipeline/memory_state.h"
 #include "common/pipeline/pipeline.h"
+#include "coordinator/local/local_handlers.h"
 
 namespace millrace {
 
@@ -20,10 +21,12 @@ namespace millrace {
 // millisecond a record: the same input gives the same output, always. Not thread-safe.
 class LocalRun {
  public:
-  // `observer` (not owned, may be null) is told of calls of user code.
-  static absl::StatusOr<std::unique_ptr<LocalRun>> Create(const JobSpec& spec, CallObserver* observer);
+  // `observer` (not owned, may be null) is told of calls of user code. `handlers` (not owned, outlives the run)
+  // serves the stages whose code runs in handler processes; null: such a stage ends the run.
+  static absl::StatusOr<std::unique_ptr<LocalRun>> Create(const JobSpec& spec, CallObserver* observer,
+                                                          LocalHandlers* handlers = nullptr);
 
-  // Errors: ABORTED, the record fails the job.
+  // Errors: ABORTED, the record fails the job; UNAVAILABLE, no handler came.
   absl::Status Feed(const RecordView& record, StepSink& sink);
   // The end of the input: timers fire, `final` is emitted.
   absl::Status Finish(StepSink& sink);
@@ -33,6 +36,8 @@ class LocalRun {
  private:
   struct Segment {
     SegmentId id;
+    std::unique_ptr<CallMemos> calls;  // null: no stage has handlers
+    VerdictAttempts attempts;
     std::unique_ptr<Pipeline> pipeline;
     MemoryState state;
     FrameBuilder input{FrameKind::kData};  // of the next message
@@ -49,6 +54,7 @@ class LocalRun {
   absl::Status StepInto(size_t segment, FrameBuilder& message, StepSink& sink);
   void TellWatermark(const Segment& from, Segment& to);
 
+  LocalHandlers* handlers_ = nullptr;
   std::vector<std::unique_ptr<Segment>> segments_;
   uint64_t records_ = 0;
   uint64_t steps_ = 0;

@@ -38,11 +38,11 @@ LogReplayer::LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end,
 
 absl::StatusOr<std::unique_ptr<LogReplayer>> LogReplayer::Open(
     Bus& bus, StreamSet& streams, Clock& clock, const JobRecord& job, const SegmentVersions& versions,
-    PartitionId partition, ReplayStarts& starts, const ReplayStart& start, UnitObserver* units) {
+    PartitionId partition, ReplayStarts& starts, const ReplayStart& start, const ReplayAids& aids) {
   const SegmentSpec& segment = *versions.front();
   auto attempts = ReadVerdictAttempts(bus, clock, job, versions, partition);
   if (!attempts.ok()) return attempts.status();
-  auto replay = PartitionReplay::Create(versions, job.uid, partition, *std::move(attempts), start, units);
+  auto replay = PartitionReplay::Create(versions, job.uid, partition, *std::move(attempts), start, aids);
   if (!replay.ok()) return replay.status();
   if (start.commit.has_value()) {
     if (absl::Status loaded = starts.Load(start, &(*replay)->state()); !loaded.ok()) return loaded;

@@ -22,11 +22,12 @@ absl::StatusOr<VerdictAttempts> ReadVerdictAttempts(Bus& bus, Clock& clock, cons
 // One partition's log, replayed message by message. Uses the bus's Poll. Not thread-safe.
 class LogReplayer {
  public:
-  // Replays from `start`, one of `starts`, up to the log's present end. `units` watches each step where it is not
-  // null; not owned.
-  static absl::StatusOr<std::unique_ptr<LogReplayer>> Open(
-      Bus& bus, StreamSet& streams, Clock& clock, const JobRecord& job, const SegmentVersions& versions,
-      PartitionId partition, ReplayStarts& starts, const ReplayStart& start, UnitObserver* units = nullptr);
+  // Replays from `start`, one of `starts`, up to the log's present end.
+  static absl::StatusOr<std::unique_ptr<LogReplayer>> Open(Bus& bus, StreamSet& streams, Clock& clock,
+                                                           const JobRecord& job,
+                                                           const SegmentVersions& versions,
+                                                           PartitionId partition, ReplayStarts& starts,
+                                                           const ReplayStart& start, const ReplayAids& aids);
 
   // Takes the next message. False at the end, and behind a record that failed the job (see failure()).
   absl::StatusOr<bool> Step(StepSink& sink, const PartitionReplay::Crossed& crossed = {});

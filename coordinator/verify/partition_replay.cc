@@ -7,24 +7,24 @@
 
 namespace millrace {
 PartitionReplay::PartitionReplay(SegmentVersions versions, WriterCursors cursors, PartitionId partition,
-                                 VerdictAttempts attempts, Offset offset, UnitObserver* units)
+                                 VerdictAttempts attempts, Offset offset, const ReplayAids& aids)
     : versions_(std::move(versions)),
       segment_(versions_.front()->id),
       partition_(partition),
       partitions_(versions_.front()->job.partitions),
-      units_(units),
+      aids_(aids),
       attempts_(std::move(attempts)),
       input_(versions_.front()->InputWriters(), std::move(cursors)),
       offset_(offset) {}
 
 absl::StatusOr<std::unique_ptr<PartitionReplay>> PartitionReplay::Create(
     SegmentVersions versions, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
-    const ReplayStart& start, UnitObserver* units) {
+    const ReplayStart& start, const ReplayAids& aids) {
   auto cursors = start.commit.has_value() ? WriterCursors::Decode(start.commit->input_cursors)
                                           : absl::StatusOr<WriterCursors>(WriterCursors(uid));
   if (!cursors.ok()) return cursors.status();
   auto replay = std::unique_ptr<PartitionReplay>(new PartitionReplay(
-      std::move(versions), *std::move(cursors), partition, std::move(attempts), start.offset, units));
+      std::move(versions), *std::move(cursors), partition, std::move(attempts), start.offset, aids));
   const absl::Status runs = replay->UseCode(replay->input_.code_version());
   if (!runs.ok()) return runs;
   return replay;
@@ -37,7 +37,11 @@ absl::Status PartitionReplay::UseCode(uint64_t version) {
                                          "made meanwhile — try again"));
   }
   PipelineOptions options;
-  options.units = units_;
+  options.units = aids_.units;
+  if (aids_.handlers != nullptr) {
+    calls_ = aids_.handlers->MakeMemos(versions_[version]->job, input_.cursors().uid());
+    options.calls = calls_.get();
+  }
   auto pipeline = Pipeline::Create(versions_[version]->job, options);
   if (!pipeline.ok()) return pipeline.status();
   pipeline_ = *std::move(pipeline);
@@ -84,7 +88,10 @@ absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const
     if (!step.ok()) return step.status();
     if (step->done) break;
     input.first_record = step->resume_record;
+    if (!step->waits_for_calls) continue;
+    if (absl::Status status = aids_.handlers->Await(*calls_, &attempts_); !status.ok()) return status;
   }
+  if (calls_ != nullptr) calls_->Finish();
   return input_.code_version() == code_version_ ? absl::OkStatus() : UseCode(input_.code_version());
 }
 

@@ -14,21 +14,30 @@
 #include "common/job/segments.h"
 #include "common/pipeline/memory_state.h"
 #include "common/pipeline/pipeline.h"
+#include "coordinator/local/local_handlers.h"
 #include "coordinator/verify/replay_start.h"
 
 namespace millrace {
+
+// What a replay works with besides the log; nothing of it is owned.
+struct ReplayAids {
+  UnitObserver* units = nullptr;  // watches each step
+  // Of the stages whose code runs in handler processes: they are called again. Null: such a stage ends the replay.
+  LocalHandlers* handlers = nullptr;
+};
 
 // Not thread-safe.
 class PartitionReplay {
  public:
   // From `start`, whose state the caller puts into state(). `versions`: of the code; each message runs under the one
-  // that is in force there. `units` watches each step where it is not null; not owned.
+  // that is in force there.
   static absl::StatusOr<std::unique_ptr<PartitionReplay>> Create(
       SegmentVersions versions, const std::string& uid, PartitionId partition, VerdictAttempts attempts,
-      const ReplayStart& start = {}, UnitObserver* units = nullptr);
+      const ReplayStart& start = {}, const ReplayAids& aids = {});
 
   // The log's next message. REQUIRES: contiguous with the one before. Errors: ABORTED, the job fails here
-  // (its `on_error: fail`), and nothing may come after; DATA_LOSS, the message is damaged.
+  // (its `on_error: fail`), and nothing may come after; DATA_LOSS, the message is damaged; UNAVAILABLE, no
+  // handler came.
   // `crossed`, when given, is told of every record of a writer of the segment before that counts.
   using Crossed = std::function<void(const MessageHeader&, const RecordView&)>;
   absl::Status Take(const Message& message, StepSink& sink, const Crossed& crossed = {});
@@ -44,7 +53,7 @@ class PartitionReplay {
 
  private:
   PartitionReplay(SegmentVersions versions, WriterCursors cursors, PartitionId partition,
-                  VerdictAttempts attempts, Offset offset, UnitObserver* units);
+                  VerdictAttempts attempts, Offset offset, const ReplayAids& aids);
 
   absl::Status UseCode(uint64_t version);
 
@@ -54,8 +63,9 @@ class PartitionReplay {
   const SegmentId segment_;
   const PartitionId partition_;
   const uint32_t partitions_;
-  UnitObserver* const units_;
-  const VerdictAttempts attempts_;
+  const ReplayAids aids_;
+  VerdictAttempts attempts_;
+  std::unique_ptr<CallMemos> calls_;    // null: no stage of code_version_ has handlers
   std::unique_ptr<Pipeline> pipeline_;  // of code_version_
   uint64_t code_version_ = 0;
   MemoryState state_;

@@ -70,14 +70,15 @@ struct Verifier::Partition : StepSink {
 };
 
 Verifier::Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobCode& code,
-                   BlobStore* checkpoints)
+                   BlobStore* checkpoints, LocalHandlers* handlers)
     : bus_(bus),
       clock_(clock),
       cluster_(cluster),
       job_(job),
       code_(code),
       completed_(cluster.FindFinal(job.uid) != nullptr && cluster.FindFinal(job.uid)->state == "completed"),
-      checkpoints_(checkpoints) {}
+      checkpoints_(checkpoints),
+      handlers_(handlers) {}
 
 absl::StatusOr<VerifyReport> Verifier::Run() {
   for (size_t tries = 0; tries < kMaxTries; ++tries) {
@@ -273,7 +274,8 @@ absl::Status Verifier::Replay(Partition& at) {
     results = bus_.GetStream(ResultStream(job_.name, at.id));
     if (!results.ok() && !(absl::IsNotFound(results.status()) && !at.keeps_results)) return results.status();
   }
-  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, at.versions, at.id, *starts_, at.start);
+  auto log = LogReplayer::Open(bus_, at.streams, clock_, job_, at.versions, at.id, *starts_, at.start,
+                               {.handlers = handlers_});
   if (!log.ok()) return log.status();
   at.log = *std::move(log);
   if (completed_) at.settled = at.log->end();

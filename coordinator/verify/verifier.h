@@ -20,6 +20,7 @@
 #include "common/cluster/job_code.h"
 #include "common/job/segments.h"
 #include "common/pipeline/state_digest.h"
+#include "coordinator/local/local_handlers.h"
 #include "coordinator/verify/crossing.h"
 #include "coordinator/verify/replay_start.h"
 #include "coordinator/verify/result_comparer.h"
@@ -31,9 +32,9 @@ namespace millrace {
 // Uses the bus's Poll. Not thread-safe.
 class Verifier {
  public:
-  // `checkpoints`: where the workers put them; null: unknown. Not owned.
+  // `checkpoints`: where the workers put them; null: unknown. `handlers`: as in ReplayAids. Not owned.
   Verifier(Bus& bus, Clock& clock, const Cluster& cluster, const JobRecord& job, const JobCode& code,
-           BlobStore* checkpoints = nullptr);
+           BlobStore* checkpoints = nullptr, LocalHandlers* handlers = nullptr);
 
   // Errors: the broker's, the store's; FAILED_PRECONDITION, a log's beginning is deleted and no checkpoint leads on;
   // UNAVAILABLE, the logs are deleted while they are read. Differences are no error: they are in the report.
@@ -78,6 +79,7 @@ class Verifier {
   std::map<std::pair<uint32_t, uint32_t>, std::set<std::string>> letters_;  // ids, by segment and partition
   std::set<std::string> claims_;                                            // epoch keys
   BlobStore* const checkpoints_;
+  LocalHandlers* const handlers_;
   const ReplayStart first_message_;
   std::unique_ptr<ReplayStarts> starts_;
   std::vector<absl::StatusOr<ReplayStart>> start_;  // by JobRecord::IndexOf; DATA_LOSS: a difference

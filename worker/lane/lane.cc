@@ -46,6 +46,13 @@ struct Lane::Hosted : public PartitionPorts {
   void LookForLaterOwner(Epoch epoch) override {
     lane.ports_.LookForLaterOwner(lane.number_, instance, partition->key(), epoch);
   }
+  std::unique_ptr<StageHandlers> UseHandlers(const HandlerStage& stage) override {
+    return lane.ports_.UseHandlers(instance, stage);
+  }
+  void WriteVerdicts(const LogTail& tail, std::vector<Verdict> verdicts) override {
+    lane.ports_.WriteVerdicts(lane.number_, instance, partition->key(), partition->epoch(), tail,
+                              std::move(verdicts));
+  }
   size_t PartitionsOnLane() const override { return lane.partitions_.size(); }
   bool MayAct() const override { return lane.ports_.MayAct(); }
 
@@ -103,6 +110,10 @@ void Lane::Handle(LaneEvent event) {
     With(sought->instance, [&](Partition& p) { p.HandleLaterOwner(sought->exists); });
   } else if (auto* code = std::get_if<CodeKnown>(&event)) {
     With(code->instance, [&](Partition& p) { p.HandleVersions(std::move(code->versions)); });
+  } else if (auto* answered = std::get_if<CallsAnswered>(&event)) {
+    With(answered->instance, [&](Partition& p) { p.HandleAnswers(std::move(answered->answers)); });
+  } else if (auto* verdicts = std::get_if<VerdictsWritten>(&event)) {
+    TakeVerdicts(std::move(*verdicts));
   } else if (auto* pause = std::get_if<PausePartition>(&event)) {
     With(pause->instance, [&](Partition& p) { p.SetPaused(pause->paused); });
   } else if (auto* move = std::get_if<MovePartition>(&event)) {
@@ -115,6 +126,14 @@ void Lane::Handle(LaneEvent event) {
   } else if (auto* budget = std::get_if<SetStateBudget>(&event)) {
     WithAll([&](Partition& p) { p.SetStateBudget(budget->bytes); });
   }
+}
+
+// The watchdog's next verdict stands behind these.
+void Lane::TakeVerdicts(VerdictsWritten event) {
+  const auto it = partitions_.find(event.instance);
+  if (it == partitions_.end()) return;
+  if (it->second->slot != nullptr) it->second->slot->SetVerdictTail(event.written.tail);
+  With(event.instance, [&](Partition& p) { p.HandleVerdicts(std::move(event.written)); });
 }
 
 void Lane::Adopt(AdoptPartition event) {

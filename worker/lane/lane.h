@@ -19,8 +19,8 @@
 namespace millrace {
 
 // --- what a lane is told. A lane may be held up by user code for as long as a stage's `timeout`; what waits
-// for it then is bounded: messages by its readers' windows, acks by its writers' windows, commits and tails
-// by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
+// for it then is bounded: messages by its readers' windows, acks by its writers' windows, answers of handlers by
+// kMaxCallsAsked a partition, commits, tails and verdicts by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
 // meanwhile.
 struct AdoptPartition {
   uint64_t instance;
@@ -60,6 +60,15 @@ struct CodeKnown {
   uint64_t instance;
   SegmentVersions versions;
 };
+// What handlers answered.
+struct CallsAnswered {
+  uint64_t instance;
+  std::vector<CallAnswer> answers;
+};
+struct VerdictsWritten {
+  uint64_t instance;
+  WrittenVerdicts written;
+};
 struct PausePartition {
   uint64_t instance;
   bool paused;
@@ -84,9 +93,10 @@ struct SetStateBudget {
   uint64_t bytes;
 };
 struct StopLane {};
-using LaneEvent = std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored,
-                               TailRead, LaterOwnerSought, CodeKnown, PausePartition, MovePartition,
-                               ReleasePartition, StateQuery, SetStateBudget, StopLane>;
+using LaneEvent =
+    std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored, TailRead,
+                 LaterOwnerSought, CodeKnown, CallsAnswered, VerdictsWritten, PausePartition, MovePartition,
+                 ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
 // Whose last commit a checkpoint is made of.
 struct CheckpointOwner {
@@ -111,6 +121,9 @@ class LanePorts {
                               const LogTail& tail) = 0;
   virtual void LookForLaterOwner(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                                  Epoch epoch) = 0;
+  virtual std::unique_ptr<StageHandlers> UseHandlers(uint64_t instance, const HandlerStage& stage) = 0;
+  virtual void WriteVerdicts(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
+                             const LogTail& tail, std::vector<Verdict> verdicts) = 0;
   virtual bool MayAct() const = 0;
   // The partition is gone from the lane, its database closed. Not OK: it stopped by itself, with this; its
   // last report stays on the board.
@@ -135,6 +148,7 @@ class Lane {
   struct Hosted;
 
   void Adopt(AdoptPartition event);
+  void TakeVerdicts(VerdictsWritten event);
   void HandleBus(BusEvent event);
   void Answer(const StateQuery& query);
   // Calls `tell` for the partition, if it is still here, and sees what came of it.

@@ -7,6 +7,7 @@
 #include "common/frame/verdict.h"
 #include "common/log.h"
 #include "common/strings.h"
+#include "worker/partition/verdict_append.h"
 
 namespace millrace {
 namespace {
@@ -48,6 +49,11 @@ void Watchdog::Slot::Leave() {
   while (true) watchdog_.clock_.Sleep(absl::Seconds(1));
 }
 
+void Watchdog::Slot::SetVerdictTail(LogTail tail) {
+  absl::MutexLock lock(&watchdog_.mutex_);
+  verdict_tail_ = std::move(tail);
+}
+
 Watchdog::Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process, Threads& threads)
     : bus_(bus), clock_(clock), end_process_(std::move(end_process)), threads_(threads), stop_(threads) {}
 
@@ -85,11 +91,7 @@ void Watchdog::Condemn(Slot& slot) {
             {"offset", verdict.offset.value()},
             {"record", verdict.record},
             {"stage", *slot.stage_}});
-  const WriterCursors::Cursor cursor = slot.verdict_tail_.cursors.Get(slot.partition_.writer());
-  const Mark next = {cursor.mark.offset + 1, 0};
-  const std::string header =
-      FormatMessageHeader({FrameKind::kVerdict, slot.partition_.uid, slot.partition_.writer(), slot.epoch_,
-                           cursor.mark, next, cursor.records + 1});
+  const std::string header = VerdictHeader(slot.partition_, slot.epoch_, slot.verdict_tail_);
   const std::string subject = slot.partition_.verdict_subject();
   const std::string payload = EncodeVerdict(verdict);
   AppendRequest request;

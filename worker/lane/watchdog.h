@@ -36,6 +36,8 @@ class Watchdog {
     // Blocks for ever when the call was condemned meanwhile: the process is about to end, and nothing may
     // follow from the call.
     void Leave() override;
+    // Verdicts that were given elsewhere stand up to here. REQUIRES: no call under way.
+    void SetVerdictTail(LogTail tail);
 
    private:
     friend class Watchdog;
@@ -44,7 +46,7 @@ class Watchdog {
     Watchdog& watchdog_;
     const PartitionKey partition_;
     const Epoch epoch_;
-    const LogTail verdict_tail_;
+    LogTail verdict_tail_;  // guarded by the watchdog's lock
     const Mark low_mark_;
     std::atomic<int> state_{kIdle};
     std::atomic<int64_t> deadline_ns_{0};  // monotonic

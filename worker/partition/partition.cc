@@ -34,20 +34,25 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<Ope
                                                              PartitionPorts& ports, Bus& bus, Clock& clock,
                                                              const PartitionOptions& options) {
   const uint64_t version = CodeVersionOf(opened->input_cursors);
-  auto pacer = std::make_unique<BucketPacer>(clock);
+  Parts parts;
+  parts.pacer = std::make_unique<BucketPacer>(clock);
+  parts.calls = std::make_unique<PartitionCalls>(
+      ports, clock,
+      PartitionCalls::Start{options.instance, opened->key.uid, opened->verdict_tail, opened->low_mark,
+                            &opened->attempts});
+  parts.calls->UseCode(opened->versions[version]->job);
   absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
-      MakePipeline(opened->versions, version, options, pacer.get());
+      MakePipeline(opened->versions, version, options, parts);
   if (!pipeline.ok()) return pipeline.status();
   return absl::WrapUnique(
-      new Partition(std::move(opened), std::move(pacer), std::move(*pipeline), ports, bus, clock, options));
+      new Partition(std::move(opened), std::move(parts), std::move(*pipeline), ports, bus, clock, options));
 }
 
-Partition::Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<RatePacer> pacer,
-                     std::unique_ptr<Pipeline> pipeline, PartitionPorts& ports, Bus& bus, Clock& clock,
-                     const PartitionOptions& options)
+Partition::Partition(std::unique_ptr<OpenedPartition> opened, Parts parts, std::unique_ptr<Pipeline> pipeline,
+                     PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options)
     : opened_(std::move(opened)),
       code_version_(CodeVersionOf(opened_->input_cursors)),
-      pacer_(std::move(pacer)),
+      parts_(std::move(parts)),
       pipeline_(std::move(pipeline)),
       ports_(ports),
       bus_(bus),
@@ -125,6 +130,13 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
   }  // otherwise the broker is away: asked again from Tick
 }
 
+void Partition::HandleVerdicts(WrittenVerdicts written) {
+  const absl::Status status = calls().HandleVerdicts(std::move(written));
+  if (phase_ != Phase::kRunning || status.ok()) return;
+  if (absl::IsFailedPrecondition(status)) return Supersede("a later owner has taken the partition over");
+  Stop(Phase::kStopped, status);
+}
+
 void Partition::SetPaused(bool paused) { paused_ = paused; }
 
 void Partition::SetMoves(bool moves) {
@@ -140,7 +152,7 @@ bool Partition::CanStep() const {
   const bool has_memory = retrying_ || !opened_->store->wants_commit();
   return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && outputs_->HasRoom() &&
          dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&
-         has_memory && wanted_version_ < opened_->versions.size();
+         has_memory && wanted_version_ < opened_->versions.size() && calls().MayStep();
 }
 
 bool Partition::Work() {
@@ -215,6 +227,7 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
   if (header.has_value()) {
     if (WaitsForCode(*header)) return false;
     if (!front_.has_value()) {
+      if (calls().memos() != nullptr) cursors_before_front_ = input_.cursors();
       front_ = input_.Offer(*header);
       if (!front_.has_value() && !MILLRACE_DEFECT("labels_ignored")) return true;
     }
@@ -231,6 +244,10 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
   }
   absl::StatusOr<StepResult> result = pipeline_->Step(input, *opened_->store, *this);
   if (!result.ok()) return result.status();
+  if (result->waits_for_calls) {
+    calls().Ask();
+    return false;
+  }
   if (!result->done) {
     next_record_ = result->resume_record;
     retry_at_ = clock_.Monotonic() + result->retry_after;
@@ -249,6 +266,8 @@ void Partition::FinishMessage(const Message& message) {
   next_record_ = 0;
   retrying_ = false;
   front_.reset();
+  cursors_before_front_.reset();
+  calls().Finish();
   ++granted_messages_;
   granted_bytes_ += message.payload.size();
 }
@@ -303,6 +322,7 @@ void Partition::Tick() {
   }
   outputs_->Tick();
   dead_letters_.Tick();
+  calls().Tick();
   if (results_ != nullptr && results_->WantsTail() && !tail_requested_) {
     tail_requested_ = true;
     ports_.ReadResultTail(results_->acked_tail());
@@ -364,7 +384,9 @@ void Partition::CheckInvariants() const {
   MILLRACE_CHECK(committed_offset_ <= offset_);
   MILLRACE_CHECK(!commit_in_progress_ || commit_offset_ <= offset_);
   MILLRACE_CHECK(frozen_ == nullptr || commit_in_progress_);
-  MILLRACE_CHECK(phase_ != Phase::kRunning || retrying_ || code_version_ == input_.code_version());
+  // A message that R3 has taken may wait, also one that brings new code.
+  MILLRACE_CHECK(phase_ != Phase::kRunning || retrying_ || front_.has_value() ||
+                 code_version_ == input_.code_version());
 }
 
 }  // namespace millrace

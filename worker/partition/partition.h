@@ -23,6 +23,7 @@
 #include "worker/partition/dead_letter_writer.h"
 #include "worker/partition/open_partition.h"
 #include "worker/partition/pacer.h"
+#include "worker/partition/partition_calls.h"
 #include "worker/partition/partition_metrics.h"
 #include "worker/partition/result_writer.h"
 #include "worker/partition/segment_writer.h"
@@ -30,9 +31,8 @@
 namespace millrace {
 
 // What a partition asks of the world beyond the bus. Answers come back as Handle calls, on the lane's thread.
-class PartitionPorts {
+class PartitionPorts : public PartitionCallPorts {
  public:
-  virtual ~PartitionPorts() = default;
   // Reader whose events reach this partition.
   virtual ReaderId OpenReader(const ReaderOptions& options) = 0;
   virtual void CloseReader(ReaderId reader) = 0;
@@ -95,6 +95,8 @@ class Partition : private StepSink {
   // The versions of the code that the worker knows by now. REQUIRES: none of them may give verdicts where it was
   // opened without (OpenedPartition::gives_verdicts).
   void HandleVersions(SegmentVersions versions);
+  void HandleAnswers(std::vector<CallAnswer> answers) { calls().HandleAnswers(std::move(answers)); }
+  void HandleVerdicts(WrittenVerdicts written);
   void SetPaused(bool paused);  // NOLINT: the verb names it
   // Another worker copies this partition's state, and is to own it when it has what was applied by now: that
   // is committed and put into a checkpoint soon, and checkpoints then follow one another more closely.
@@ -130,15 +132,20 @@ class Partition : private StepSink {
  private:
   enum class Phase { kRunning, kReleasing, kReleased, kStopped, kFailed };
 
-  Partition(std::unique_ptr<OpenedPartition> opened, std::unique_ptr<RatePacer> pacer,
-            std::unique_ptr<Pipeline> pipeline, PartitionPorts& ports, Bus& bus, Clock& clock,
-            const PartitionOptions& options);
+  // What pipelines work through, one after the other.
+  struct Parts {
+    std::unique_ptr<RatePacer> pacer;
+    std::unique_ptr<PartitionCalls> calls;
+  };
+
+  Partition(std::unique_ptr<OpenedPartition> opened, Parts parts, std::unique_ptr<Pipeline> pipeline,
+            PartitionPorts& ports, Bus& bus, Clock& clock, const PartitionOptions& options);
 
   // --- the version of the code (partition_code.cc)
   static absl::StatusOr<std::unique_ptr<Pipeline>> MakePipeline(const SegmentVersions& versions,
                                                                 uint64_t version,
                                                                 const PartitionOptions& options,
-                                                                RatePacer* pacer);
+                                                                const Parts& parts);
   const JobSpec& code() const { return opened_->versions[code_version_]->job; }
   bool WaitsForCode(const MessageHeader& header);
   absl::Status SwitchCode(uint64_t version);
@@ -150,6 +157,7 @@ class Partition : private StepSink {
   void Emit(const RecordView& record) override;
   void Reject(const DeadLetter& letter) override;
 
+  PartitionCalls& calls() const { return *parts_.calls; }
   bool CanStep() const;
   void GrantBack();
   void FlushResults();
@@ -176,8 +184,8 @@ class Partition : private StepSink {
   std::unique_ptr<OutputWriter> MakeOutputs();
 
   std::unique_ptr<OpenedPartition> opened_;
-  uint64_t code_version_ = 0;           // in force at offset_; the number in opened_->versions
-  std::unique_ptr<RatePacer> pacer_;    // outlives the pipelines, which ask it
+  uint64_t code_version_ = 0;  // in force at offset_; the number in opened_->versions
+  const Parts parts_;
   std::unique_ptr<Pipeline> pipeline_;  // of that version
   PartitionPorts& ports_;
   Bus& bus_;
@@ -198,6 +206,8 @@ class Partition : private StepSink {
   uint32_t next_record_ = 0;                // where the front message goes on
   bool retrying_ = false;                   // the front message is applied in part
   std::optional<InputJudge::Taken> front_;  // R3 has taken the front message already
+  // The cursors before that, while the message may wait for calls without any effect: a commit stands before it.
+  std::optional<WriterCursors> cursors_before_front_;
   absl::Duration retry_at_;
   FrameView frame_;
   absl::Duration tick_sent_at_;

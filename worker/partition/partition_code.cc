@@ -23,12 +23,13 @@ constexpr uint64_t CodeMarkCookie(uint64_t instance) {
 absl::StatusOr<std::unique_ptr<Pipeline>> Partition::MakePipeline(const SegmentVersions& versions,
                                                                   uint64_t version,
                                                                   const PartitionOptions& options,
-                                                                  RatePacer* pacer) {
+                                                                  const Parts& parts) {
   MILLRACE_CHECK(version < versions.size());
   PipelineOptions pipeline_options;
   pipeline_options.lua_memory_bytes = options.lua_memory_bytes;
   pipeline_options.observer = options.observer;
-  pipeline_options.pacer = pacer;
+  pipeline_options.pacer = parts.pacer.get();
+  pipeline_options.calls = parts.calls->memos();
   return Pipeline::Create(versions[version]->job, pipeline_options);
 }
 
@@ -45,8 +46,9 @@ bool Partition::WaitsForCode(const MessageHeader& header) {
 
 // The mark's own message was run under the version before: it is the last of those.
 absl::Status Partition::SwitchCode(uint64_t version) {
+  calls().UseCode(opened_->versions[version]->job);
   absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
-      MakePipeline(opened_->versions, version, options_, pacer_.get());
+      MakePipeline(opened_->versions, version, options_, parts_);
   if (!pipeline.ok()) {
     return absl::FailedPreconditionError(
         StrCat("version ", version, " of the job's code cannot run: ", ToStd(pipeline.status().message())));

@@ -22,14 +22,16 @@ CommitRow Partition::MakeCommitRow() const {
   row.offset = offset_;
   row.input_created_ns = opened_->input_created_ns;
   row.offset_time_ns = offset_time_ns_;
-  row.input_cursors = input_.cursors().Encode();
+  row.input_cursors =
+      (cursors_before_front_.has_value() ? *cursors_before_front_ : input_.cursors()).Encode();
   row.result_created_ns = opened_->result_created_ns;
   outputs_->FillCommitRow(&row);
   row.progress = opened_->store->progress();
   return row;
 }
 
-// Between two messages only: in the middle of one (a retry that waits) the state holds a part of its effects.
+// Between two messages only: in the middle of one (a retry that waits) the state holds a part of its effects. One
+// that waits for calls has had none, and does not hold a commit up.
 void Partition::MaybeCommit() {
   if (commit_in_progress_ || retrying_ || offset_ == committed_offset_) return;
   if (phase_ != Phase::kRunning && phase_ != Phase::kReleasing) return;

@@ -18,7 +18,8 @@ double AgeSeconds(const Message& message, absl::Time now) {
 // each would cost what a message of a few records costs.
 bool Partition::MeasureStep() {
   // What goes on after a retry has begun before.
-  if (!retrying_) metrics_.queue_seconds.Observe(AgeSeconds(queue_.front(), clock_.Now()));
+  if (!retrying_ && !front_.has_value())
+    metrics_.queue_seconds.Observe(AgeSeconds(queue_.front(), clock_.Now()));
   const absl::Duration began = clock_.Monotonic();
   const bool finished = StepOne();
   metrics_.process_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - began));
@@ -57,6 +58,7 @@ PartitionReport Partition::Report() const {
   if (reason_.empty() && wanted_version_ >= opened_->versions.size()) {
     report.reason = StrCat("waits for version ", wanted_version_, " of the job's code");
   }
+  if (report.reason.empty() && phase_ == Phase::kRunning) report.reason = parts_.calls->WaitsFor();
   switch (phase_) {
     case Phase::kRunning:
       report.state = completed() ? "completed" : paused_ ? "paused" : "running";

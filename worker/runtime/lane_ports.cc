@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/names.h"
 #include "common/strings.h"
+#include "worker/partition/verdict_append.h"
 #include "worker/runtime/worker_runtime.h"
 
 namespace millrace {
@@ -61,6 +62,18 @@ void WorkerRuntime::LookForLaterOwner(uint32_t lane, uint64_t instance, const Pa
     absl::StatusOr<bool> exists = there.ok();
     if (!there.ok() && !absl::IsNotFound(there)) exists = there;
     lanes_[lane]->Send(LaterOwnerSought{instance, std::move(exists)});
+  });
+}
+
+void WorkerRuntime::WriteVerdicts(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                                  Epoch epoch, const LogTail& tail, std::vector<Verdict> verdicts) {
+  const size_t i = instance / kMaxLanes % openers_.size();
+  openers_[i]->Submit([this, i, lane, instance, partition, epoch, tail, verdicts = std::move(verdicts)] {
+    WrittenVerdicts written;
+    written.tail = tail;
+    written.status = AppendVerdicts(*opener_buses_[i], clock_, partition, epoch, verdicts, &written.tail,
+                                    &written.written);
+    lanes_[lane]->Send(VerdictsWritten{instance, std::move(written)});
   });
 }
 

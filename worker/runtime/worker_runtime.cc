@@ -18,6 +18,9 @@ constexpr absl::Duration kTurnWait = absl::Milliseconds(20);
 constexpr size_t kMaxManagerEvents = 1024;
 constexpr size_t kExpectedPartitions = 16;  // before the first assignment
 
+// In front of the ids of batches for handlers.
+std::string HandlerLife(uint64_t seed) { return absl::StrCat(absl::Hex(seed), "-", getpid()); }
+
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
@@ -89,6 +92,11 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   pull_loop_ = std::make_unique<PullLoop>(*data_bus_, options_.lanes, [this](uint32_t lane, LaneEvent event) {
     lanes_[lane]->Send(std::move(event));
   });
+  handler_pools_ = std::make_unique<HandlerPools>(
+      HandlerPools::Options{options_.name, HandlerLife(options_.seed)}, clock_, *options_.threads,
+      [this](uint64_t instance, std::vector<CallAnswer> answers) {
+        lanes_[LaneOf(instance)]->Send(CallsAnswered{instance, std::move(answers)});
+      });
   for (uint32_t i = 0; i < options_.lanes; ++i) {
     lanes_.push_back(std::make_unique<LaneThread>(
         std::make_unique<Lane>(i, static_cast<LanePorts&>(*this), *data_bus_, clock_, board_, *watchdog_),
@@ -149,6 +157,7 @@ absl::Status WorkerRuntime::Turn() {
   if (absl::Status status = ServeQueries(); !status.ok())
     LogWarning("cannot take questions", {{"why", status}});
   Reconcile();
+  handler_pools_->Reap();
   LookForStrayState();
   return absl::OkStatus();
 }
@@ -202,6 +211,7 @@ void WorkerRuntime::ShutDown() {
   static_cast<void>(StopServing());  // waits for a question that is just coming in
   pull_loop_->Stop();
   for (const auto& lane : lanes_) lane->Join();
+  handler_pools_.reset();
   for (const auto& opener : openers_) opener->Join();
   committer_->Join();
   if (checkpointer_ != nullptr) StopStoreUsers(deadline);

@@ -2,14 +2,14 @@
 // that makes what runs here agree with what the leader wants.
 //
 // Threads: the caller's (manager: lease, assignments, queries), the pull loop, the lanes, one committer, the
-// openers, the checkpointer, the standby keeper, the watchdog, and the NATS client's own. Connections: one for
+// openers, one for each stage whose code runs in handler processes, the checkpointer, the standby keeper, the watchdog, and the NATS client's own. Connections: one for
 // the lanes' data, one for the manager, one for each opener, one for the watchdog, and those of the checkpoint
 // store, so that nothing that blocks on one holds up another.
 //
 // Shutdown, each step waiting for the one before: the lease says `draining` -> partitions go on until others
 // have copied their state and own them, where there is a checkpoint store and for half of the drain timeout
 // at most -> lanes release every partition that is left (a last commit each) -> the lease is given back -> no
-// more questions are taken -> pull loop ends -> lanes end -> committer and openers end -> the checkpointer and
+// more questions are taken -> pull loop ends -> lanes end -> pools of handlers end -> committer and openers end -> the checkpointer and
 // the standby keeper end, at their next file -> the watchdog ends -> connections close. What is not released,
 // or stored, within the drain timeout is left as a crash would leave it: the process ends without waiting for
 // it.
@@ -38,6 +38,7 @@
 #include "worker/lane/lane.h"
 #include "worker/lane/report_board.h"
 #include "worker/membership/membership.h"
+#include "worker/runtime/handler_pools.h"
 #include "worker/runtime/lane_thread.h"
 #include "worker/runtime/pull_loop.h"
 #include "worker/runtime/task_thread.h"
@@ -147,6 +148,11 @@ class WorkerRuntime : private LanePorts {
                       StateStore& store) override;
   void ReadResultTail(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                       const LogTail& tail) override;
+  std::unique_ptr<StageHandlers> UseHandlers(uint64_t instance, const HandlerStage& stage) override {
+    return handler_pools_->Use(stage, instance);
+  }
+  void WriteVerdicts(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
+                     const LogTail& tail, std::vector<Verdict> verdicts) override;
   bool MayAct() const override;
   void Released(uint64_t instance, const absl::Status& why) override;
 
@@ -190,6 +196,7 @@ class WorkerRuntime : private LanePorts {
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<PullLoop> pull_loop_;
+  std::unique_ptr<HandlerPools> handler_pools_;  // what they deliver goes to lanes
   std::vector<std::unique_ptr<LaneThread>> lanes_;
   std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: no store
   std::unique_ptr<StandbyKeeper> keeper_;       // likewise

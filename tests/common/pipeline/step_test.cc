@@ -147,7 +147,7 @@ TEST(Step, ARetryStopsAtTheRecordAndGoesOnFromIt) {
 }
 
 TEST(Step, AttemptsFromVerdictsCount) {
-  const VerdictAttempts attempts = {{{1, 0}, {2, "filter"}}, {{1, 1}, {3, ""}}};
+  const VerdictAttempts attempts = {{{1, 0}, {.overruns = 2, .stage = "filter"}}, {{1, 1}, {.overruns = 3}}};
   PipelineRig rig(kRetrying);
   rig.attempts = &attempts;
   const absl::StatusOr<StepResult> result = rig.Feed({{"a", "{}"}, {"b", R"({"v":1})"}});

@@ -27,7 +27,7 @@ class ReplayTraceTest : public testing::Test {
     trace_ = std::make_unique<ReplayTrace>(std::move(filter),
                                            [this](const ReplayedUnit& unit) { units_.push_back(unit); });
     auto replay = PartitionReplay::Create(SegmentVersionsOf({*spec}, kFirstSegment), kTraceUid,
-                                          PartitionId(0), {}, {}, trace_.get());
+                                          PartitionId(0), {}, {}, {.units = trace_.get()});
     ASSERT_TRUE(replay.ok()) << replay.status();
     replay_ = *std::move(replay);
     trace_->Watch(replay_.get());

@@ -31,6 +31,12 @@ class LanePeers : public LanePorts {
   }
   void ReadResultTail(uint32_t, uint64_t, const PartitionKey&, const LogTail&) override {}
   void LookForLaterOwner(uint32_t, uint64_t, const PartitionKey&, Epoch) override {}
+  std::unique_ptr<StageHandlers> UseHandlers(uint64_t, const HandlerStage&) override {
+    ADD_FAILURE() << "no stage has handlers here";
+    return nullptr;
+  }
+  void WriteVerdicts(uint32_t, uint64_t, const PartitionKey&, Epoch, const LogTail&,
+                     std::vector<Verdict>) override {}
   bool MayAct() const override { return true; }
   void Released(uint64_t instance, const absl::Status& why) override { released.emplace_back(instance, why); }
 

@@ -7,6 +7,7 @@
 #include "common/names.h"
 #include "common/strings.h"
 #include "common/value/value.h"
+#include "worker/partition/verdict_append.h"
 
 namespace millrace {
 namespace {
@@ -308,6 +309,47 @@ bool PartitionOwner::SeekOwner() {
   return true;
 }
 
+bool PartitionOwner::WriteVerdicts() {
+  if (!verdicts_wanted_.has_value()) return false;
+  auto [tail, verdicts] = *std::exchange(verdicts_wanted_, std::nullopt);
+  WrittenVerdicts written;
+  written.tail = std::move(tail);
+  written.status = AppendVerdicts(*opener_bus_, world_.clock, key_, partition_->epoch(), verdicts,
+                                  &written.tail, &written.written);
+  partition_->HandleVerdicts(std::move(written));
+  return true;
+}
+
+// Asks the owner's one pool, for as long as the partition holds it.
+class PooledStage : public StageHandlers {
+ public:
+  explicit PooledStage(HandlerPool& pool) : pool_(pool) {}
+  void Ask(std::vector<HandlerCall> calls) override {
+    for (HandlerCall& call : calls) pool_.Add(std::move(call));
+  }
+  std::string waits_for() const override { return pool_.handlers() == 0 ? "waits for a handler" : ""; }
+
+ private:
+  HandlerPool& pool_;
+};
+
+std::unique_ptr<StageHandlers> PartitionOwner::UseHandlers(const HandlerStage& stage) {
+  static int lives = 0;
+  handlers_ = std::make_unique<FakeHandlers>(world_.handlers, world_.clock);
+  pool_ = std::make_unique<HandlerPool>(HandlerPool::Options{stage, "w", StrCat("life-", ++lives)},
+                                        *handlers_, world_.clock);
+  return std::make_unique<PooledStage>(*pool_);
+}
+
+bool PartitionOwner::RunHandlers() {
+  if (pool_ == nullptr || partition_ == nullptr) return false;
+  const bool did = handlers_->Run(*pool_);
+  pool_->Work();
+  std::vector<CallAnswer> answers = pool_->TakeAnswers();
+  if (!answers.empty()) partition_->HandleAnswers(std::move(answers));
+  return did;
+}
+
 absl::StatusOr<bool> PartitionOwner::HasLaterOwner(Epoch epoch) {
   const absl::Status there =
       opener_bus_->GetKey(kEpochsBucket, EpochKey(key_.uid, key_.writer(), epoch.Next())).status();
@@ -321,7 +363,7 @@ void PartitionOwner::Tick() {
 }
 
 void PartitionOwner::Step(std::mt19937_64& random) {
-  switch (random() % 8) {
+  switch (random() % 10) {
     case 0:
     case 1:
     case 2:
@@ -335,10 +377,13 @@ void PartitionOwner::Step(std::mt19937_64& random) {
       if (!WriteCommit() && !AnswerCommit() && !LinkCheckpoint()) StoreCheckpoint();
       break;
     case 6:
-      if (!ReadTail()) SeekOwner();
+      if (!ReadTail() && !SeekOwner()) WriteVerdicts();
       break;
     case 7:
       Tick();
+      break;
+    default:
+      RunHandlers();
       break;
   }
   partition_->CheckInvariants();

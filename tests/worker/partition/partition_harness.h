@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/job/job_spec.h"
 #include "common/metrics.h"
+#include "tests/support/fake_handlers.h"
 #include "tests/support/memory_blob_store.h"
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
@@ -70,6 +71,7 @@ class PartitionWorld {
   Counter fenced = metrics.MakeCounter("fenced_total", "");
   MemoryBlobPlace checkpoints;
   absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: owners have no store
+  FakeHandlers::Plan handlers;                                    // of each owner, where the job has any
 
  private:
   struct Fed {
@@ -107,6 +109,8 @@ class PartitionOwner : private PartitionPorts {
                            // and in the log, and the lane hears of it
   bool ReadTail();         // the opener reads the tail that was asked for
   bool SeekOwner();        // the opener looks for the later owner that was asked for
+  bool WriteVerdicts();    // the opener writes what was asked for, and the lane hears of it
+  bool RunHandlers();      // a handler, or its pool, does something, and the lane hears of answers
   void Tick();
 
   // A random one of the events above.
@@ -125,6 +129,10 @@ class PartitionOwner : private PartitionPorts {
   void LinkCheckpoint(StateStore& store, bool) override { link_wanted_ = &store; }
   void ReadResultTail(const LogTail& tail) override { tail_wanted_ = tail; }
   void LookForLaterOwner(Epoch epoch) override { sought_behind_ = epoch; }
+  std::unique_ptr<StageHandlers> UseHandlers(const HandlerStage& stage) override;
+  void WriteVerdicts(const LogTail& tail, std::vector<Verdict> verdicts) override {
+    verdicts_wanted_.emplace(tail, std::move(verdicts));
+  }
   size_t PartitionsOnLane() const override { return 1; }
   bool MayAct() const override { return may_act; }
 
@@ -143,6 +151,9 @@ class PartitionOwner : private PartitionPorts {
   std::optional<absl::Status> commit_answer_;
   std::optional<LogTail> tail_wanted_;
   std::optional<Epoch> sought_behind_;
+  std::optional<std::pair<LogTail, std::vector<Verdict>>> verdicts_wanted_;
+  std::unique_ptr<FakeHandlers> handlers_;
+  std::unique_ptr<HandlerPool> pool_;  // of the one stage that has handlers
   std::deque<BusEvent> events_;
   std::unique_ptr<Partition> partition_;
 };

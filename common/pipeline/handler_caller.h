@@ -1,0 +1,37 @@
+// A stage's calls of its handlers: what the record looks like to them, and how their outputs look as records.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "common/handler/call_memos.h"
+#include "common/pipeline/stage.h"
+
+namespace millrace {
+
+// Not thread-safe.
+class HandlerCaller {
+ public:
+  // `calls` may be null, where the pipeline is only looked at: Call then answers FAILED_PRECONDITION.
+  HandlerCaller(const std::string& stage, CallMemos* calls)
+      : calls_(calls), stage_(calls == nullptr ? 0 : calls->StageNamed(stage)) {}
+
+  // nullptr: not known yet; the unit is to end here, as if the record had been dropped. `record` is null for a
+  // timer. `state`: packed; empty: none. The answer holds until the message is done with.
+  absl::StatusOr<const CallOutcome*> Call(const StepContext& context, const RecordView* record,
+                                          std::string_view key, int64_t time_ms, std::string_view state);
+
+ private:
+  std::string Label(const StepContext& context, std::string_view key, int64_t time_ms) const;
+  void Pack(const StepContext& context, const RecordView* record, std::string_view key, int64_t time_ms);
+
+  CallMemos* const calls_;
+  const size_t stage_;
+  uint64_t frame_serial_ = 0;  // these two tell units apart
+  uint32_t record_ = 0;
+  uint32_t nth_ = 0;  // of the unit's calls: the next one
+  std::string packed_;
+};
+
+}  // namespace millrace

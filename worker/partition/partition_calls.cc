@@ -1,0 +1,124 @@
+#include "worker/partition/partition_calls.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/handler/handler_stages.h"
+#include "common/job/branches.h"
+#include "common/log.h"
+#include "common/pipeline/error_policy.h"
+#include "common/strings.h"
+
+namespace millrace {
+namespace {
+
+constexpr absl::Duration kWriteAgain = absl::Milliseconds(200);
+constexpr absl::Duration kDecidedAgain = absl::Seconds(1);  // a call that has to go well, and did not
+
+// Such a stage ends the Step in the middle of a message, to retry or to wait, and what came before leaves.
+bool StopsInMessages(const JobSpec& job) {
+  const std::vector<const StageSpec*> stages = AllStages(job.stages);
+  return std::any_of(stages.begin(), stages.end(), [&](const StageSpec* stage) {
+    const bool waits = std::holds_alternative<RateLimitStage>(stage->what);
+    return waits ||
+           (RemoteOf(*stage).empty() && stage->code.errors.value_or(job.errors).on_error == OnError::kRetry);
+  });
+}
+
+}  // namespace
+
+PartitionCalls::PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start start)
+    : ports_(ports), clock_(clock), start_(std::move(start)), verdict_tail_(start_.verdict_tail) {}
+
+void PartitionCalls::UseCode(const JobSpec& job) {
+  std::vector<HandlerStage> stages = HandlerStagesOf(job, start_.uid);
+  // Handlers of a stage that stays keep their connections: its pool is let go when it is held again.
+  std::vector<std::unique_ptr<StageHandlers>> handlers;
+  errors_.clear();
+  for (const HandlerStage& stage : stages) {
+    handlers.push_back(ports_.UseHandlers(stage));
+    for (const StageSpec* const spec : AllStages(job.stages)) {
+      if (spec->code.name == stage.name) errors_.push_back(spec->code.errors.value_or(job.errors));
+    }
+  }
+  handlers_ = std::move(handlers);
+  stops_in_messages_ = StopsInMessages(job);
+  // Answers to what the code before has asked for may still come.
+  const uint64_t serials = memos_ == nullptr ? last_serial_ : memos_->last_serial();
+  last_serial_ = serials;
+  memos_ = stages.empty() ? nullptr : std::make_unique<CallMemos>(start_.asker, std::move(stages), serials);
+}
+
+void PartitionCalls::Ask() {
+  for (const CallMemos::Failure& failure : memos_->TakeFailures()) Charge(failure);
+  WriteVerdicts();
+  for (auto& [stage, calls] : memos_->TakeAsked()) handlers_[stage]->Ask(std::move(calls));
+}
+
+void PartitionCalls::Finish() {
+  if (memos_ != nullptr) memos_->Finish();
+  trouble_.clear();
+}
+
+bool PartitionCalls::MayStep() const {
+  return memos_ == nullptr || (!memos_->waiting() && verdicts_.empty() && clock_.Monotonic() >= step_at_);
+}
+
+void PartitionCalls::HandleAnswers(std::vector<CallAnswer> answers) {
+  if (memos_ == nullptr) return;
+  for (CallAnswer& answer : answers) memos_->Take(std::move(answer));
+}
+
+// Where outputs of the message are out already, an earlier owner has settled what becomes of its calls: those that
+// fail by verdicts are written down, and the others went well. They have to again.
+void PartitionCalls::Charge(const CallMemos::Failure& failure) {
+  const std::string& stage = memos_->stages()[failure.stage].name;
+  const Mark decided_up_to = stops_in_messages_ ? Mark{start_.low_mark.offset, 0} : start_.low_mark;
+  if (Mark{failure.offset.value(), 0} < decided_up_to) {
+    trouble_ = StrCat("outputs of message ", failure.offset.value(), " are out, and stage ", stage,
+                      " now fails: ", failure.why, " — it is tried again until it goes well");
+    LogWarning("a call that went well before fails now", {{"why", trouble_}});
+    step_at_ = clock_.Monotonic() + kDecidedAgain;
+    return;
+  }
+  Verdict verdict{failure.offset, failure.record, failure.why, stage,
+                  failure.lost ? Verdict::Outcome::kLost : Verdict::Outcome::kFailed};
+  const auto spent = start_.attempts->find({failure.offset.value(), failure.record});
+  const int attempts = 1 + (spent == start_.attempts->end() ? 0 : spent->second.failures);
+  const ErrorPolicy& policy = errors_[failure.stage];
+  if (!failure.lost && DecideOnError(policy, attempts) == ErrorAction::kRetryLater) {
+    step_at_ = std::max(step_at_, clock_.Monotonic() + BackoffAfter(policy.retry.backoff, attempts));
+  }
+  verdicts_.push_back(std::move(verdict));
+}
+
+void PartitionCalls::WriteVerdicts() {
+  if (verdicts_.empty() || writing_ > 0 || clock_.Monotonic() < write_at_) return;
+  writing_ = verdicts_.size();
+  ports_.WriteVerdicts(verdict_tail_, verdicts_);
+}
+
+absl::Status PartitionCalls::HandleVerdicts(WrittenVerdicts written) {
+  verdict_tail_ = std::move(written.tail);
+  for (size_t i = 0; i < written.written; ++i) CountVerdict(verdicts_[i], start_.attempts);
+  verdicts_.erase(verdicts_.begin(), verdicts_.begin() + static_cast<ptrdiff_t>(written.written));
+  writing_ = 0;
+  if (absl::IsFailedPrecondition(written.status) || absl::IsDataLoss(written.status)) return written.status;
+  if (!written.status.ok()) write_at_ = clock_.Monotonic() + kWriteAgain;
+  WriteVerdicts();
+  return absl::OkStatus();
+}
+
+void PartitionCalls::Tick() { WriteVerdicts(); }
+
+std::string PartitionCalls::WaitsFor() const {
+  if (memos_ == nullptr || MayStep()) return {};
+  if (!trouble_.empty()) return trouble_;
+  for (size_t i = 0; i < handlers_.size(); ++i) {
+    const std::string waits_for = handlers_[i]->waits_for();
+    if (!waits_for.empty()) return StrCat("stage ", memos_->stages()[i].name, " ", waits_for);
+  }
+  return {};
+}
+
+}  // namespace millrace

@@ -1,0 +1,103 @@
+// A partition's calls of handlers: asks their pools, and writes down what fails before the Step hears of it, so that
+// an heir comes to the same (verdicts). Runs on the owner's lane; never blocks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/frame/verdict.h"
+#include "common/handler/call_memos.h"
+#include "common/handler/handler_call.h"
+#include "common/job/job_spec.h"
+#include "common/pipeline/verdict_attempts.h"
+#include "worker/partition/log_tail.h"
+
+namespace millrace {
+
+// The pool of one stage's handlers in this process. While it is held, handlers may connect; answers to what is
+// asked come to the partition, unless it let go meanwhile.
+class StageHandlers {
+ public:
+  virtual ~StageHandlers() = default;
+  virtual void Ask(std::vector<HandlerCall> calls) = 0;
+  // What is waited for, for people; empty: there are handlers.
+  virtual std::string waits_for() const = 0;
+};
+
+// How many verdicts of a partition may have been written at the time of an answer of the ports.
+struct WrittenVerdicts {
+  size_t written = 0;
+  LogTail tail;  // of the verdict stream, behind them
+  absl::Status status;
+};
+
+class PartitionCallPorts {
+ public:
+  virtual ~PartitionCallPorts() = default;
+  virtual std::unique_ptr<StageHandlers> UseHandlers(const HandlerStage& stage) = 0;
+  // On another thread, one order at a time; Partition::HandleVerdicts follows.
+  virtual void WriteVerdicts(const LogTail& tail, std::vector<Verdict> verdicts) = 0;
+};
+
+class PartitionCalls {
+ public:
+  struct Start {
+    uint64_t asker = 0;
+    std::string uid;  // the job's
+    LogTail verdict_tail;
+    Mark low_mark;                        // outputs before it are out
+    VerdictAttempts* attempts = nullptr;  // not owned; what is written down is counted here
+  };
+  PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start start);
+
+  // The code in force is this from now on. Between two messages only.
+  void UseCode(const JobSpec& job);
+  // What the pipeline of that code asks through; null: no stage has handlers.
+  CallMemos* memos() { return memos_.get(); }
+
+  // --- the Step
+  // It came back without effect: asks for answers that are missing, and has written down what failed.
+  void Ask();
+  // The message has had its effect.
+  void Finish();
+  // Whether the Step may come again: what it waits for is there, and written down.
+  bool MayStep() const;
+
+  // --- what happens
+  void HandleAnswers(std::vector<CallAnswer> answers);
+  // FAILED_PRECONDITION: a later owner is there.
+  absl::Status HandleVerdicts(WrittenVerdicts written);
+  void Tick();
+
+  // Where the Step waits for calls: for what, for people; empty: nothing special.
+  std::string WaitsFor() const;
+
+ private:
+  void Charge(const CallMemos::Failure& failure);
+  void WriteVerdicts();
+
+  PartitionCallPorts& ports_;
+  Clock& clock_;
+  const Start start_;
+  LogTail verdict_tail_;
+  std::unique_ptr<CallMemos> memos_;
+  std::vector<std::unique_ptr<StageHandlers>> handlers_;  // by stage of memos_
+  std::vector<ErrorPolicy> errors_;                       // by stage of memos_
+  bool stops_in_messages_ = false;  // outputs of a message can leave before all of it is decided
+
+  uint64_t last_serial_ = 0;
+
+  std::vector<Verdict> verdicts_;  // to be written, the first `writing_` of them are under way
+  size_t writing_ = 0;
+  absl::Duration write_at_;  // not before
+  absl::Duration step_at_;   // the next attempt of a call is due
+  std::string trouble_;      // with a call whose outputs are out
+};
+
+}  // namespace millrace

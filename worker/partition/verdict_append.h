@@ -1,0 +1,30 @@
+// A verdict on its way into the partition's verdict stream: alone, with the expected sequence, before anything
+// that follows from it leaves.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/bus/bus.h"
+#include "common/clock.h"
+#include "common/frame/verdict.h"
+#include "common/ids.h"
+#include "worker/partition/log_tail.h"
+#include "worker/partition/partition_id.h"
+
+namespace millrace {
+
+// The header of the next verdict of this owner, behind `tail`.
+std::string VerdictHeader(const PartitionKey& partition, Epoch epoch, const LogTail& tail);
+
+inline constexpr int kMaxVerdictTries = 5;  // of one verdict in one call
+
+// Appends the verdicts one after the other and answers the stream's tail behind them. An outcome that is not known
+// is read back, so that each of them stands there once. Blocks; uses the bus's Poll. Errors: FAILED_PRECONDITION, a
+// later owner is there; others: the broker's, and some of them may be in the stream: `tail` and `written` then
+// tell.
+absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partition, Epoch epoch,
+                            const std::vector<Verdict>& verdicts, LogTail* tail, size_t* written);
+
+}  // namespace millrace

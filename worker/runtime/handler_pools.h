@@ -1,0 +1,47 @@
+// The pools of handlers in this process, one for each stage of a job that has them, each with a thread and a socket
+// of its own. Partitions share them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "common/clock.h"
+#include "common/handler/handler_server.h"
+#include "common/threads.h"
+#include "worker/partition/partition_calls.h"
+
+namespace millrace {
+
+// Thread-safe.
+class HandlerPools {
+ public:
+  struct Options {
+    std::string worker;  // its name: `{worker}` in endpoints
+    std::string life;    // no other has it, not even this worker's next incarnation
+  };
+  // `deliver`: as HandlerServer's; an asker is the number that it was given in Use.
+  HandlerPools(Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver);
+  // Says bye to all handlers, and waits for the threads.
+  ~HandlerPools();
+
+  // The stage's pool, for `asker`, whose calls are dropped when it lets go. Never waits.
+  std::unique_ptr<StageHandlers> Use(const HandlerStage& stage, uint64_t asker);
+  // Ends the pools that nobody uses any more. Called from time to time; never waits.
+  void Reap();
+
+ private:
+  class Pool;
+  class Handle;
+
+  const Options options_;
+  Clock& clock_;
+  Threads& threads_;
+  const HandlerServer::Deliver deliver_;
+  absl::Mutex mutex_;
+  uint64_t pools_made_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::shared_ptr<Pool>> pools_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace millrace
