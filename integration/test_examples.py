@@ -6,9 +6,11 @@ import csv
 import json
 import pathlib
 import re
+import tempfile
 import time
 import unittest
 
+import handlers
 from cluster import Cluster, coordinator
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
@@ -167,6 +169,21 @@ def user_totals():
     return {name: [{**user, "pages": len(user["pages"])}] for name, user in users.items()}
 
 
+def fraud_score():
+    state, outputs = {}, collections.defaultdict(list)
+    for payment in records("fraud-score/payments.jsonl"):
+        cents, at = payment["cents"], calendar.timegm(time.strptime(payment["at"], "%Y-%m-%dT%H:%M:%SZ"))
+        if not isinstance(cents, int):
+            continue
+        paid, last = state.get(payment["account"], ([], None))
+        unusual = paid and cents > 5 * sum(paid) / len(paid)
+        why = (["amount"] if unusual else []) + (["haste"] if paid and at - last < 60 else [])
+        state[payment["account"]] = (paid + [cents], at)
+        if why:
+            outputs[payment["account"]].append({"cents": cents, "score": min(100, 60 * len(why)), "why": why})
+    return outputs
+
+
 # Each with what its input is.
 ANSWERS = {
     "running-totals": (running_totals, FLIGHTS),
@@ -179,11 +196,20 @@ ANSWERS = {
     "orders": (orders, EXAMPLES / "orders/orders.jsonl"),
     "alerts": (alerts, EXAMPLES / "alerts/alerts.jsonl"),
     "webhooks": (webhooks, EXAMPLES / "webhooks/deliveries.jsonl"),
+    "fraud-score": (fraud_score, EXAMPLES / "fraud-score/payments.jsonl"),
     "user-totals": (user_totals, EXAMPLES / "user-totals/events.csv"),
 }
 
 
 class ExamplesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="millrace-handlers-")
+        cls.addClassCleanup(folder.cleanup)
+        served = handlers.serve(EXAMPLES / "fraud-score/score.py", "ipc:///tmp/fraud-score-*.sock",
+                                pathlib.Path(folder.name) / "score.log", processes=2)
+        cls.addClassCleanup(served.stop)
+
     def test_every_example_has_its_answer_here(self):
         self.assertEqual({path.parent.name for path in EXAMPLES.glob("*/job.yaml")}, set(ANSWERS))
 
