@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "common/names.h"
@@ -227,6 +228,7 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   }
   if (assigned != nullptr && assigned->paused) return {"paused", ""};
   const auto newest = NewestReports(cluster, job);
+  std::string waits;
   for (uint32_t s = 0; s < job.segments(); ++s) {
     for (uint32_t p = 0; p < job.partitions_of(SegmentId(s)); ++p) {
       const auto owners = OwnersReport(cluster, job, SegmentId(s), PartitionId(p));
@@ -238,11 +240,15 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
         return {"running", StrCat("partition ", PartitionText(SegmentId(s), PartitionId(p)), " ",
                                   report->state, ": ", report->reason)};
       }
+      if (waits.empty() && report && report->state == "running" && !report->reason.empty()) {
+        waits = StrCat("partition ", PartitionText(SegmentId(s), PartitionId(p)), ": ", report->reason);
+      }
     }
   }
   if (assigned == nullptr) return {"running", "waiting for a coordinator to assign it"};
   const auto unowned = std::count(assigned->owners.begin(), assigned->owners.end(), "");
   if (unowned > 0) return {"running", StrCat(unowned, " partitions wait for a worker")};
+  if (!waits.empty()) return {"running", std::move(waits)};
   const auto source = cluster.sources.find(job.uid);
   if (source != cluster.sources.end() && !source->second.trouble.empty()) {
     return {"running", StrCat("its source ", source->second.stream, ": ", source->second.trouble)};

@@ -230,6 +230,13 @@ TEST(ViewsTest, AStoppedPartitionIsTheJobsReason) {
   EXPECT_EQ(state.reason, "partition 0 stopped: the stream was rolled back");
 }
 
+TEST(ViewsTest, WhatAPartitionWaitsForIsTheJobsReason) {
+  Cluster cluster = MakeViewCluster();
+  cluster.workers["a"].lease.partitions[0].reason = "stage score waits for a handler";
+  EXPECT_EQ(JobStateOf(cluster, cluster.jobs.at("delays")).reason,
+            "partition 0: stage score waits for a handler");
+}
+
 TEST(ViewsTest, APartitionThatCannotBeOpenedSaysWhyThoughItsFormerOwnerWasHeardOfLater) {
   Cluster cluster = MakeViewCluster();
   const PartitionReport former = cluster.workers["a"].lease.partitions[0];
