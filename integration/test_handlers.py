@@ -5,14 +5,16 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import handlers
 import ledger
-from cluster import Cluster, coordinator, wait_for
+from cluster import Cluster, coordinator, free_port, wait_for
 
 PROGRAM = pathlib.Path(__file__).resolve().parent / "handler_programs.py"
 RECORDS = 20_000
@@ -75,6 +77,16 @@ class HandlersTest(unittest.TestCase):
     def job(self, cluster, sockets, name, timeout="2s", stage="l"):
         return cluster.write(f"{name}.yaml", JOB.format(name=name, endpoint=sockets.endpoint(stage), timeout=timeout))
 
+    @staticmethod
+    def counted(address):
+        """Of the stage's pool, what /metrics says as long as there is one."""
+        try:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+                text = answer.read().decode()
+        except OSError:  # it does not listen yet
+            return {}
+        return {name: float(value) for name, value in re.findall(r'^millrace_(handler\w+){.*stage="ledger".*} (\S+)$', text, re.MULTILINE)}
+
     def test_killed_everywhere_the_ledger_holds(self):
         rng = random.Random(5)
         sockets = Sockets(self)
@@ -110,11 +122,22 @@ class HandlersTest(unittest.TestCase):
                 continue
             counts[record["k"]] = counts.get(record["k"], 0) + 1
             lines.append({**record, "seq": counts[record["k"]]})
-        with Cluster(workers=["w1"]) as cluster:
+        address = f"127.0.0.1:{free_port()}"
+        counted = {}
+
+        def completed():
+            counted.update(self.counted(address))
+            return cluster.status("deeds")["state"] == "completed"
+        with Cluster() as cluster:
+            cluster.start_worker("w1", flags=["--http", address])
             self.serve(cluster, sockets)
             data = cluster.write("input.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
             cluster.run("submit", self.job(cluster, sockets, "deeds", timeout="300ms"), "--input", data)
-            cluster.wait_state("deeds", "completed")
+            wait_for(completed, "job deeds is completed")
+            self.assertGreaterEqual(counted["handler_calls_total"], 2000)
+            self.assertGreaterEqual(counted["handler_lost_total"], 3 * 2)
+            self.assertEqual(counted["handler_lies_total"], 0)
+            self.assertGreater(counted["handler_batch_seconds_count"], 0)
             ledger.check_results(cluster.results("deeds"), counts, "lua")
             letters = {letter["value"]["do"]: letter for letter in cluster.json("dead-letters", "list", "deeds")}
             self.assertEqual(letters["reject"]["error"], "it is not taken")

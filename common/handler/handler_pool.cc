@@ -124,7 +124,7 @@ absl::Status HandlerPool::TakeResult(Session& session, std::shared_ptr<const std
   absl::StatusOr<JudgedResult> judged =
       JudgeResult(hand->second.shape, std::move(body), session.said_bye ? AfterBye::kYes : AfterBye::kNo);
   if (!judged.ok()) return judged.status();
-  ++counts_.results;
+  options_.metrics.batch_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - hand->second.sent_at));
   CallQueue::Tasks tasks = std::move(hand->second.tasks);
   session.hands.erase(hand);
   queue_.Accept(std::move(tasks), *std::move(judged), &answers_);
@@ -137,6 +137,22 @@ void HandlerPool::Work() {
   CheckSilence(now);
   SendHeartbeats(now);
   HandOut(now);
+  ShowMetrics();
+}
+
+void HandlerPool::ShowMetrics() {
+  HandlerMetrics& metrics = options_.metrics;
+  metrics.handlers.Set(static_cast<double>(sessions_.size()));
+  metrics.waiting.Set(static_cast<double>(queue_.waiting()));
+  const auto show = [&](Counter& counter, uint64_t Counts::*count) {
+    if (counts_.*count != shown_.*count) counter.Add(static_cast<double>(counts_.*count - shown_.*count));
+  };
+  show(metrics.calls, &Counts::calls);
+  show(metrics.batches, &Counts::batches);
+  show(metrics.lost, &Counts::lost);
+  show(metrics.lies, &Counts::lies);
+  show(metrics.ignored, &Counts::ignored);
+  shown_ = counts_;
 }
 
 // Time in which nobody ran this pool counts against no handler.
@@ -218,7 +234,7 @@ bool HandlerPool::HandOne(const std::string& peer, Session& session, absl::Durat
   hand.shape.mode = options_.stage.mode;
   hand.tasks = std::move(batch.tasks);
   hand.suspects = batch.suspects;
-  hand.sign_at = now;
+  hand.sent_at = hand.sign_at = now;
   session.hands.emplace(id, std::move(hand));
   Send(peer, kBatchMessage, body);
   return true;

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/handler/call_queue.h"
 #include "common/handler/handler_call.h"
+#include "common/handler/handler_metrics.h"
 #include "common/handler/messages.h"
 
 namespace millrace {
@@ -39,9 +40,10 @@ class HandlerPool {
     HandlerStage stage;
     std::string worker;  // for people
     std::string life;    // in front of batch ids: no other pool has it, not even the next of this stage
+    HandlerMetrics metrics = {};
   };
   struct Counts {
-    uint64_t batches = 0, calls = 0, results = 0;
+    uint64_t batches = 0, calls = 0;
     uint64_t lost = 0;     // batches whose handler was lost after it had begun them
     uint64_t lies = 0;     // messages that broke a rule
     uint64_t ignored = 0;  // results of batches that were in nobody's hands any more
@@ -72,6 +74,7 @@ class HandlerPool {
   struct Hand {
     CallQueue::Tasks tasks;
     BatchShape shape;
+    absl::Duration sent_at;
     absl::Duration sign_at;  // when it was sent, or made progress
     bool suspects = false;   // it is to be the only one there
     bool begun = false;
@@ -94,6 +97,7 @@ class HandlerPool {
   void CheckSilence(absl::Duration now);
   void SendHeartbeats(absl::Duration now);
   void HandOut(absl::Duration now);
+  void ShowMetrics();
   bool HandOne(const std::string& peer, Session& session, absl::Duration now);
   size_t BatchCalls() const;
   bool Send(const std::string& peer, std::string_view kind, std::string_view body);
@@ -112,6 +116,7 @@ class HandlerPool {
   absl::Duration worked_at_;
   std::vector<CallAnswer> answers_;
   Counts counts_;
+  Counts shown_;  // in the metrics
 };
 
 inline constexpr absl::Duration kPoolTick = absl::Milliseconds(50);

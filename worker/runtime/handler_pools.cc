@@ -62,7 +62,8 @@ std::unique_ptr<StageHandlers> HandlerPools::Use(const HandlerStage& stage, uint
     pool->server.Renew(stage);  // an update may have given it another name or timeout
     return std::make_unique<Handle>(pool, asker);
   }
-  HandlerPool::Options options{stage, options_.worker, StrCat(options_.life, "-", ++pools_made_)};
+  HandlerPool::Options options{stage, options_.worker, StrCat(options_.life, "-", ++pools_made_),
+                               MakeHandlerMetrics(*options_.metrics, stage)};
   pools_.push_back(std::make_shared<Pool>(std::move(options), clock_, threads_, deliver_));
   return std::make_unique<Handle>(pools_.back(), asker);
 }

@@ -20,6 +20,7 @@ class HandlerPools {
   struct Options {
     std::string worker;  // its name: `{worker}` in endpoints
     std::string life;    // no other has it, not even this worker's next incarnation
+    Metrics* metrics;    // not owned
   };
   // `deliver`: as HandlerServer's; an asker is the number that it was given in Use.
   HandlerPools(Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver);

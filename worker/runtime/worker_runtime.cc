@@ -93,7 +93,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
     lanes_[lane]->Send(std::move(event));
   });
   handler_pools_ = std::make_unique<HandlerPools>(
-      HandlerPools::Options{options_.name, HandlerLife(options_.seed)}, clock_, *options_.threads,
+      HandlerPools::Options{options_.name, HandlerLife(options_.seed), &metrics_}, clock_, *options_.threads,
       [this](uint64_t instance, std::vector<CallAnswer> answers) {
         lanes_[LaneOf(instance)]->Send(CallsAnswered{instance, std::move(answers)});
       });
