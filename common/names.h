@@ -27,6 +27,7 @@ inline constexpr char kFinalPrefix[] = "final.";
 inline constexpr char kFedPrefix[] = "fed.";
 inline constexpr char kSourcePrefix[] = "source.";
 inline constexpr char kAddedPrefix[] = "added.";
+inline constexpr char kSinkPrefix[] = "sink.";
 std::string JobKey(std::string_view job);
 std::string CodesPrefix(
     std::string_view uid);  // code.<uid>.: updates of a job's code, their versions behind it
@@ -41,6 +42,9 @@ std::string FedKey(std::string_view uid, std::string_view writer);  // fed.<uid>
 std::string AddedPrefix(std::string_view uid);                      // added.<uid>.: a number behind it
 std::string AddedKey(std::string_view uid, uint32_t number);
 std::string SourceKey(std::string_view uid);
+std::string SinkKey(std::string_view uid);
+std::string SinkDoneKey(std::string_view uid);             // sink.<uid>.done
+std::string SinkPlaceKey(std::string_view uid);            // in mr-epochs: <uid>.sink.place
 std::string BucketStream(std::string_view bucket);         // KV_<bucket>: a NATS bucket is a stream (ADR-8)
 std::string BucketSubjectPrefix(std::string_view bucket);  // $KV.<bucket>.: a key behind it
 

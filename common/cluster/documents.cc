@@ -217,6 +217,18 @@ void Fields(C& c, D& d) {
     c("lost", d.lost), c("epoch", d.epoch), c("trouble", d.trouble);
   } else if constexpr (Is<D, InputAdded>) {
     c("inputs", d.inputs), c("added_ms", d.added_ms);
+  } else if constexpr (Is<D, SinkPartition>) {
+    c("created_ns", d.created_ns), c("sequence", d.sequence), c("epoch", d.epoch);
+    c("offset", d.offset), c("index", d.index), c.Rare("ended", d.ended);
+  } else if constexpr (Is<D, SinkPosition>) {
+    c("records", d.records), c("partitions", d.partitions);
+  } else if constexpr (Is<D, SinkFilePosition>) {
+    c("uid", d.uid), c("id", d.id), c("job", d.job), c("part", d.part), c("length", d.length);
+    c("position", d.position);
+  } else if constexpr (Is<D, SinkPlace>) {
+    c("id", d.id), c("host", d.host), c("path", d.path);
+  } else if constexpr (Is<D, SinkReport>) {
+    c("to", d.to), c("records", d.records), c("trouble", d.trouble);
   } else {
     static_assert(Is<D, InputFed>);
     c("records", d.records), c("rejected", d.rejected), c("epoch", d.epoch);
@@ -260,6 +272,9 @@ std::string Encode(const InputRead& document) { return EncodeDocument(document);
 std::string Encode(const SourceFed& document) { return EncodeDocument(document); }
 std::string Encode(const InputFed& document) { return EncodeDocument(document); }
 std::string Encode(const InputAdded& document) { return EncodeDocument(document); }
+std::string Encode(const SinkFilePosition& document) { return EncodeDocument(document); }
+std::string Encode(const SinkPlace& document) { return EncodeDocument(document); }
+std::string Encode(const SinkReport& document) { return EncodeDocument(document); }
 
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view text) {
   return DecodeDocument<JobRecord>(text, "job record");
@@ -294,6 +309,16 @@ absl::StatusOr<InputFed> DecodeInputFed(std::string_view text) {
 }
 absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view text) {
   return DecodeDocument<InputAdded>(text, "record of added input");
+}
+
+absl::StatusOr<SinkFilePosition> DecodeSinkFilePosition(std::string_view text) {
+  return DecodeDocument<SinkFilePosition>(text, "position of a sink's file");
+}
+absl::StatusOr<SinkPlace> DecodeSinkPlace(std::string_view text) {
+  return DecodeDocument<SinkPlace>(text, "place of a sink's file");
+}
+absl::StatusOr<SinkReport> DecodeSinkReport(std::string_view text) {
+  return DecodeDocument<SinkReport>(text, "record of a sink");
 }
 
 }  // namespace millrace

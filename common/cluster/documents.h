@@ -17,8 +17,12 @@
 //                   added.<uid>.<n>         InputAdded        made once by submit: that input
 //                   source.<uid>            SourceFed         put by whoever reads the job's source for ever,
 //                                                             each second while it moves
+//                   sink.<uid>              SinkReport        put by whoever brings results out to the job's sink,
+//                                                             each second while it moves
+//                   sink.<uid>.done         SinkReport        made once by it: all of a job that has ended is out
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
 //                   <uid>.<writer>.read     InputRead         put by the ingest of a pipe, from time to time
+//                   <uid>.sink.place        SinkPlace         made once by whoever begins a sink's file
 //                   <uid>.<s>.<p>.begin.<n> LogBegin          see common/cluster/log_begin.h
 //
 // Every Decode answers INVALID_ARGUMENT on anything that is not such a document; unknown fields are ignored.
@@ -220,6 +224,49 @@ struct InputAdded {
   int64_t added_ms = 0;
 };
 
+// How far a partition's results were brought out.
+struct SinkPartition {
+  int64_t created_ns = 0;  // of its result stream: tells it from one made anew
+  uint64_t sequence = 0;   // the last message of the stream that is out
+  // Its writer's cursor behind that message (rule R3).
+  uint64_t epoch = 0;
+  uint64_t offset = 0;
+  uint32_t index = 0;
+  bool ended = false;
+  bool operator==(const SinkPartition&) const = default;
+};
+
+struct SinkPosition {
+  uint64_t records = 0;                   // in all
+  std::vector<SinkPartition> partitions;  // of the last segment, all of them; empty: nothing is out
+  bool operator==(const SinkPosition&) const = default;
+};
+
+// Lies beside a sink's file, in no bucket.
+struct SinkFilePosition {
+  std::string uid;
+  std::string id;  // the SinkPlace's
+  std::string job;
+  uint32_t part = 1;    // that is written, counted from 1
+  uint64_t length = 0;  // of it: what is behind that is not out
+  SinkPosition position;
+  bool operator==(const SinkFilePosition&) const = default;
+};
+
+// Where the file is that a job's results go to. There is one, on one machine.
+struct SinkPlace {
+  std::string id;  // random
+  std::string host;
+  std::string path;  // absolute
+};
+
+struct SinkReport {
+  std::string to;        // for people: "file /var/out.jsonl on host a"
+  uint64_t records = 0;  // that are out
+  std::string trouble;   // why it does not go on
+  bool operator==(const SinkReport&) const = default;
+};
+
 // Adds each stage's count to that of its name.
 void AddCounts(const std::vector<StageCount>& from, std::vector<StageCount>* to);
 
@@ -235,6 +282,9 @@ std::string Encode(const InputRead&);
 std::string Encode(const SourceFed&);
 std::string Encode(const InputFed&);
 std::string Encode(const InputAdded&);
+std::string Encode(const SinkFilePosition&);
+std::string Encode(const SinkPlace&);
+std::string Encode(const SinkReport&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
 absl::StatusOr<CodeVersion> DecodeCodeVersion(std::string_view json);
 absl::StatusOr<WorkerLease> DecodeWorkerLease(std::string_view json);
@@ -247,5 +297,8 @@ absl::StatusOr<InputRead> DecodeInputRead(std::string_view json);
 absl::StatusOr<SourceFed> DecodeSourceFed(std::string_view json);
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
 absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view json);
+absl::StatusOr<SinkFilePosition> DecodeSinkFilePosition(std::string_view json);
+absl::StatusOr<SinkPlace> DecodeSinkPlace(std::string_view json);
+absl::StatusOr<SinkReport> DecodeSinkReport(std::string_view json);
 
 }  // namespace millrace

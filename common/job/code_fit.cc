@@ -27,6 +27,7 @@ std::string Change(const std::string& path, const std::string& before, const std
 
 std::string WhyFixed(std::string_view path) {
   if (path == "ttl") return "the state notes when each key is due";
+  if (path.starts_with("sink.")) return "some of the results are there already";
   if (path == "sink" || path == "retain" || path == "standby")
     return "what is kept of a job is settled when it is made";
   if (path == "name") return "an update is of the job that has the name";

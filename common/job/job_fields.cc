@@ -19,6 +19,18 @@ std::string FormatName(Format format) {
   return "";
 }
 
+std::string SinkName(const SinkSpec& sink) {
+  switch (sink.kind) {
+    case SinkSpec::Kind::kResults:
+      return "results";
+    case SinkSpec::Kind::kNone:
+      return "none";
+    case SinkSpec::Kind::kFile:
+      return "file";
+  }
+  return "";
+}
+
 std::string KeyText(const KeySpec& key) {
   switch (key.kind) {
     case KeySpec::Kind::kField:
@@ -165,7 +177,9 @@ JobFields TopFields(const JobSpec& spec) {
           {"source.max_record", StrCat(spec.source.max_record_bytes)},
           {"time.field", spec.time ? spec.time->field : "none"},
           {"time.format", spec.time ? spec.time->format : ""},
-          {"sink", spec.sink.kind == SinkSpec::Kind::kNone ? "none" : "results"},
+          {"sink", SinkName(spec.sink)},
+          {"sink.file", spec.sink.file},
+          {"sink.rotate", StrCat(spec.sink.rotate_bytes)},
           {"on_error", ErrorsText(spec.errors)},
           {"commit.interval", millrace::FormatDuration(spec.commit_interval)},
           {"retain", spec.retain == Retain::kAll ? "all" : "results"},

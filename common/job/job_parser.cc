@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "common/bus/subjects.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/branches.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
 #include "common/job/remote_parser.h"
+#include "common/job/sink_parser.h"
 #include "common/job/stage_parser.h"
 #include "common/job/test_parser.h"
 #include "common/job/yaml_reader.h"
@@ -94,18 +94,6 @@ TimeSpec ParseTime(const YamlNode& value, YamlReader* reader) {
   return time;
 }
 
-void ParseSink(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
-  constexpr std::string_view kInstead =
-      "use `sink: results`, and read them with `coordinator results JOB --follow`";
-  for (const std::string_view kind : {"subject", "stream", "file", "http"}) {
-    const bool inline_form = value.IsScalar() && absl::StartsWith(value.text, StrCat(kind, ":"));
-    if (inline_form || value.Find(kind) != nullptr)
-      reader->FailAbsent(value, StrCat("sink: ", kind), kInstead);
-  }
-  sink->kind = reader->Choice<SinkSpec::Kind>(
-      value, "sink", {{"results", SinkSpec::Kind::kResults}, {"none", SinkSpec::Kind::kNone}});
-}
-
 void ParseCommit(const YamlNode& value, JobSpec* spec, YamlReader* reader) {
   if (!reader->Mapping(value, "commit", "commit: { interval: 1s }")) return;
   reader->CheckKeys(value, "`commit`", {"interval"});
@@ -167,7 +155,7 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
                                 std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) {
                                   return std::holds_alternative<WindowStage>(stage->what);
                                 });
-  if (const YamlNode* sink = root.Find("sink")) ParseSink(*sink, &spec.sink, reader);
+  if (const YamlNode* sink = root.Find("sink")) spec.sink = ParseSink(*sink, reader);
   spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
   if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);
   if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, &spec, reader);

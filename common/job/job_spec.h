@@ -185,9 +185,16 @@ struct StageSpec {
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
 };
 
+// Where results go. They are in the job's result streams first, whatever the sink, unless it is kNone.
 struct SinkSpec {
-  enum class Kind { kResults, kNone };
+  enum class Kind { kResults, kNone, kFile };
   Kind kind = Kind::kResults;
+  std::string file;           // kFile; a relative path is one of the coordinator that leads
+  uint64_t rotate_bytes = 0;  // kFile: a part that has come to this size is followed by the next; 0: one file
+
+  bool keeps_results() const { return kind != Kind::kNone; }
+  // The leading coordinator brings results out of the result streams (coordinator/sinks).
+  bool goes_out() const { return kind == Kind::kFile; }
 };
 
 // One of the file's own tests: records in, results expected.

@@ -193,8 +193,9 @@ absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   if (const absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
   absl::Status status = DeleteKeys(bus, kEpochsBucket, {job.uid + "."});
   if (!status.ok()) return status;
-  status = DeleteKeys(bus, kAssignmentsBucket,
-                      {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid), AddedPrefix(job.uid)});
+  status = DeleteKeys(
+      bus, kAssignmentsBucket,
+      {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid), AddedPrefix(job.uid), SinkKey(job.uid)});
   if (!status.ok()) return status;
   status = DeleteKeys(bus, kJobsBucket, {CodesPrefix(job.uid)});
   if (!status.ok()) return status;

@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kFeedEventsPerPoll = 4096;
 constexpr absl::Duration kFeedIdleWait = absl::Milliseconds(5);
 constexpr absl::Duration kFinalPoll = absl::Milliseconds(25);
+constexpr absl::Duration kSinkPoll = absl::Milliseconds(100);
 constexpr absl::Duration kAskInterval = absl::Seconds(1);  // at the job's end, while it is being fed
 constexpr int64_t kFeedSlackBytes = 16 << 10;              // of max_payload, for headers
 
@@ -143,7 +144,42 @@ absl::Status JobFeed::WaitForEnd() {
                         spec_.name, final_->records_in, final_->records_out, final_->dead_letters + rejected_,
                         absl::ToDoubleSeconds(clock_.Monotonic() - limits_.start)));
   }
+  return spec_.sink.goes_out() ? WaitForSink() : absl::OkStatus();
+}
+
+absl::Status JobFeed::WaitForSink() {
+  std::string told;
+  for (bool done = false; !done;) {
+    if (const absl::Status time = CheckTime(); !time.ok()) return time;
+    if (const absl::Status looked = LookAtSink(&told, &done);
+        !looked.ok() && !absl::IsUnavailable(looked) && !absl::IsDeadlineExceeded(looked)) {
+      return looked;
+    }
+    if (!done) clock_.Sleep(kSinkPoll);
+  }
   return absl::OkStatus();
+}
+
+// Says what keeps results from coming out, once.
+absl::Status JobFeed::LookAtSink(std::string* told, bool* done) {
+  for (const std::string& key : {SinkDoneKey(uid_), SinkKey(uid_)}) {
+    const absl::StatusOr<KeyValue> there = bus_.GetKey(kAssignmentsBucket, key);
+    if (absl::IsNotFound(there.status())) continue;
+    if (!there.ok()) return there.status();
+    const absl::StatusOr<SinkReport> report = DecodeSinkReport(there->value);
+    if (!report.ok()) return report.status();
+    *done = key == SinkDoneKey(uid_);
+    if (*done) {
+      Say(StrCat("job ", spec_.name, ": ", report->records, " results are out, in ", report->to));
+    } else if (!report->trouble.empty() && report->trouble != *told) {
+      *told = report->trouble;
+      Say(StrCat("job ", spec_.name, ": its results are not all out: ", *told));
+    }
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<KeyValue> job = bus_.GetKey(kJobsBucket, JobKey(spec_.name));
+  if (!absl::IsNotFound(job.status())) return absl::OkStatus();
+  return absl::NotFoundError(StrCat("job ", spec_.name, " was deleted before all of its results were out"));
 }
 
 std::string JobFeed::Json() const {

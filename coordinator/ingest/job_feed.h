@@ -39,6 +39,7 @@ class JobFeed {
   // Feeds it to its end, or until the job has ended. Errors: those of Ingest::status and CheckTime.
   absl::Status Feed(const std::string& writer, RecordInput& input, KeyExtractor& extractor,
                     const FeedTotal& total);
+  // And until all of its results are out, where the job brings them out.
   absl::Status WaitForEnd();
   // CANCELLED: a stop signal came; DEADLINE_EXCEEDED.
   absl::Status CheckTime() const;
@@ -50,6 +51,8 @@ class JobFeed {
 
  private:
   absl::StatusOr<IngestOptions> Options(const std::string& writer);
+  absl::Status WaitForSink();
+  absl::Status LookAtSink(std::string* told, bool* done);
   absl::Status Drive(Ingest& ingest, RecordInput& input, FeedBar& bar);
 
   const JobSpec& spec_;

@@ -87,4 +87,13 @@ std::vector<OpenJob> JobTable::Open(const Entries& assignments) const {
   return open;
 }
 
+std::vector<const JobRecord*> JobTable::WithoutSinkDone(const Entries& assignments) const {
+  std::vector<const JobRecord*> jobs;
+  for (const auto& [key, row] : rows_) {
+    if (row.record.partitions == 0) continue;
+    if (FindEntry(assignments, SinkDoneKey(row.record.uid)) == nullptr) jobs.push_back(&row.record);
+  }
+  return jobs;
+}
+
 }  // namespace millrace

@@ -24,6 +24,8 @@ class JobTable {
   void Observe(const Entries& jobs);
   // In order of name: jobs with a record and without `final.<uid>`.
   std::vector<OpenJob> Open(const Entries& assignments) const;
+  // Likewise: jobs with a record and without `sink.<uid>.done`, whether they have ended or not.
+  std::vector<const JobRecord*> WithoutSinkDone(const Entries& assignments) const;
 
  private:
   struct Row {

@@ -52,8 +52,17 @@ WorkerTable::Counts Leader::CountWorkers() const {
 }
 
 std::vector<OpenJob> Leader::JobsInCharge() const {
-  if (!leadership_.Leads() || reign_.term != leadership_.term() || !reign_.wrote_assignment) return {};
+  if (!Reigns()) return {};
   return jobs_.Open(view_.assignments().entries());
+}
+
+std::vector<const JobRecord*> Leader::JobsToBringOut() const {
+  if (!Reigns()) return {};
+  return jobs_.WithoutSinkDone(view_.assignments().entries());
+}
+
+bool Leader::Reigns() const {
+  return leadership_.Leads() && reign_.term == leadership_.term() && reign_.wrote_assignment;
 }
 
 void Leader::Step() {

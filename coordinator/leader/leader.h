@@ -55,6 +55,8 @@ class Leader {
   WorkerTable::Counts CountWorkers() const;
   // The jobs that are not over, while this coordinator leads and has read everything there is to know.
   std::vector<OpenJob> JobsInCharge() const;
+  // Likewise: all jobs but those whose results were all brought out to their sinks.
+  std::vector<const JobRecord*> JobsToBringOut() const;
 
  private:
   // What a leader must know of its own term before it decides.
@@ -75,6 +77,7 @@ class Leader {
   bool EndJob(const JobRecord& record, FinalStatus final);
   void RememberOwners(const std::vector<JobAssignment>& running);
   std::vector<std::string> Draining() const;
+  bool Reigns() const;
   bool MayPlan(bool workers_ready);  // NOLINT: the name of the flag is its meaning
   void Measure(const std::string& uid, const JobFacts& facts);
   void AddLoads(std::vector<PlanJob>* jobs, const std::vector<JobAssignment>& running);

@@ -11,7 +11,8 @@
 
 namespace millrace {
 
-// Give it the stream's messages from the first on, in order. Not thread-safe.
+// Give it the stream's messages from the first on, in order, or from the one behind that at which it stands.
+// Not thread-safe.
 class ResultCursor {
  public:
   ResultCursor(std::string uid, SegmentId segment, PartitionId partition);
@@ -21,6 +22,9 @@ class ResultCursor {
   // the message. DATA_LOSS when a message that counts is damaged, or labels do not rise.
   using Visit = std::function<absl::Status(const RecordView&)>;
   absl::Status Take(const Message& message, const Visit& visit);
+
+  // Where another one stood, before the first message is given.
+  void Restore(const WriterCursors::Cursor& cursor) { cursors_.Restore(writer_, cursor); }
 
   // The owner's end mark was taken: nothing more will come.
   bool ended() const;

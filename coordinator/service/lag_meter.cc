@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "coordinator/views/partition_log.h"
+#include "coordinator/views/views.h"
 
 namespace millrace {
 
@@ -53,6 +54,14 @@ void LagMeter::Measure(const Cluster& cluster) {
   std::vector<Series> series;
   for (const auto& [name, job] : cluster.jobs) {
     if (stopping()) return;
+    // Results may still be on their way when a job has ended.
+    const auto sink = cluster.sinks.find(job.uid);
+    if (sink != cluster.sinks.end() && !sink->second.done) {
+      Gauge& lag = series.emplace_back().sink_lag_records;
+      lag = metrics_.MakeGauge("sink_lag_records", "Results that were not brought out to the job's sink yet.",
+                               {{"job", name}});
+      lag.Set(static_cast<double>(SinkLag(cluster, job)));
+    }
     if (cluster.FindFinal(job.uid) != nullptr) continue;
     absl::StatusOr<std::vector<Series>> measured = MeasureJob(cluster, job);
     if (!measured.ok()) {

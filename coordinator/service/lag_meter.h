@@ -34,7 +34,8 @@ class LagMeter {
 
  private:
   struct Series {
-    Gauge lag_records, oldest_record_seconds;
+    Gauge lag_records, oldest_record_seconds;  // of a partition
+    Gauge sink_lag_records;                    // of a job
   };
 
   void Run();

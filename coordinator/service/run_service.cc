@@ -18,6 +18,7 @@
 #include "coordinator/service/board.h"
 #include "coordinator/service/lag_meter.h"
 #include "coordinator/service/service.h"
+#include "coordinator/sinks/sink_writers.h"
 #include "coordinator/sources/source_feeders.h"
 
 namespace millrace {
@@ -84,6 +85,8 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
   Service service({Self(random_id, url), options.lease_ttl, random_id}, *bus, clock, board, metrics);
   SourceFeeders feeders(
       [&] { return ConnectNats(NatsOptionsOf(options.connection, "millrace-source"), clock); }, clock);
+  SinkWriters writers([&] { return ConnectNats(NatsOptionsOf(options.connection, "millrace-sink"), clock); },
+                      clock, metrics);
   LagMeter lag(*bus, clock, metrics);
   absl::Duration look_at = clock.Monotonic();
   while (StopSignals() == 0) {
@@ -91,6 +94,7 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
     if (clock.Monotonic() < look_at) continue;
     look_at = clock.Monotonic() + kBetweenLooks;
     feeders.Update(service.JobsInCharge());
+    writers.Update(service.JobsToBringOut());
     lag.Update(service.Leads() ? board.Look().snapshot : nullptr);
   }
   LogInfo("stopping", {});

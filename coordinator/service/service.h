@@ -24,6 +24,7 @@ class Service {
   void Resign() { leader_.Resign(); }
   bool Leads() const { return leader_.leadership().Leads(); }
   std::vector<OpenJob> JobsInCharge() const { return leader_.JobsInCharge(); }
+  std::vector<const JobRecord*> JobsToBringOut() const { return leader_.JobsToBringOut(); }
 
  private:
   void Show();

@@ -12,75 +12,37 @@ namespace millrace {
 namespace {
 
 constexpr absl::Duration kIdleWait = absl::Milliseconds(5);
-constexpr absl::Duration kFirstPause = absl::Milliseconds(500);
-constexpr absl::Duration kLongestPause = absl::Seconds(15);
+absl::Status FeedOnce(const SourceJob& job, const BusMaker& connect, const RetryThread& thread,
+                      Clock& clock) {
+  const absl::StatusOr<std::unique_ptr<Bus>> bus = connect();
+  if (!bus.ok()) return bus.status();
+  const auto session = SourceSession::Create(job, RandomId(), **bus, clock);
+  if (!session.ok()) {
+    TellSourceTrouble(**bus, job, ToStd(session.status().message()));
+    return session.status();
+  }
+  LogInfo("reading a job's source", {{"job", job.name}, {"stream", job.source.name}});
+  while (!thread.stopping() && !(*session)->done()) (*session)->Turn(kIdleWait);
+  if (thread.stopping()) return absl::OkStatus();
+  // Who was superseded has nothing to say: the other one reads.
+  if (!absl::IsAborted((*session)->status())) {
+    TellSourceTrouble(**bus, job, ToStd((*session)->status().message()));
+  }
+  return (*session)->status();
+}
 
 }  // namespace
 
-SourceFeeder::SourceFeeder(SourceJob job, BusMaker connect, Clock& clock)
-    : job_(std::move(job)), connect_(std::move(connect)), clock_(clock), thread_([this] { Run(); }) {}
-
-SourceFeeder::~SourceFeeder() {
-  Stop();
-  thread_.join();
-}
-
-void SourceFeeder::Stop() {
-  absl::MutexLock lock(&mutex_);
-  stopping_ = true;
-}
-
-bool SourceFeeder::has_ended() const {
-  absl::MutexLock lock(&mutex_);
-  return ended_;
-}
-
-bool SourceFeeder::stopping() const {
-  absl::MutexLock lock(&mutex_);
-  return stopping_;
-}
-
-bool SourceFeeder::Pause(absl::Duration pause) {
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(&stopping_), pause);
-  return stopping_;
-}
-
-void SourceFeeder::Run() {
-  absl::Duration pause = kFirstPause;
-  std::string said;
-  while (!stopping()) {
-    const absl::Duration begun = clock_.Monotonic();
-    const absl::Status ended = FeedOnce();
-    if (stopping()) break;
-    if (clock_.Monotonic() - begun > kLongestPause) pause = kFirstPause;
-    if (said != ended.message()) {
-      said = std::string(ended.message());
-      LogWarning("a job's source is not read; it is tried again", {{"job", job_.name}, {"error", said}});
-    }
-    if (Pause(pause)) break;
-    pause = std::min(2 * pause, kLongestPause);
-  }
-  absl::MutexLock lock(&mutex_);
-  ended_ = true;
-}
-
-absl::Status SourceFeeder::FeedOnce() {
-  const absl::StatusOr<std::unique_ptr<Bus>> bus = connect_();
-  if (!bus.ok()) return bus.status();
-  const auto session = SourceSession::Create(job_, RandomId(), **bus, clock_);
-  if (!session.ok()) {
-    TellSourceTrouble(**bus, job_, ToStd(session.status().message()));
-    return session.status();
-  }
-  LogInfo("reading a job's source", {{"job", job_.name}, {"stream", job_.source.name}});
-  while (!stopping() && !(*session)->done()) (*session)->Turn(kIdleWait);
-  if (stopping()) return absl::OkStatus();
-  // Who was superseded has nothing to say: the other one reads.
-  if (!absl::IsAborted((*session)->status())) {
-    TellSourceTrouble(**bus, job_, ToStd((*session)->status().message()));
-  }
-  return (*session)->status();
+std::unique_ptr<RetryThread> StartSourceFeeder(SourceJob job, BusMaker connect, Clock& clock) {
+  const std::string name = job.name;
+  return std::make_unique<RetryThread>(
+      [job = std::move(job), connect = std::move(connect), &clock](const RetryThread& thread) {
+        return FeedOnce(job, connect, thread, clock);
+      },
+      [name](const absl::Status& error) {
+        LogWarning("a job's source is not read; it is tried again", {{"job", name}, {"error", error}});
+      },
+      clock);
 }
 
 void SourceFeeders::Update(const std::vector<OpenJob>& jobs) {
@@ -96,7 +58,7 @@ void SourceFeeders::Update(const std::vector<OpenJob>& jobs) {
       continue;
     }
     SourceJob source = {record.name, record.uid, *std::move(spec), record.inputs.front()};
-    feeders_[record.uid] = std::make_unique<SourceFeeder>(std::move(source), connect_, clock_);
+    feeders_[record.uid] = StartSourceFeeder(std::move(source), connect_, clock_);
   }
   std::erase_if(bounded_, [&](const std::string& uid) { return !wanted.contains(uid); });
   for (auto it = feeders_.begin(); it != feeders_.end();) {

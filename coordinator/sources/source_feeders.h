@@ -2,51 +2,23 @@
 // coordinators that both believe they lead do no harm: the later ingest's epoch fences the earlier one.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "common/bus/bus.h"
+#include "common/bus/bus_maker.h"
 #include "common/clock.h"
+#include "common/retry_thread.h"
 #include "coordinator/leader/job_table.h"
 #include "coordinator/sources/source_session.h"
 
 namespace millrace {
 
-// A connection of its own for each feeder. Called from its thread.
-using BusMaker = std::function<absl::StatusOr<std::unique_ptr<Bus>>()>;
-
-class SourceFeeder {
- public:
-  SourceFeeder(SourceJob job, BusMaker connect, Clock& clock);
-  ~SourceFeeder();  // Stop, and waits for the thread
-  SourceFeeder(const SourceFeeder&) = delete;
-  SourceFeeder& operator=(const SourceFeeder&) = delete;
-
-  // Does not wait.
-  void Stop();
-  bool has_ended() const;
-
- private:
-  void Run();
-  absl::Status FeedOnce();
-  bool stopping() const;
-  bool Pause(absl::Duration pause);  // true: stopping
-
-  const SourceJob job_;
-  const BusMaker connect_;
-  Clock& clock_;
-  mutable absl::Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
-};
+// Feeds a job from its source until it is destroyed.
+std::unique_ptr<RetryThread> StartSourceFeeder(SourceJob job, BusMaker connect, Clock& clock);
 
 // Not thread-safe.
 class SourceFeeders {
@@ -62,9 +34,9 @@ class SourceFeeders {
  private:
   const BusMaker connect_;
   Clock& clock_;
-  std::map<std::string, std::unique_ptr<SourceFeeder>> feeders_;  // by uid
+  std::map<std::string, std::unique_ptr<RetryThread>> feeders_;  // by uid
   std::set<std::string> bounded_;  // uids of jobs that are fed by submit, or cannot be read
-  std::vector<std::unique_ptr<SourceFeeder>> ending_;
+  std::vector<std::unique_ptr<RetryThread>> ending_;
 };
 
 }  // namespace millrace

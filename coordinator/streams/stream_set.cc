@@ -44,6 +44,7 @@ void StreamSet::OpenReader(Stream* stream) {
   options.headers_only = stream->range.headers_only;
   options.allow_gaps = stream->range.allow_gaps;
   options.name_hint = "cli";
+  options.window_messages = stream->range.window_messages;
   stream->reader = bus_.OpenReader(options);
 }
 

@@ -27,7 +27,8 @@ struct StreamRange {
   uint64_t first = 1;
   uint64_t last = 0;  // the last wanted; kNoEnd: for ever
   bool headers_only = false;
-  bool allow_gaps = false;  // messages may have been deleted one by one; `last` itself must be there
+  bool allow_gaps = false;          // messages may have been deleted one by one; `last` itself must be there
+  uint32_t window_messages = 1024;  // of it that wait in memory
 };
 inline constexpr uint64_t kNoEnd = UINT64_MAX;
 

@@ -43,7 +43,7 @@ struct Verifier::Partition : StepSink {
         streams(verifier.bus_, verifier.clock_),
         cursor(verifier.job_.uid, segment.id, p),
         comparer(p, &verifier.report_.differences),
-        keeps_results(segment.is_last() && segment.job.sink.kind == SinkSpec::Kind::kResults) {}
+        keeps_results(segment.is_last() && segment.job.sink.keeps_results()) {}
 
   void Emit(const RecordView& record) override {
     if (outgoing != nullptr) outgoing->Expect(id, record);

@@ -66,6 +66,13 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
     if (auto source = DecodeSourceFed(entry.value); source.ok()) {
       cluster->sources[parts[1]] = *std::move(source);
     }
+  } else if (parts[0] == "sink") {
+    const bool done = parts.size() == 3 && parts[2] == "done";
+    auto report = DecodeSinkReport(entry.value);
+    SinkSeen& seen = cluster->sinks[parts[1]];
+    // What was said last before the end may be older than that.
+    if (report.ok() && (done || !seen.done)) seen.report = *std::move(report);
+    seen.done = seen.done || done;
   } else if (parts[0] == "cmd" && parts.size() == 3) {
     uint64_t number = 0;
     if (absl::SimpleAtoi(parts[2], &number)) cluster->commands[parts[1]].Add(number, entry);

@@ -29,6 +29,11 @@ struct InputBeside {
 };
 using InputsBeside = std::map<uint32_t, InputBeside>;
 
+struct SinkSeen {
+  SinkReport report;
+  bool done = false;  // all of a job that has ended is out
+};
+
 struct Cluster {
   std::map<std::string, JobRecord> jobs;          // by name
   std::map<std::string, WorkerSeen> workers;      // by name
@@ -37,6 +42,7 @@ struct Cluster {
   std::map<std::string, FinalStatus> finals;      // by uid
   std::map<std::string, InputFed> fed;            // by uid
   std::map<std::string, SourceFed> sources;       // by uid
+  std::map<std::string, SinkSeen> sinks;          // by uid; of jobs whose results are brought out
   std::map<std::string, InputsBeside> added;      // by uid
   std::map<std::string, CommandsAsked> commands;  // by uid
   std::map<std::string, uint64_t> code_versions;  // by uid; the newest, of jobs whose code was updated

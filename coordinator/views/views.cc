@@ -185,6 +185,20 @@ ViewJson SourceJson(const Cluster& cluster, const JobRecord& job) {
   return json;
 }
 
+// Null for a job whose results stay in their streams.
+ViewJson SinkJson(const Cluster& cluster, const JobRecord& job) {
+  const auto found = cluster.sinks.find(job.uid);
+  if (found == cluster.sinks.end()) return nullptr;
+  const SinkReport& report = found->second.report;
+  ViewJson json;
+  json["to"] = report.to;
+  json["records"] = report.records;
+  json["lag_records"] = SinkLag(cluster, job);
+  json["done"] = found->second.done;
+  json["trouble"] = report.trouble;
+  return json;
+}
+
 // Null for a job whose input ends.
 ViewJson AddedJson(const Cluster& cluster, const JobRecord& job) {
   if (!cluster.sources.contains(job.uid) && !cluster.added.contains(job.uid)) return nullptr;
@@ -206,6 +220,13 @@ ViewJson AddedJson(const Cluster& cluster, const JobRecord& job) {
   return rows;
 }
 
+// Empty: it goes on, or all is out.
+std::string SinkTrouble(const Cluster& cluster, const JobRecord& job) {
+  const auto sink = cluster.sinks.find(job.uid);
+  if (sink == cluster.sinks.end() || sink->second.done || sink->second.report.trouble.empty()) return "";
+  return StrCat("its results are not all out: ", sink->second.report.trouble);
+}
+
 size_t CountWithoutStandby(const JobRecord& job, const JobAssignment& assigned) {
   if (job.standbys == 0) return 0;
   size_t without = 0;
@@ -215,9 +236,18 @@ size_t CountWithoutStandby(const JobRecord& job, const JobAssignment& assigned) 
 
 }  // namespace
 
+uint64_t SinkLag(const Cluster& cluster, const JobRecord& job) {
+  const auto sink = cluster.sinks.find(job.uid);
+  if (sink == cluster.sinks.end() || sink->second.done) return 0;
+  // Reports and records of different moments.
+  const uint64_t put_out = TotalsOf(cluster, job).records_out;
+  return put_out - std::min(put_out, sink->second.report.records);
+}
+
 JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   if (const FinalStatus* final_status = cluster.FindFinal(job.uid)) {
-    return {final_status->state, final_status->reason};
+    return {final_status->state,
+            final_status->reason.empty() ? SinkTrouble(cluster, job) : final_status->reason};
   }
   const JobAssignment* assigned = cluster.FindAssigned(job.uid);
   if (const auto silent = cluster.Standstill()) {
@@ -253,6 +283,8 @@ JobState JobStateOf(const Cluster& cluster, const JobRecord& job) {
   if (source != cluster.sources.end() && !source->second.trouble.empty()) {
     return {"running", StrCat("its source ", source->second.stream, ": ", source->second.trouble)};
   }
+  if (std::string trouble = SinkTrouble(cluster, job); !trouble.empty())
+    return {"running", std::move(trouble)};
   if (const size_t without = CountWithoutStandby(job, *assigned); without > 0) {
     return {"running", StrCat(without,
                               " partitions have no standby — fewer than two workers that serve have "
@@ -317,6 +349,7 @@ ViewJson StatusView(const Cluster& cluster, const JobRecord& job, const std::vec
   view["input_rejected"] = fed != cluster.fed.end() ? ViewJson(fed->second.rejected) : ViewJson(nullptr);
   view["source"] = SourceJson(cluster, job);
   view["added"] = AddedJson(cluster, job);
+  view["sink"] = SinkJson(cluster, job);
   view["segments"] = std::move(segments);
   return view;
 }

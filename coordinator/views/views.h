@@ -21,6 +21,9 @@ struct JobState {
 };
 JobState JobStateOf(const Cluster& cluster, const JobRecord& job);
 
+// Results that were put out and not yet brought to the job's sink; 0 where they stay in their streams.
+uint64_t SinkLag(const Cluster& cluster, const JobRecord& job);
+
 // A list with a row for each job.
 ViewJson JobsView(const Cluster& cluster);
 // `logs` has one for each partition. `now_ms` is the wall clock, for ages.

@@ -273,7 +273,7 @@ void Partition::FinishMessage(const Message& message) {
 }
 
 void Partition::Emit(const RecordView& record) {
-  if (results_ != nullptr && opened_->segment().job.sink.kind == SinkSpec::Kind::kNone) return;
+  if (results_ != nullptr && !opened_->segment().job.sink.keeps_results()) return;
   outputs_->Emit(record);
 }
 

@@ -69,6 +69,25 @@ TEST(DocumentsTest, EveryDocumentComesBackWhole) {
   EXPECT_EQ(Encode(*DecodeInputFed(Encode(fed))), Encode(fed));
 }
 
+TEST(DocumentsTest, WhatIsSaidOfASinkComesBackWhole) {
+  SinkFilePosition position;
+  position.uid = "u";
+  position.id = "i";
+  position.job = "j";
+  position.part = 3;
+  position.length = UINT64_MAX;
+  position.position.records = 7;
+  position.position.partitions = {{-5, 6, 7, 8, 9, true}, {}};
+  const auto back = DecodeSinkFilePosition(Encode(position));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, position);
+  const SinkReport report = {"file x", 9, "full"};
+  EXPECT_EQ(*DecodeSinkReport(Encode(report)), report);
+  const SinkPlace place = {"i", "h", "/x"};
+  EXPECT_EQ(Encode(*DecodeSinkPlace(Encode(place))), Encode(place));
+  EXPECT_FALSE(DecodeSinkFilePosition("{}").ok());
+}
+
 TEST(DocumentsTest, UnknownFieldsAreIgnored) {
   EXPECT_TRUE(DecodeCommand(R"({"verb":"pause","id":"x","new":{"a":[1]}})").ok());
 }

@@ -178,6 +178,7 @@ TEST(CodeFitTest, RefusesWhatWouldNotFitTheStateOrTheLogs) {
        "new.yaml:4:9: ",
        "`source.max_record` was `1048576`, is `2097152`"},
       {{"sink: results", "sink: none"}, "new.yaml:12:7: ", "`sink` was `results`, is `none`"},
+      {{"sink: results", "sink: { file: out.jsonl }"}, "new.yaml:12:7: ", "`sink` was `results`, is `file`"},
       {{"sink: results", "retain: results"}, "new.yaml:12:9: ", "`retain` was `all`, is `results`"},
       {{"ttl: 30d", "ttl: 10d"}, "new.yaml:14:6: ", "`ttl` was `30d`, is `10d`"},
       {{"sum: sum(v)", "sum: sum(w)"}, "new.yaml:7:5: ", "`aggregate.sum` was `sum(v)`, is `sum(w)`"},
@@ -204,6 +205,16 @@ TEST(CodeFitTest, RefusesWhatWouldNotFitTheStateOrTheLogs) {
                 AllOf(testing::StartsWith(refusal.place), HasSubstr(refusal.what),
                       HasSubstr(" — leave it as it was"), testing::Not(HasSubstr("\n"))));
   }
+}
+
+TEST(CodeFitTest, RefusesAnotherFileForResults) {
+  const absl::Status status = CheckCodeFits(With("sink: results", "sink: { file: out.jsonl }"),
+                                            With("sink: results", "sink: { file: other.jsonl }"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr("`sink.file` was `out.jsonl`, is `other.jsonl` — some of the results are there"),
+            testing::StartsWith("new.yaml:12:7: ")));
 }
 
 }  // namespace

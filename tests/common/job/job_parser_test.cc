@@ -281,6 +281,23 @@ ttl: 30d
   EXPECT_EQ(totals.emit.every, absl::Seconds(5));
 }
 
+TEST(JobParser, ASinkIsAWordOrAFile) {
+  const auto with = [](const std::string& sink) {
+    return Parsed("name: a\nkey: k\nstages: [ { map: r } ]\nsink: " + sink + "\n").sink;
+  };
+  EXPECT_TRUE(with("results").keeps_results());
+  EXPECT_FALSE(with("results").goes_out());
+  EXPECT_FALSE(with("none").keeps_results());
+  const SinkSpec file = with("{ file: a/out.jsonl }");
+  EXPECT_TRUE(file.keeps_results());
+  EXPECT_TRUE(file.goes_out());
+  EXPECT_EQ(file.file, "a/out.jsonl");
+  EXPECT_EQ(file.rotate_bytes, 0u);
+  const SinkSpec rotated = with("{ file: { path: /a/out.jsonl, rotate: 256MiB } }");
+  EXPECT_EQ(rotated.file, "/a/out.jsonl");
+  EXPECT_EQ(rotated.rotate_bytes, 256u << 20);
+}
+
 TEST(JobParser, ReadsEachFormOfKey) {
   const std::string rest = "\nstages: [ { map: r } ]\n";
   EXPECT_EQ(Parsed("name: a\nkey: a.b" + rest).key.paths, std::vector<std::string>{"a.b"});

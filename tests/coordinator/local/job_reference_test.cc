@@ -48,6 +48,8 @@ std::vector<std::string> EveryPlace() {
       With("source: { format: csv, types: { a: zzzz } }"),
       With("time: { zzzz: 1 }"),
       With("sink: zzzz"),
+      With("sink: { zzzz: 1 }"),
+      With("sink: { file: { zzzz: 1 } }"),
       With("on_error: zzzz"),
       With("retry: { zzzz: 1 }"),
       With("commit: { zzzz: 1 }"),

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "common/frame/message_header.h"
+#include "common/names.h"
+#include "common/strings.h"
+
 namespace millrace {
 namespace {
 
@@ -98,7 +102,7 @@ TEST(ViewsTest, StatusShowsEveryFieldOfTheInterface) {
       R"({"job":"delays","uid":"00000000000000aa","state":"running","reason":"","records_in":150,)"
       R"("records_out":180,"dead_letters":4,"skipped":6,"inspected":{"big":12},"code":0,)"
       R"("lag_records":40,"oldest_ms":2500,"started":"2001-09-09T01:46:40.000Z","ended":null,"input_records":null,)"
-      R"("input_rejected":null,"source":null,"added":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
+      R"("input_rejected":null,"source":null,"added":null,"sink":null,"segments":[{"segment":0,"partitions":2,"owned":2,"lag_records":40,)"
       R"("oldest_ms":2500,"state_keys":14,"state_bytes":600}]})");
 }
 
@@ -199,6 +203,37 @@ TEST(ViewsTest, WhatWasGivenBesideASourceIsListed) {
   EXPECT_EQ(status["added"][0]["records"], 40);
   EXPECT_TRUE(status["added"][1]["records"].is_null());
   EXPECT_EQ(status["dead_letters"], 6);
+}
+
+TEST(ViewsTest, SaysHowFarResultsAreBroughtOut) {
+  Cluster cluster = MakeViewCluster();
+  const JobRecord job = cluster.jobs.at("delays");
+  EXPECT_EQ(SinkLag(cluster, job), 0u) << "they stay in their streams";
+  const uint64_t put_out = JobsView(cluster)[0]["records_out"];
+  cluster.sinks[kViewUid] = {SinkReport{"file /out on host a", put_out - 5, "the disk is full"}};
+  ViewJson sink = StatusView(cluster, job, MakeViewLogs(), kViewNowMs)["sink"];
+  EXPECT_EQ(sink.dump(), StrCat(R"({"to":"file /out on host a","records":)", put_out - 5,
+                                R"(,"lag_records":5,"done":false,"trouble":"the disk is full"})"));
+  EXPECT_EQ(JobStateOf(cluster, job).reason, "its results are not all out: the disk is full");
+  cluster.finals[kViewUid] = FinalStatus{"completed", "", kViewNowMs, 190, put_out, 4, 3};
+  EXPECT_EQ(JobStateOf(cluster, job).reason, "its results are not all out: the disk is full");
+  cluster.sinks[kViewUid].done = true;
+  EXPECT_EQ(JobStateOf(cluster, job).reason, "");
+  EXPECT_EQ(SinkLag(cluster, job), 0u);
+}
+
+TEST(ViewsTest, WhatWasSaidOfASinkAtItsEndCounts) {
+  const auto entry = [](const std::string& key, const SinkReport& report) {
+    return std::pair(key, KeyValue{.key = key, .value = Encode(report)});
+  };
+  const Cluster cluster =
+      DecodeCluster({}, {},
+                    {entry(SinkKey("u"), {"x", 3, "late"}), entry(SinkDoneKey("u"), {"x", 9, ""}),
+                     entry(SinkKey("v"), {"y", 4, ""})});
+  EXPECT_TRUE(cluster.sinks.at("u").done);
+  EXPECT_EQ(cluster.sinks.at("u").report.records, 9u);
+  EXPECT_FALSE(cluster.sinks.at("v").done);
+  EXPECT_EQ(cluster.sinks.at("v").report.records, 4u);
 }
 
 TEST(ViewsTest, ClusterKnowsAnInputBesideTheSourceFromTheJobsOwn) {
