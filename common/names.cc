@@ -24,6 +24,7 @@ std::string AddedPrefix(std::string_view uid) { return StrCat(kAddedPrefix, uid,
 std::string AddedKey(std::string_view uid, uint32_t number) { return StrCat(AddedPrefix(uid), number); }
 std::string SourceKey(std::string_view uid) { return StrCat(kSourcePrefix, uid); }
 std::string SinkKey(std::string_view uid) { return StrCat(kSinkPrefix, uid); }
+std::string SinkAtKey(std::string_view uid) { return StrCat(kSinkPrefix, uid, ".at"); }
 std::string SinkDoneKey(std::string_view uid) { return StrCat(kSinkPrefix, uid, ".done"); }
 std::string SinkPlaceKey(std::string_view uid) { return StrCat(uid, ".sink.place"); }
 std::string BucketStream(std::string_view bucket) { return StrCat("KV_", bucket); }

@@ -43,6 +43,7 @@ std::string AddedPrefix(std::string_view uid);                      // added.<ui
 std::string AddedKey(std::string_view uid, uint32_t number);
 std::string SourceKey(std::string_view uid);
 std::string SinkKey(std::string_view uid);
+std::string SinkAtKey(std::string_view uid);               // sink.<uid>.at
 std::string SinkDoneKey(std::string_view uid);             // sink.<uid>.done
 std::string SinkPlaceKey(std::string_view uid);            // in mr-epochs: <uid>.sink.place
 std::string BucketStream(std::string_view bucket);         // KV_<bucket>: a NATS bucket is a stream (ADR-8)

@@ -1,4 +1,4 @@
-"""Results brought out to a file: each once and in order, whoever dies; and what is said where that cannot be."""
+"""Results brought out to a file or a stream: each once and in order, whoever dies; and what is said where that cannot be."""
 
 import collections
 import json
@@ -18,7 +18,7 @@ partitions: 4
 stages:
   - map: {{ user: r.user, x: r.x, pad: 'string.rep("x", 500)' }}
   - aggregate: {{ n: count(), total: sum(x), pad: last(pad) }}
-sink: {{ file: {file} }}
+sink: {{ {sink} }}
 """
 RECORDS = 5000
 USERS = 37
@@ -36,6 +36,13 @@ def by_partition(lines):
     rows = collections.defaultdict(list)
     for line in lines:
         rows[json.loads(line)["partition"]].append(line)
+    return rows
+
+
+def by_key(lines):
+    rows = collections.defaultdict(list)
+    for line in lines:
+        rows[json.loads(line)["key"]].append(line)
     return rows
 
 
@@ -68,7 +75,7 @@ class Sinks(unittest.TestCase):
     def test_a_file_while_the_coordinator_dies_at_every_point(self):
         with Cluster(workers=["w1", "w2"]) as cluster, NatsClient(cluster.nats.url) as client:
             path = cluster.folder / "out.jsonl"
-            job = cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'", file=f"{{ path: {path}, rotate: 1MiB }}"))
+            job = cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'", sink=f"file: {{ path: {path}, rotate: 1MiB }}"))
             cluster.run("submit", job)
             share = RECORDS // (len(POINTS) + 1)
             for part, point in enumerate(POINTS):
@@ -97,7 +104,7 @@ class Sinks(unittest.TestCase):
     def test_submit_waits_until_the_file_is_whole(self):
         with Cluster(workers=["w1"]) as cluster:
             path = cluster.folder / "out.jsonl"
-            job = cluster.write("job.yaml", JOB.format(source="format: jsonl", file=path))
+            job = cluster.write("job.yaml", JOB.format(source="format: jsonl", sink=f"file: {path}"))
             data = cluster.write("in.jsonl", self.lines(0, RECORDS))
             for _ in range(2):
                 done = cluster.run("submit", job, "--input", data, "--wait")
@@ -123,10 +130,37 @@ class Sinks(unittest.TestCase):
                     message = client.api("STREAM.MSG.GET.KV_mr-assignments", {"last_by_subj": key})["message"]
                     self.assertNotIn("data", message, f"{key} was deleted")
 
+    def test_a_stream_while_the_coordinator_dies_at_every_point(self):
+        with Cluster(workers=["w1", "w2"]) as cluster, NatsClient(cluster.nats.url) as client:
+            cluster.run("submit", cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'", sink="subject: totals.out")))
+            wait_for(lambda: "no stream holds subject totals.out" in cluster.status("totals")["reason"], "status says what is missing")
+            client.api("STREAM.CREATE.TOTALS", {"name": "TOTALS", "subjects": ["totals.*"], "storage": "file"})
+            share = RECORDS // 6
+            for part, point in enumerate(("sink_after_acks:1", "sink_after_position:1", "sink_after_acks:2", "sink_after_position:1")):
+                self.die_at(cluster, point, lambda: self.publish(client, part * share, (part + 1) * share))
+                cluster.restart_worker("w1")
+            cluster.restart_coordinator()
+            self.publish(client, 4 * share, 5 * share)
+            self.wait_out(cluster, 5 * share)
+            cluster.nats.kill()
+            cluster.nats.start()
+            with NatsClient(cluster.nats.url) as anew:
+                self.publish(anew, 5 * share, RECORDS)
+            self.wait_out(cluster, RECORDS)
+            with NatsClient(cluster.nats.url) as anew:
+                out = [payload.decode() for _, _, payload in anew.messages("TOTALS")]
+            results = cluster.run("results", "totals", "-o", "jsonl").stdout.splitlines()
+            self.assertEqual(len(out), RECORDS)
+            self.assertEqual(by_key(out), by_key(results))
+            self.assertIn("stream TOTALS, subject totals.out", cluster.status("totals")["sink"]["to"])
+            cluster.run("delete", "totals", "--yes")
+            with NatsClient(cluster.nats.url) as anew:
+                self.assertEqual(anew.api("STREAM.INFO.TOTALS")["state"]["messages"], RECORDS, "what is not the job's stays")
+
     def test_a_leader_that_comes_back_late(self):
         with Cluster(workers=["w1"]) as cluster, NatsClient(cluster.nats.url) as client:
             path = cluster.folder / "out.jsonl"
-            cluster.run("submit", cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'", file=path)))
+            cluster.run("submit", cluster.write("job.yaml", JOB.format(source="subject: 'clicks.>'", sink=f"file: {path}")))
             self.publish(client, 0, 500)
             self.wait_out(cluster, 500)
             first = cluster.coordinator
@@ -144,7 +178,7 @@ class Sinks(unittest.TestCase):
     def test_a_folder_that_is_not_there_yet(self):
         with Cluster(workers=["w1"]) as cluster:
             folder = pathlib.Path(cluster.folder / "later")
-            job = cluster.write("job.yaml", JOB.format(source="format: jsonl", file=folder / "out.jsonl"))
+            job = cluster.write("job.yaml", JOB.format(source="format: jsonl", sink=f"file: {folder}/out.jsonl"))
             cluster.run("submit", job, "--input", cluster.write("in.jsonl", self.lines(0, 100)))
             wait_for(lambda: "does its folder exist" in cluster.status("totals")["reason"], "status says what is missing")
             cluster.wait_state("totals", "completed")
@@ -155,8 +189,9 @@ class Sinks(unittest.TestCase):
 
     def test_what_cannot_be_is_refused(self):
         with Cluster() as cluster:
-            for bad in ("''", "a/", "{ path: a, rotate: 1KiB }", "{ rotate: 1MiB }", "[a]"):
-                refused = cluster.try_run("check", cluster.write("bad.yaml", JOB.format(source="format: jsonl", file=bad)))
+            for bad in ("file: ''", "file: a/", "file: { path: a, rotate: 1KiB }", "file: { rotate: 1MiB }", "file: [a]", "file: a, stream: S",
+                        "stream: mr-x-out-0", "subject: 'a.*'", "subject: clicks.out"):
+                refused = cluster.try_run("check", cluster.write("bad.yaml", JOB.format(source="subject: 'clicks.>'", sink=bad)))
                 assert_one_line(self, refused, USAGE)
 
 

@@ -225,6 +225,8 @@ void Fields(C& c, D& d) {
   } else if constexpr (Is<D, SinkFilePosition>) {
     c("uid", d.uid), c("id", d.id), c("job", d.job), c("part", d.part), c("length", d.length);
     c("position", d.position);
+  } else if constexpr (Is<D, SinkStreamPosition>) {
+    c("writer", d.writer), c("position", d.position);
   } else if constexpr (Is<D, SinkPlace>) {
     c("id", d.id), c("host", d.host), c("path", d.path);
   } else if constexpr (Is<D, SinkReport>) {
@@ -273,6 +275,7 @@ std::string Encode(const SourceFed& document) { return EncodeDocument(document);
 std::string Encode(const InputFed& document) { return EncodeDocument(document); }
 std::string Encode(const InputAdded& document) { return EncodeDocument(document); }
 std::string Encode(const SinkFilePosition& document) { return EncodeDocument(document); }
+std::string Encode(const SinkStreamPosition& document) { return EncodeDocument(document); }
 std::string Encode(const SinkPlace& document) { return EncodeDocument(document); }
 std::string Encode(const SinkReport& document) { return EncodeDocument(document); }
 
@@ -313,6 +316,9 @@ absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view text) {
 
 absl::StatusOr<SinkFilePosition> DecodeSinkFilePosition(std::string_view text) {
   return DecodeDocument<SinkFilePosition>(text, "position of a sink's file");
+}
+absl::StatusOr<SinkStreamPosition> DecodeSinkStreamPosition(std::string_view text) {
+  return DecodeDocument<SinkStreamPosition>(text, "position of a sink's stream");
 }
 absl::StatusOr<SinkPlace> DecodeSinkPlace(std::string_view text) {
   return DecodeDocument<SinkPlace>(text, "place of a sink's file");

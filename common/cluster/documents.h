@@ -19,6 +19,7 @@
 //                                                             each second while it moves
 //                   sink.<uid>              SinkReport        put by whoever brings results out to the job's sink,
 //                                                             each second while it moves
+//                   sink.<uid>.at           SinkStreamPosition  put by it, where the sink is a stream
 //                   sink.<uid>.done         SinkReport        made once by it: all of a job that has ended is out
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
 //                   <uid>.<writer>.read     InputRead         put by the ingest of a pipe, from time to time
@@ -253,6 +254,12 @@ struct SinkFilePosition {
   bool operator==(const SinkFilePosition&) const = default;
 };
 
+// Of a sink that is a stream.
+struct SinkStreamPosition {
+  std::string writer;  // random: who put it
+  SinkPosition position;
+};
+
 // Where the file is that a job's results go to. There is one, on one machine.
 struct SinkPlace {
   std::string id;  // random
@@ -283,6 +290,7 @@ std::string Encode(const SourceFed&);
 std::string Encode(const InputFed&);
 std::string Encode(const InputAdded&);
 std::string Encode(const SinkFilePosition&);
+std::string Encode(const SinkStreamPosition&);
 std::string Encode(const SinkPlace&);
 std::string Encode(const SinkReport&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
@@ -298,6 +306,7 @@ absl::StatusOr<SourceFed> DecodeSourceFed(std::string_view json);
 absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
 absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view json);
 absl::StatusOr<SinkFilePosition> DecodeSinkFilePosition(std::string_view json);
+absl::StatusOr<SinkStreamPosition> DecodeSinkStreamPosition(std::string_view json);
 absl::StatusOr<SinkPlace> DecodeSinkPlace(std::string_view json);
 absl::StatusOr<SinkReport> DecodeSinkReport(std::string_view json);
 

@@ -27,6 +27,8 @@ std::string SinkName(const SinkSpec& sink) {
       return "none";
     case SinkSpec::Kind::kFile:
       return "file";
+    case SinkSpec::Kind::kStream:
+      return "stream";
   }
   return "";
 }
@@ -179,6 +181,8 @@ JobFields TopFields(const JobSpec& spec) {
           {"time.format", spec.time ? spec.time->format : ""},
           {"sink", SinkName(spec.sink)},
           {"sink.file", spec.sink.file},
+          {"sink.stream", spec.sink.stream},
+          {"sink.subject", spec.sink.subject},
           {"sink.rotate", StrCat(spec.sink.rotate_bytes)},
           {"on_error", ErrorsText(spec.errors)},
           {"commit.interval", millrace::FormatDuration(spec.commit_interval)},

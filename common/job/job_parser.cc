@@ -155,7 +155,7 @@ JobSpec ParseRoot(const YamlNode& root, YamlReader* reader) {
                                 std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) {
                                   return std::holds_alternative<WindowStage>(stage->what);
                                 });
-  if (const YamlNode* sink = root.Find("sink")) spec.sink = ParseSink(*sink, reader);
+  if (const YamlNode* sink = root.Find("sink")) spec.sink = ParseSink(*sink, spec.source, reader);
   spec.errors = ParseErrorPolicy(root, reader).value_or(ErrorPolicy{});
   if (const YamlNode* commit = root.Find("commit")) ParseCommit(*commit, &spec, reader);
   if (const YamlNode* retain = root.Find("retain")) ParseRetain(*retain, &spec, reader);

@@ -187,14 +187,17 @@ struct StageSpec {
 
 // Where results go. They are in the job's result streams first, whatever the sink, unless it is kNone.
 struct SinkSpec {
-  enum class Kind { kResults, kNone, kFile };
+  enum class Kind { kResults, kNone, kFile, kStream };
   Kind kind = Kind::kResults;
-  std::string file;           // kFile; a relative path is one of the coordinator that leads
+  std::string file;  // kFile; a relative path is one of the coordinator that leads
+  // kStream: messages of `subject`. Empty, the stream's only one; without `stream`, that which holds the subject.
+  std::string stream;
+  std::string subject;
   uint64_t rotate_bytes = 0;  // kFile: a part that has come to this size is followed by the next; 0: one file
 
   bool keeps_results() const { return kind != Kind::kNone; }
   // The leading coordinator brings results out of the result streams (coordinator/sinks).
-  bool goes_out() const { return kind == Kind::kFile; }
+  bool goes_out() const { return kind == Kind::kFile || kind == Kind::kStream; }
 };
 
 // One of the file's own tests: records in, results expected.

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/bus/subjects.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -12,6 +13,7 @@ constexpr uint64_t kMinRotateBytes = 1 << 20;  // each part costs a few syncs
 constexpr uint64_t kMaxRotateBytes = uint64_t{1} << 50;
 constexpr size_t kMaxSinkPathBytes = 4000;  // with room for what is put behind it
 constexpr char kFileExample[] = "sink: { file: out.jsonl }";
+constexpr char kExamples[] = "sink: { file: out.jsonl }`, or `sink: { subject: totals.out }";
 constexpr char kInstead[] =
     "use `sink: { file: out.jsonl }`, or read them with `coordinator results JOB --follow`";
 
@@ -38,24 +40,59 @@ void ParseFile(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
   }
 }
 
+void ParseTarget(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
+  sink->kind = SinkSpec::Kind::kStream;
+  if (const YamlNode* subject = value.Find("subject")) {
+    sink->subject = subject->text;
+    if (!subject->IsScalar() || !IsSourceSubject(sink->subject) ||
+        sink->subject.find_first_of("*>") != std::string::npos) {
+      reader->FailValue(*subject, "subject", "a NATS subject of your own, without * and >",
+                        "sink: { subject: totals.out }");
+    }
+  }
+  if (const YamlNode* stream = value.Find("stream")) {
+    sink->stream = stream->text;
+    if (!stream->IsScalar() || !IsSourceStream(sink->stream)) {
+      reader->FailValue(*stream, "stream", "the name of a JetStream stream of your own",
+                        "sink: { stream: TOTALS }");
+    }
+  }
+}
+
+// What else is in the stream or below the subject is seen when the job runs.
+void RefuseCircle(const YamlNode& value, const SourceSpec& source, const SinkSpec& sink, YamlReader* reader) {
+  const bool same_subject =
+      !source.subject.empty() && !sink.subject.empty() && SubjectCovers(source.subject, sink.subject);
+  const bool same_stream = source.subject.empty() && !source.stream.empty() && source.stream == sink.stream;
+  if (!same_subject && !same_stream) return;
+  reader->Fail(value, "the job would read its own results", "its `source` covers its `sink`",
+               "publish them under another subject");
+}
+
 // `sink: 'file: out.jsonl'`, as some write it.
 void RefuseInline(const YamlNode& value, YamlReader* reader) {
   for (const std::string_view kind : {"subject", "stream", "file", "http"}) {
     if (!value.text.starts_with(StrCat(kind, ":"))) continue;
-    if (kind != "file") return reader->FailAbsent(value, StrCat("sink: ", kind), kInstead);
-    reader->FailValue(value, "sink", "a mapping for a file", kFileExample);
+    if (kind == "http") return reader->FailAbsent(value, "sink: http", kInstead);
+    reader->FailValue(value, "sink", "a mapping for what is outside", kExamples);
   }
 }
 
 }  // namespace
 
-SinkSpec ParseSink(const YamlNode& value, YamlReader* reader) {
+SinkSpec ParseSink(const YamlNode& value, const SourceSpec& source, YamlReader* reader) {
   SinkSpec sink;
   if (value.IsMapping()) {
-    reader->CheckKeys(value, "`sink`", {"file"},
-                      {{"subject", kInstead}, {"stream", kInstead}, {"http", kInstead}});
-    if (const YamlNode* file = reader->Required(value, "file", "`sink`", kFileExample)) {
+    reader->CheckKeys(value, "`sink`", {"file", "stream", "subject"}, {{"http", kInstead}});
+    const YamlNode* file = value.Find("file");
+    const bool is_target = value.Find("stream") != nullptr || value.Find("subject") != nullptr;
+    if (is_target == (file != nullptr)) {
+      reader->FailValue(value, "sink", "either a file or a stream or subject", kExamples);
+    } else if (file != nullptr) {
       ParseFile(*file, &sink, reader);
+    } else {
+      ParseTarget(value, &sink, reader);
+      RefuseCircle(value, source, sink, reader);
     }
     return sink;
   }

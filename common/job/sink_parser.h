@@ -6,6 +6,7 @@
 
 namespace millrace {
 
-SinkSpec ParseSink(const YamlNode& value, YamlReader* reader);
+// `source`: of the same job, which must not be fed its own results.
+SinkSpec ParseSink(const YamlNode& value, const SourceSpec& source, YamlReader* reader);
 
 }  // namespace millrace

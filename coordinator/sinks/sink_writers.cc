@@ -1,19 +1,12 @@
 #include "coordinator/sinks/sink_writers.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "common/job/job_parser.h"
 #include "common/log.h"
 #include "common/names.h"
-#include "common/random_id.h"
 #include "common/strings.h"
-#include "coordinator/sinks/file_outlet.h"
 #include "coordinator/sinks/sink_session.h"
 
 namespace millrace {
@@ -22,23 +15,6 @@ namespace {
 constexpr absl::Duration kSinkIdleWait = absl::Milliseconds(50);
 constexpr absl::Duration kDeletionPatience = absl::Seconds(10);
 constexpr absl::Duration kDeletionPoll = absl::Milliseconds(200);
-
-std::string HostName() {
-  std::array<char, 256> host = {};
-  return gethostname(host.data(), host.size() - 1) == 0 ? host.data() : "?";
-}
-
-std::unique_ptr<Outlet> MakeOutlet(const SinkJob& job, const std::string& host, Bus& bus) {
-  FileOutletOptions options;
-  options.uid = job.record.uid;
-  options.job = job.record.name;
-  std::error_code ignored;  // where there is no working folder, opening the file says so
-  options.path = std::filesystem::absolute(job.sink.file, ignored).lexically_normal();
-  options.rotate_bytes = job.sink.rotate_bytes;
-  options.host = host;
-  options.new_id = RandomId();
-  return std::make_unique<FileOutlet>(std::move(options), bus);
-}
 
 // Asked of the broker: whoever stops a writer may just have lost the lead.
 bool IsGone(Bus& bus, const JobRecord& job) {
@@ -55,11 +31,7 @@ bool HasEnded(Bus& bus, const JobRecord& job) {
 }  // namespace
 
 SinkWriter::SinkWriter(SinkJob job, BusMaker connect, Clock& clock, Metrics& metrics)
-    : job_(std::move(job)),
-      connect_(std::move(connect)),
-      clock_(clock),
-      metrics_(metrics),
-      host_(HostName()) {
+    : job_(std::move(job)), connect_(std::move(connect)), clock_(clock), metrics_(metrics) {
   thread_ =
       std::make_unique<RetryThread>([this](const RetryThread& thread) { return BringOut(thread); },
                                     [this](const absl::Status& error) {
@@ -77,7 +49,9 @@ void SinkWriter::Stop(bool job_may_be_gone) {
 absl::Status SinkWriter::BringOut(const RetryThread& thread) {
   const absl::StatusOr<std::unique_ptr<Bus>> bus = connect_();
   if (!bus.ok()) return bus.status();
-  const std::unique_ptr<Outlet> outlet = MakeOutlet(job_, host_, **bus);
+  const absl::StatusOr<std::unique_ptr<Outlet>> made = MakeOutlet(job_, **bus, connect_, clock_);
+  if (!made.ok()) return made.status();
+  Outlet* const outlet = made->get();
   const Counter records_out =
       metrics_.MakeCounter("sink_records_total", "Results brought out to the job's sink by this coordinator.",
                            {{"job", job_.record.name}});

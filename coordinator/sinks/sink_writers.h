@@ -12,16 +12,11 @@
 #include "common/bus/bus_maker.h"
 #include "common/clock.h"
 #include "common/cluster/documents.h"
-#include "common/job/job_spec.h"
 #include "common/metrics.h"
 #include "common/retry_thread.h"
+#include "coordinator/sinks/make_outlet.h"
 
 namespace millrace {
-
-struct SinkJob {
-  JobRecord record;
-  SinkSpec sink;
-};
 
 class SinkWriter {
  public:
@@ -39,7 +34,6 @@ class SinkWriter {
   const BusMaker connect_;
   Clock& clock_;
   Metrics& metrics_;
-  const std::string host_;
   std::atomic<bool> job_may_be_gone_{false};
   std::unique_ptr<RetryThread> thread_;  // last: it uses the rest
 };

@@ -68,6 +68,7 @@ void DecodeAssignmentKey(const KeyValue& entry, Cluster* cluster) {
     }
   } else if (parts[0] == "sink") {
     const bool done = parts.size() == 3 && parts[2] == "done";
+    if (parts.size() == 3 && !done) return;  // its position
     auto report = DecodeSinkReport(entry.value);
     SinkSeen& seen = cluster->sinks[parts[1]];
     // What was said last before the end may be older than that.

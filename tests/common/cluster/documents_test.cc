@@ -81,6 +81,8 @@ TEST(DocumentsTest, WhatIsSaidOfASinkComesBackWhole) {
   const auto back = DecodeSinkFilePosition(Encode(position));
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(*back, position);
+  const SinkStreamPosition at = {"w", position.position};
+  EXPECT_EQ(Encode(*DecodeSinkStreamPosition(Encode(at))), Encode(at));
   const SinkReport report = {"file x", 9, "full"};
   EXPECT_EQ(*DecodeSinkReport(Encode(report)), report);
   const SinkPlace place = {"i", "h", "/x"};

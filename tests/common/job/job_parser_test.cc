@@ -281,7 +281,7 @@ ttl: 30d
   EXPECT_EQ(totals.emit.every, absl::Seconds(5));
 }
 
-TEST(JobParser, ASinkIsAWordOrAFile) {
+TEST(JobParser, ASinkIsAWordAFileOrAStream) {
   const auto with = [](const std::string& sink) {
     return Parsed("name: a\nkey: k\nstages: [ { map: r } ]\nsink: " + sink + "\n").sink;
   };
@@ -296,6 +296,12 @@ TEST(JobParser, ASinkIsAWordOrAFile) {
   const SinkSpec rotated = with("{ file: { path: /a/out.jsonl, rotate: 256MiB } }");
   EXPECT_EQ(rotated.file, "/a/out.jsonl");
   EXPECT_EQ(rotated.rotate_bytes, 256u << 20);
+  const SinkSpec stream = with("{ stream: TOTALS, subject: totals.out }");
+  EXPECT_EQ(stream.kind, SinkSpec::Kind::kStream);
+  EXPECT_TRUE(stream.goes_out());
+  EXPECT_EQ(stream.stream, "TOTALS");
+  EXPECT_EQ(stream.subject, "totals.out");
+  EXPECT_EQ(with("{ subject: totals.out }").stream, "");
 }
 
 TEST(JobParser, ReadsEachFormOfKey) {
