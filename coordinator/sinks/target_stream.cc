@@ -1,18 +1,12 @@
 #include "coordinator/sinks/target_stream.h"
 
-#include <algorithm>
-#include <vector>
+#include <optional>
 
-#include "common/bus/subjects.h"
 #include "common/strings.h"
+#include "coordinator/streams/subject_holder.h"
 
 namespace millrace {
 namespace {
-
-bool Takes(const StreamConfig& stream, std::string_view subject) {
-  return std::any_of(stream.subjects.begin(), stream.subjects.end(),
-                     [&](const std::string& held) { return SubjectCovers(held, subject); });
-}
 
 absl::StatusOr<TargetStream> NamedTarget(Bus& bus, const SinkSpec& sink) {
   const absl::StatusOr<StreamInfo> stream = bus.GetStream(sink.stream);
@@ -22,7 +16,8 @@ absl::StatusOr<TargetStream> NamedTarget(Bus& bus, const SinkSpec& sink) {
   if (!stream.ok()) return stream.status();
   const StreamConfig& config = stream->config;
   if (!sink.subject.empty()) {
-    if (Takes(config, sink.subject)) return TargetStream{config.name, sink.subject, config.duplicate_window};
+    if (HoldsSubject(config, sink.subject))
+      return TargetStream{config.name, sink.subject, config.duplicate_window};
     return absl::FailedPreconditionError(StrCat("stream ", sink.stream, " does not hold subject ",
                                                 sink.subject, " — add it to the stream's subjects"));
   }
@@ -38,16 +33,11 @@ absl::StatusOr<TargetStream> NamedTarget(Bus& bus, const SinkSpec& sink) {
 
 absl::StatusOr<TargetStream> FindTarget(Bus& bus, const SinkSpec& sink) {
   if (!sink.stream.empty()) return NamedTarget(bus, sink);
-  const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    if (!IsSourceStream(name)) continue;
-    const absl::StatusOr<StreamInfo> stream = bus.GetStream(name);
-    if (absl::IsNotFound(stream.status())) continue;
-    if (!stream.ok()) return stream.status();
-    if (Takes(stream->config, sink.subject)) {
-      return TargetStream{name, sink.subject, stream->config.duplicate_window};
-    }
+  const absl::StatusOr<std::optional<StreamInfo>> holder = FindHolder(bus, sink.subject);
+  if (!holder.ok()) return holder.status();
+  if (holder->has_value()) {
+    const StreamConfig& config = (*holder)->config;
+    return TargetStream{config.name, sink.subject, config.duplicate_window};
   }
   return absl::FailedPreconditionError(StrCat("no stream holds subject ", sink.subject,
                                               " — make one: without it nobody says that a result arrived"));

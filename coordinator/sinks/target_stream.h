@@ -16,7 +16,7 @@ struct TargetStream {
   absl::Duration duplicate_window;
 };
 
-// As the broker has it now. NOT_FOUND, INVALID_ARGUMENT: with what to try. A subject that no stream holds is
+// As the broker has it now. FAILED_PRECONDITION: with what to try. A subject that no stream holds is
 // refused: nobody would acknowledge what is published there.
 // REQUIRES: sink.kind == kStream.
 absl::StatusOr<TargetStream> FindTarget(Bus& bus, const SinkSpec& sink);

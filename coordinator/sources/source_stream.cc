@@ -1,21 +1,17 @@
 #include "coordinator/sources/source_stream.h"
 
 #include <algorithm>
-#include <vector>
+#include <optional>
 
 #include "common/bus/subjects.h"
 #include "common/names.h"
 #include "common/strings.h"
+#include "coordinator/streams/subject_holder.h"
 
 namespace millrace {
 namespace {
 
 std::string IdentityOf(const StreamInfo& stream) { return StrCat(stream.created_ns); }
-
-bool Holds(const StreamConfig& stream, std::string_view subject) {
-  return std::any_of(stream.subjects.begin(), stream.subjects.end(),
-                     [&](const std::string& held) { return SubjectCovers(held, subject); });
-}
 
 absl::StatusOr<InputFile> FindNamed(Bus& bus, const SourceSpec& source) {
   const absl::StatusOr<StreamInfo> stream = bus.GetStream(source.stream);
@@ -25,7 +21,7 @@ absl::StatusOr<InputFile> FindNamed(Bus& bus, const SourceSpec& source) {
   }
   if (!stream.ok()) return stream.status();
   const auto& held = stream->config.subjects;
-  const bool touches = source.subject.empty() || Holds(stream->config, source.subject) ||
+  const bool touches = source.subject.empty() || HoldsSubject(stream->config, source.subject) ||
                        std::any_of(held.begin(), held.end(), [&](const std::string& subject) {
                          return SubjectCovers(source.subject, subject);
                        });
@@ -38,15 +34,9 @@ absl::StatusOr<InputFile> FindNamed(Bus& bus, const SourceSpec& source) {
 
 absl::StatusOr<InputFile> FindSource(Bus& bus, const JobSpec& spec) {
   if (!spec.source.stream.empty()) return FindNamed(bus, spec.source);
-  const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    if (!IsSourceStream(name)) continue;
-    const absl::StatusOr<StreamInfo> stream = bus.GetStream(name);
-    if (absl::IsNotFound(stream.status())) continue;
-    if (!stream.ok()) return stream.status();
-    if (Holds(stream->config, spec.source.subject)) return InputFile{name, 0, IdentityOf(*stream)};
-  }
+  const absl::StatusOr<std::optional<StreamInfo>> holder = FindHolder(bus, spec.source.subject);
+  if (!holder.ok()) return holder.status();
+  if (holder->has_value()) return InputFile{(*holder)->config.name, 0, IdentityOf(**holder)};
   return InputFile{SourceStream(spec.name), 0, ""};
 }
 
