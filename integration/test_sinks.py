@@ -113,6 +113,7 @@ class Sinks(unittest.TestCase):
             cluster.run("verify", "totals")
             status = cluster.status("totals")
             self.assertEqual((status["sink"]["records"], status["sink"]["done"], status["sink"]["trouble"]), (RECORDS, True, ""))
+            self.assertIn(f", records {RECORDS}, lag_records 0, done true\n", cluster.run("status", "totals").stdout)
             self.assertEqual(list(cluster.folder.glob("*.millrace*")), [])
 
             second = cluster.try_run("submit", job, "--name", "second", "--input", data, "--wait", "--timeout", "10s")

@@ -1,6 +1,9 @@
 // jobs, status, partitions, workers: the views, as tables or as JSON.
 #include <cstdio>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "common/clock.h"
 #include "common/escape.h"
 #include "common/strings.h"
@@ -33,11 +36,22 @@ std::string StateText(const ViewJson& segment) {
                 " of state");
 }
 
+// What is said in several fields (a source, a sink) stands in one line, as `to out.jsonl, records 12`.
+std::string ValueText(const ViewJson& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_object()) return JsonText(value);
+  std::vector<std::string> said;
+  for (const auto& [name, field] : value.items()) {
+    if (std::string text = ValueText(field); !text.empty()) said.push_back(StrCat(name, " ", text));
+  }
+  return absl::StrJoin(said, ", ");
+}
+
 std::string StatusText(const ViewJson& view) {
   std::string text;
   for (const auto& [name, value] : view.items()) {
     if (value.is_null() || value.is_array() || (value.is_object() && value.empty())) continue;
-    const std::string shown = EscapeControls(value.is_string() ? value.get<std::string>() : JsonText(value));
+    const std::string shown = EscapeControls(ValueText(value));
     if (shown.empty()) continue;
     StrAppend(&text, name,
               std::string(name.size() < kStatusValueColumn ? kStatusValueColumn - name.size() : 1, ' '),
