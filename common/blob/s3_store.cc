@@ -6,8 +6,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "common/blob/s3_http.h"
 #include "common/blob/s3_listing.h"
+#include "common/http/http_sender.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -114,14 +114,16 @@ class S3Store final : public BlobStore {
     return request;
   }
 
-  absl::StatusOr<HttpAnswer> SendOnce(const S3Request& request, std::string_view body,
-                                      const HttpSender::Sink& sink) {
+  absl::StatusOr<HttpAnswer> SendOnce(const S3Request& request, std::string_view body, const HttpSink& sink) {
     HttpRequestOut out;
     out.method = request.method;
     out.url = StrCat(base_url_, S3EncodePath(request.path));
     if (!request.query.empty()) StrAppend(&out.url, "?", S3EncodeQuery(request.query));
     out.headers = SignS3Request(request, options_.credentials, options_.region, clock_.Now());
     out.body = body;
+    out.limits = {.connect = kS3ConnectTimeout,
+                  .slowest_bytes_a_second = kS3SlowestBytesASecond,
+                  .slow_for = kS3SlowFor};
     return sender_.Send(out, sink);
   }
 
@@ -130,7 +132,7 @@ class S3Store final : public BlobStore {
                                   const Sink& sink = {}) {
     bool handed_over = false;
     absl::Status sink_status;
-    HttpSender::Sink watched;
+    HttpSink watched;
     if (sink) {
       watched = [&](std::string_view piece) {
         handed_over = true;
@@ -141,9 +143,8 @@ class S3Store final : public BlobStore {
       absl::StatusOr<HttpAnswer> answer = SendOnce(request, body, watched);
       if (!sink_status.ok()) return sink_status;
       const absl::Status status =
-          answer.ok()
-              ? StatusOf(*answer, what)
-              : absl::Status(answer.status().code(), StrCat(what, ": ", ToStd(answer.status().message())));
+          answer.ok() ? StatusOf(*answer, what)
+                      : absl::UnavailableError(StrCat(what, ": ", ToStd(answer.status().message())));
       if (status.ok()) return answer;
       if (!absl::IsUnavailable(status) || tries == kS3Tries || handed_over) return status;
       Pause(tries);

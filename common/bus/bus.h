@@ -143,6 +143,10 @@ class Bus {
                                              std::string_view value) = 0;
   virtual absl::StatusOr<uint64_t> PutKey(const std::string& bucket, const std::string& key,
                                           std::string_view value) = 0;
+  // Where the key still is as of `revision`; ABORTED when somebody has put or deleted it since. After an ambiguous
+  // answer it reads the key back, as CreateKey does.
+  virtual absl::StatusOr<uint64_t> UpdateKey(const std::string& bucket, const std::string& key,
+                                             std::string_view value, uint64_t revision) = 0;
   virtual absl::StatusOr<KeyValue> GetKey(const std::string& bucket,
                                           const std::string& key) = 0;  // through the leader; NOT_FOUND
   virtual absl::Status DeleteKey(const std::string& bucket, const std::string& key) = 0;

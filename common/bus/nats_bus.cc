@@ -68,6 +68,10 @@ class NatsBus final : public Bus, private ConnectionListener, private ReaderPort
                                   std::string_view value) override {
     return control_->PutKey(bucket, key, value);
   }
+  absl::StatusOr<uint64_t> UpdateKey(const std::string& bucket, const std::string& key,
+                                     std::string_view value, uint64_t revision) override {
+    return control_->UpdateKey(bucket, key, value, revision);
+  }
   absl::StatusOr<KeyValue> GetKey(const std::string& bucket, const std::string& key) override {
     return control_->GetKey(bucket, key);
   }

@@ -32,6 +32,8 @@ class NatsControl {
   absl::StatusOr<uint64_t> CreateKey(const std::string& bucket, const std::string& key,
                                      std::string_view value);
   absl::StatusOr<uint64_t> PutKey(const std::string& bucket, const std::string& key, std::string_view value);
+  absl::StatusOr<uint64_t> UpdateKey(const std::string& bucket, const std::string& key,
+                                     std::string_view value, uint64_t revision);
   absl::StatusOr<KeyValue> GetKey(const std::string& bucket, const std::string& key);
   absl::Status DeleteKey(const std::string& bucket, const std::string& key);
 

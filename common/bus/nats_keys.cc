@@ -104,6 +104,20 @@ absl::StatusOr<uint64_t> NatsControl::PutKey(const std::string& bucket, const st
   return SendAndWait(msg->get());
 }
 
+absl::StatusOr<uint64_t> NatsControl::UpdateKey(const std::string& bucket, const std::string& key,
+                                                std::string_view value, uint64_t revision) {
+  const absl::StatusOr<uint64_t> made = MakeKey(bucket, key, value, revision);
+  const bool refused = absl::IsFailedPrecondition(made.status());
+  if (made.ok() || (!refused && !IsAmbiguous(made.status()))) return made;
+  if (!refused) {
+    const absl::StatusOr<KeyValue> found = ReadKey(bucket, key);
+    if (!found.ok()) return found.status();
+    if (!found->deleted && found->value == value) return found->revision;
+    if (found->revision == revision) return made;
+  }
+  return absl::AbortedError(StrCat("somebody else has changed key ", key));
+}
+
 absl::Status NatsControl::DeleteKey(const std::string& bucket, const std::string& key) {
   absl::StatusOr<NatsMsgPtr> msg = MakeMessage(SubjectOf(bucket, key), "", "");
   if (!msg.ok()) return msg.status();

@@ -205,6 +205,19 @@ absl::StatusOr<uint64_t> SimBus::PutKey(const std::string& bucket, const std::st
   });
 }
 
+absl::StatusOr<uint64_t> SimBus::UpdateKey(const std::string& bucket, const std::string& key,
+                                           std::string_view value, uint64_t revision) {
+  absl::StatusOr<uint64_t> made =
+      Write(StrCat("KV_", bucket), [network = &network_, bucket, key, held = std::string(value), revision] {
+        return network->direct().UpdateKey(bucket, key, held, revision);
+      });
+  if (made.ok() || !absl::IsDeadlineExceeded(made.status())) return made;
+  const absl::StatusOr<KeyValue> there = GetKey(bucket, key);
+  if (!there.ok() || there->revision == revision) return made;
+  if (there->value != value) return absl::AbortedError(StrCat("somebody else has changed key ", key));
+  return there->revision;
+}
+
 absl::StatusOr<KeyValue> SimBus::GetKey(const std::string& bucket, const std::string& key) {
   return Control("", [&] { return network_.direct().GetKey(bucket, key); });
 }

@@ -68,6 +68,10 @@ class ForwardingBus : public Bus {
                                   std::string_view value) override {
     return bus_.PutKey(bucket, key, value);
   }
+  absl::StatusOr<uint64_t> UpdateKey(const std::string& bucket, const std::string& key,
+                                     std::string_view value, uint64_t revision) override {
+    return bus_.UpdateKey(bucket, key, value, revision);
+  }
   absl::Status DeleteKey(const std::string& bucket, const std::string& key) override {
     return bus_.DeleteKey(bucket, key);
   }

@@ -54,6 +54,8 @@ class MemoryBus final : public Bus {
                                      std::string_view value) override;
   absl::StatusOr<uint64_t> PutKey(const std::string& bucket, const std::string& key,
                                   std::string_view value) override;
+  absl::StatusOr<uint64_t> UpdateKey(const std::string& bucket, const std::string& key,
+                                     std::string_view value, uint64_t revision) override;
   absl::StatusOr<KeyValue> GetKey(const std::string& bucket, const std::string& key) override;
   absl::Status DeleteKey(const std::string& bucket, const std::string& key) override;
   absl::StatusOr<std::string> Request(const std::string& subject, std::string_view payload,

@@ -142,6 +142,24 @@ absl::StatusOr<uint64_t> MemoryBus::PutKey(const std::string& bucket, const std:
   return StoreAndAnswer(request, /*tombstone=*/false);
 }
 
+absl::StatusOr<uint64_t> MemoryBus::UpdateKey(const std::string& bucket, const std::string& key,
+                                              std::string_view value, uint64_t revision) {
+  absl::MutexLock lock(&broker_.mutex_);
+  if (absl::Status status = ControlStatus(); !status.ok()) return status;
+  const std::string subject = SubjectOf(bucket, key);
+  const Message* there = FindLast(StreamOf(bucket), subject);
+  if ((there == nullptr ? 0 : there->sequence) != revision)
+    return absl::AbortedError(StrCat("somebody else has changed key ", key));
+  AppendRequest request;
+  request.subject = subject;
+  request.payload = value;
+  absl::StatusOr<uint64_t> made = StoreAndAnswer(request, /*tombstone=*/false);
+  if (made.ok()) return made;
+  there = FindLast(StreamOf(bucket), subject);
+  if (there != nullptr && !there->tombstone && there->payload == value) return there->sequence;
+  return made;
+}
+
 absl::StatusOr<KeyValue> MemoryBus::GetKey(const std::string& bucket, const std::string& key) {
   absl::MutexLock lock(&broker_.mutex_);
   if (absl::Status status = ControlStatus(); !status.ok()) return status;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "common/blob/s3_http.h"
+#include "common/http/http_sender.h"
 #include "common/strings.h"
 #include "tests/support/free_port.h"
 

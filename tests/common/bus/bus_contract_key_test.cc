@@ -37,6 +37,19 @@ TEST_P(BusContract, DeletedKeyCanBeMadeAgain) {
   EXPECT_EQ(bus_->GetKey("b", "k")->value, "3");
 }
 
+TEST_P(BusContract, AKeyIsUpdatedOnlyAsItWasSeen) {
+  ASSERT_TRUE(bus_->CreateBucket("b").ok());
+  const absl::StatusOr<uint64_t> first = bus_->CreateKey("b", "k", "1");
+  ASSERT_TRUE(first.ok());
+  const absl::StatusOr<uint64_t> second = bus_->UpdateKey("b", "k", "2", *first);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_GT(*second, *first);
+  EXPECT_TRUE(absl::IsAborted(bus_->UpdateKey("b", "k", "3", *first).status()));
+  EXPECT_EQ(bus_->GetKey("b", "k")->value, "2");
+  ASSERT_TRUE(bus_->DeleteKey("b", "k").ok());
+  EXPECT_TRUE(absl::IsAborted(bus_->UpdateKey("b", "k", "4", *second).status()));
+}
+
 TEST_P(BusContract, RaceForAKeyHasOneWinner) {
   ASSERT_TRUE(bus_->CreateBucket("b").ok());
   std::vector<std::unique_ptr<Bus>> clients;
