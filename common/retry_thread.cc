@@ -4,7 +4,28 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "common/strings.h"
+
 namespace millrace {
+namespace {
+
+constexpr char kPausePayload[] = "millrace.pause_ms";
+
+}  // namespace
+
+absl::Status WithPause(absl::Status error, absl::Duration pause) {
+  error.SetPayload(kPausePayload, absl::Cord(StrCat(absl::ToInt64Milliseconds(pause))));
+  return error;
+}
+
+std::optional<absl::Duration> PauseOf(const absl::Status& error) {
+  const absl::optional<absl::Cord> payload = error.GetPayload(kPausePayload);
+  int64_t pause_ms = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &pause_ms)) return std::nullopt;
+  return absl::Milliseconds(pause_ms);
+}
 
 RetryThread::RetryThread(Work work, Report report, Clock& clock)
     : work_(std::move(work)), report_(std::move(report)), clock_(clock), thread_([this] { Run(); }) {}
@@ -44,7 +65,7 @@ void RetryThread::Run() {
     if (status.ok() || stopping()) break;
     if (clock_.Monotonic() - begun > kLongestRetryPause) pause = kFirstRetryPause;
     if (said != status) report_(said = status);
-    if (Pause(pause)) break;
+    if (Pause(std::max(pause, PauseOf(status).value_or(absl::ZeroDuration())))) break;
     pause = std::min(2 * pause, kLongestRetryPause);
   }
   absl::MutexLock lock(&mutex_);

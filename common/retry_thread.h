@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -15,10 +16,14 @@ namespace millrace {
 inline constexpr absl::Duration kFirstRetryPause = absl::Milliseconds(500);
 inline constexpr absl::Duration kLongestRetryPause = absl::Seconds(15);
 
+// The same error, of work that should not be tried again before `pause` is over.
+absl::Status WithPause(absl::Status error, absl::Duration pause);
+std::optional<absl::Duration> PauseOf(const absl::Status& error);
+
 // Thread-safe.
 class RetryThread {
  public:
-  // OK: done, or it saw that the thread is stopping. Anything else: try again.
+  // OK: done, or it saw that the thread is stopping. Anything else: try again, behind its PauseOf at the earliest.
   using Work = std::function<absl::Status(const RetryThread& thread)>;
   // Hears of each error that differs from the one before.
   using Report = std::function<void(const absl::Status& error)>;

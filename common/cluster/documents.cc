@@ -227,6 +227,8 @@ void Fields(C& c, D& d) {
     c("position", d.position);
   } else if constexpr (Is<D, SinkStreamPosition>) {
     c("writer", d.writer), c("position", d.position);
+  } else if constexpr (Is<D, SinkBatchPosition>) {
+    c("writer", d.writer), c("notes", d.notes), c("position", d.position), c("sending", d.sending);
   } else if constexpr (Is<D, SinkPlace>) {
     c("id", d.id), c("host", d.host), c("path", d.path);
   } else if constexpr (Is<D, SinkReport>) {
@@ -276,6 +278,7 @@ std::string Encode(const InputFed& document) { return EncodeDocument(document); 
 std::string Encode(const InputAdded& document) { return EncodeDocument(document); }
 std::string Encode(const SinkFilePosition& document) { return EncodeDocument(document); }
 std::string Encode(const SinkStreamPosition& document) { return EncodeDocument(document); }
+std::string Encode(const SinkBatchPosition& document) { return EncodeDocument(document); }
 std::string Encode(const SinkPlace& document) { return EncodeDocument(document); }
 std::string Encode(const SinkReport& document) { return EncodeDocument(document); }
 
@@ -319,6 +322,9 @@ absl::StatusOr<SinkFilePosition> DecodeSinkFilePosition(std::string_view text) {
 }
 absl::StatusOr<SinkStreamPosition> DecodeSinkStreamPosition(std::string_view text) {
   return DecodeDocument<SinkStreamPosition>(text, "position of a sink's stream");
+}
+absl::StatusOr<SinkBatchPosition> DecodeSinkBatchPosition(std::string_view text) {
+  return DecodeDocument<SinkBatchPosition>(text, "position of a sink's batches");
 }
 absl::StatusOr<SinkPlace> DecodeSinkPlace(std::string_view text) {
   return DecodeDocument<SinkPlace>(text, "place of a sink's file");

@@ -20,6 +20,7 @@
 //                   sink.<uid>              SinkReport        put by whoever brings results out to the job's sink,
 //                                                             each second while it moves
 //                   sink.<uid>.at           SinkStreamPosition  put by it, where the sink is a stream
+//                                           SinkBatchPosition  put by it, each only on the one before, where the sink is a service
 //                   sink.<uid>.done         SinkReport        made once by it: all of a job that has ended is out
 //   mr-epochs       <uid>.<writer>.<epoch>  the claimer       made once
 //                   <uid>.<writer>.read     InputRead         put by the ingest of a pipe, from time to time
@@ -260,6 +261,15 @@ struct SinkStreamPosition {
   SinkPosition position;
 };
 
+// Of a sink to which results are sent in batches. What is sent is noted before, so that whoever sends it again cuts it
+// into the same batches.
+struct SinkBatchPosition {
+  std::string writer;     // random: who put it
+  uint64_t notes = 0;     // that were put, this one too
+  SinkPosition position;  // all before it is out
+  SinkPosition sending;   // behind what is being sent; as `position`: nothing is
+};
+
 // Where the file is that a job's results go to. There is one, on one machine.
 struct SinkPlace {
   std::string id;  // random
@@ -291,6 +301,7 @@ std::string Encode(const InputFed&);
 std::string Encode(const InputAdded&);
 std::string Encode(const SinkFilePosition&);
 std::string Encode(const SinkStreamPosition&);
+std::string Encode(const SinkBatchPosition&);
 std::string Encode(const SinkPlace&);
 std::string Encode(const SinkReport&);
 absl::StatusOr<JobRecord> DecodeJobRecord(std::string_view json);
@@ -307,6 +318,7 @@ absl::StatusOr<InputFed> DecodeInputFed(std::string_view json);
 absl::StatusOr<InputAdded> DecodeInputAdded(std::string_view json);
 absl::StatusOr<SinkFilePosition> DecodeSinkFilePosition(std::string_view json);
 absl::StatusOr<SinkStreamPosition> DecodeSinkStreamPosition(std::string_view json);
+absl::StatusOr<SinkBatchPosition> DecodeSinkBatchPosition(std::string_view json);
 absl::StatusOr<SinkPlace> DecodeSinkPlace(std::string_view json);
 absl::StatusOr<SinkReport> DecodeSinkReport(std::string_view json);
 

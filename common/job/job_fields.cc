@@ -29,6 +29,8 @@ std::string SinkName(const SinkSpec& sink) {
       return "file";
     case SinkSpec::Kind::kStream:
       return "stream";
+    case SinkSpec::Kind::kHttp:
+      return "http";
   }
   return "";
 }

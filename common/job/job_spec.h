@@ -185,19 +185,36 @@ struct StageSpec {
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
 };
 
+// A service that is spoken to over HTTP.
+struct HttpSpec {
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;  // values as FillSecrets takes them
+  absl::Duration timeout;                                    // of one request
+};
+
+// Results in batches, each a request.
+struct HttpSinkSpec {
+  enum class Format { kLines, kArray };  // of a request's body: JSON, an object a line or all in one array
+  HttpSpec service;
+  Format format = Format::kLines;
+  uint32_t batch_records = 500;                     // at most
+  absl::Duration linger = absl::Milliseconds(250);  // a result waits for so long for company
+};
+
 // Where results go. They are in the job's result streams first, whatever the sink, unless it is kNone.
 struct SinkSpec {
-  enum class Kind { kResults, kNone, kFile, kStream };
+  enum class Kind { kResults, kNone, kFile, kStream, kHttp };
   Kind kind = Kind::kResults;
   std::string file;  // kFile; a relative path is one of the coordinator that leads
   // kStream: messages of `subject`. Empty, the stream's only one; without `stream`, that which holds the subject.
   std::string stream;
   std::string subject;
   uint64_t rotate_bytes = 0;  // kFile: a part that has come to this size is followed by the next; 0: one file
+  HttpSinkSpec http;          // kHttp
 
   bool keeps_results() const { return kind != Kind::kNone; }
   // The leading coordinator brings results out of the result streams (coordinator/sinks).
-  bool goes_out() const { return kind == Kind::kFile || kind == Kind::kStream; }
+  bool goes_out() const { return kind == Kind::kFile || kind == Kind::kStream || kind == Kind::kHttp; }
 };
 
 // One of the file's own tests: records in, results expected.

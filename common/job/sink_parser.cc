@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "common/bus/subjects.h"
+#include "common/job/http_parser.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -14,8 +15,12 @@ constexpr uint64_t kMaxRotateBytes = uint64_t{1} << 50;
 constexpr size_t kMaxSinkPathBytes = 4000;  // with room for what is put behind it
 constexpr char kFileExample[] = "sink: { file: out.jsonl }";
 constexpr char kExamples[] = "sink: { file: out.jsonl }`, or `sink: { subject: totals.out }";
-constexpr char kInstead[] =
-    "use `sink: { file: out.jsonl }`, or read them with `coordinator results JOB --follow`";
+constexpr int64_t kMaxBatchRecords = 10'000;
+constexpr absl::Duration kMinLinger = absl::Milliseconds(1);
+constexpr absl::Duration kMaxLinger = absl::Minutes(1);
+constexpr absl::Duration kMinHttpTimeout = absl::Milliseconds(100);
+constexpr absl::Duration kMaxHttpTimeout = absl::Minutes(10);
+constexpr absl::Duration kSinkHttpTimeout = absl::Seconds(30);  // unless the file says otherwise
 
 void ParsePath(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
   constexpr std::string_view kTakes = "the path of a file";
@@ -59,6 +64,41 @@ void ParseTarget(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
   }
 }
 
+void ParseService(const YamlNode& value, SinkSpec* sink, YamlReader* reader) {
+  constexpr std::string_view kExample = "sink: { http: { url: 'https://example.org/totals', batch: 500 } }";
+  sink->kind = SinkSpec::Kind::kHttp;
+  HttpSinkSpec& http = sink->http;
+  http.service.timeout = kSinkHttpTimeout;
+  if (value.IsScalar()) {
+    http.service.url = ParseHttpUrl(value, "http", kExample, reader);
+    return;
+  }
+  if (!reader->Mapping(value, "http", kExample)) return;
+  reader->CheckKeys(value, "`http`", {"url", "headers", "format", "batch", "linger", "timeout"});
+  if (const YamlNode* url = reader->Required(value, "url", "`http`", kExample)) {
+    http.service.url = ParseHttpUrl(*url, "url", kExample, reader);
+  }
+  if (const YamlNode* headers = value.Find("headers")) {
+    http.service.headers = ParseHttpHeaders(*headers, reader);
+  }
+  if (const YamlNode* format = value.Find("format")) {
+    http.format = reader->Choice<HttpSinkSpec::Format>(
+        *format, "format",
+        {{"lines", HttpSinkSpec::Format::kLines}, {"array", HttpSinkSpec::Format::kArray}});
+  }
+  if (const YamlNode* batch = value.Find("batch")) {
+    http.batch_records =
+        static_cast<uint32_t>(reader->Integer(*batch, "batch", 1, kMaxBatchRecords, "batch: 500"));
+  }
+  if (const YamlNode* linger = value.Find("linger")) {
+    http.linger = reader->Duration(*linger, "linger", kMinLinger, kMaxLinger, "linger: 250ms");
+  }
+  if (const YamlNode* timeout = value.Find("timeout")) {
+    http.service.timeout =
+        reader->Duration(*timeout, "timeout", kMinHttpTimeout, kMaxHttpTimeout, "timeout: 30s");
+  }
+}
+
 // What else is in the stream or below the subject is seen when the job runs.
 void RefuseCircle(const YamlNode& value, const SourceSpec& source, const SinkSpec& sink, YamlReader* reader) {
   const bool same_subject =
@@ -73,7 +113,6 @@ void RefuseCircle(const YamlNode& value, const SourceSpec& source, const SinkSpe
 void RefuseInline(const YamlNode& value, YamlReader* reader) {
   for (const std::string_view kind : {"subject", "stream", "file", "http"}) {
     if (!value.text.starts_with(StrCat(kind, ":"))) continue;
-    if (kind == "http") return reader->FailAbsent(value, "sink: http", kInstead);
     reader->FailValue(value, "sink", "a mapping for what is outside", kExamples);
   }
 }
@@ -83,13 +122,16 @@ void RefuseInline(const YamlNode& value, YamlReader* reader) {
 SinkSpec ParseSink(const YamlNode& value, const SourceSpec& source, YamlReader* reader) {
   SinkSpec sink;
   if (value.IsMapping()) {
-    reader->CheckKeys(value, "`sink`", {"file", "stream", "subject"}, {{"http", kInstead}});
-    const YamlNode* file = value.Find("file");
+    reader->CheckKeys(value, "`sink`", {"file", "stream", "subject", "http"});
+    const YamlNode* const file = value.Find("file");
+    const YamlNode* const http = value.Find("http");
     const bool is_target = value.Find("stream") != nullptr || value.Find("subject") != nullptr;
-    if (is_target == (file != nullptr)) {
-      reader->FailValue(value, "sink", "either a file or a stream or subject", kExamples);
+    if ((is_target ? 1 : 0) + (file != nullptr ? 1 : 0) + (http != nullptr ? 1 : 0) != 1) {
+      reader->FailValue(value, "sink", "either a file, or a stream or subject, or http", kExamples);
     } else if (file != nullptr) {
       ParseFile(*file, &sink, reader);
+    } else if (http != nullptr) {
+      ParseService(*http, &sink, reader);
     } else {
       ParseTarget(value, &sink, reader);
       RefuseCircle(value, source, sink, reader);

@@ -1,6 +1,7 @@
 // The outlet of a job's sink.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -18,10 +19,11 @@ struct SinkJob {
   SinkSpec sink;
 };
 
-// The bus and the clock outlive it. `connect` gives it a connection of its own, where it needs one: its error is the
+// The bus, the clock and what `stopping` looks at outlive it; a request that waits for its answer ends when that turns
+// true. `connect` gives it a connection of its own, where it needs one: its error is the
 // answer.
 // REQUIRES: job.sink.goes_out().
 absl::StatusOr<std::unique_ptr<Outlet>> MakeOutlet(const SinkJob& job, Bus& bus, const BusMaker& connect,
-                                                   Clock& clock);
+                                                   Clock& clock, std::function<bool()> stopping);
 
 }  // namespace millrace

@@ -5,11 +5,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/cluster/documents.h"
 #include "common/frame/frame.h"
 #include "common/ids.h"
 
 namespace millrace {
+
+inline constexpr absl::Duration kSinkCommitInterval = absl::Milliseconds(250);
 
 // One try at writing: whatever fails, another one is made, whose Begin answers what is out for good. Not
 // thread-safe.
@@ -25,6 +28,8 @@ class Outlet {
   virtual absl::Status Flush() = 0;
   // Whether it wants a Commit now.
   virtual bool full() const = 0;
+  // A Commit comes at the latest so long after what was put first.
+  virtual absl::Duration commit_interval() const { return kSinkCommitInterval; }
   // All that was put is out for good, and `position` stands behind it.
   virtual absl::Status Commit(const SinkPosition& position) = 0;
   // Last: all is out, and somebody else knows. Leaves nothing behind but the results. Nothing to do where Begin

@@ -131,7 +131,7 @@ absl::Status SinkSession::Take(Partition& partition, const Message& message) {
 
 absl::Status SinkSession::CommitIfDue() {
   if (!dirty_since_.has_value()) return absl::OkStatus();
-  const bool due = outlet_.full() || clock_.Monotonic() - *dirty_since_ >= kSinkCommitInterval;
+  const bool due = outlet_.full() || clock_.Monotonic() - *dirty_since_ >= outlet_.commit_interval();
   return due ? Commit() : absl::OkStatus();
 }
 

@@ -22,7 +22,6 @@
 
 namespace millrace {
 
-inline constexpr absl::Duration kSinkCommitInterval = absl::Milliseconds(250);
 // What owners still wrote when a job was cancelled or has failed comes within this, or stays in the streams.
 inline constexpr absl::Duration kSinkSettleTime = absl::Seconds(2);
 

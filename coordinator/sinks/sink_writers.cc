@@ -49,7 +49,8 @@ void SinkWriter::Stop(bool job_may_be_gone) {
 absl::Status SinkWriter::BringOut(const RetryThread& thread) {
   const absl::StatusOr<std::unique_ptr<Bus>> bus = connect_();
   if (!bus.ok()) return bus.status();
-  const absl::StatusOr<std::unique_ptr<Outlet>> made = MakeOutlet(job_, **bus, connect_, clock_);
+  const absl::StatusOr<std::unique_ptr<Outlet>> made =
+      MakeOutlet(job_, **bus, connect_, clock_, [&thread] { return thread.stopping(); });
   if (!made.ok()) return made.status();
   Outlet* const outlet = made->get();
   const Counter records_out =

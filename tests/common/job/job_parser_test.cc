@@ -304,6 +304,29 @@ TEST(JobParser, ASinkIsAWordAFileOrAStream) {
   EXPECT_EQ(with("{ subject: totals.out }").stream, "");
 }
 
+TEST(JobParser, ASinkIsAService) {
+  const auto with = [](const std::string& sink) {
+    return Parsed("name: a\nkey: k\nstages: [ { map: r } ]\nsink: " + sink + "\n").sink;
+  };
+  const SinkSpec plain = with("{ http: 'https://example.org/totals?x=1' }");
+  EXPECT_EQ(plain.kind, SinkSpec::Kind::kHttp);
+  EXPECT_TRUE(plain.goes_out());
+  EXPECT_EQ(plain.http.service.url, "https://example.org/totals?x=1");
+  EXPECT_EQ(plain.http.format, HttpSinkSpec::Format::kLines);
+  EXPECT_EQ(plain.http.batch_records, 500u);
+  EXPECT_EQ(plain.http.linger, absl::Milliseconds(250));
+  EXPECT_EQ(plain.http.service.timeout, absl::Seconds(30));
+  const SinkSpec full = with(
+      "{ http: { url: 'http://10.0.0.7:8080/in', headers: { Authorization: 'Bearer ${TOKEN}' }, "
+      "format: array, batch: 20, linger: 2s, timeout: 5s } }");
+  EXPECT_EQ(full.http.format, HttpSinkSpec::Format::kArray);
+  EXPECT_EQ(full.http.batch_records, 20u);
+  EXPECT_EQ(full.http.linger, absl::Seconds(2));
+  EXPECT_EQ(full.http.service.timeout, absl::Seconds(5));
+  ASSERT_EQ(full.http.service.headers.size(), 1u);
+  EXPECT_EQ(full.http.service.headers[0].second, "Bearer ${TOKEN}");
+}
+
 TEST(JobParser, ReadsEachFormOfKey) {
   const std::string rest = "\nstages: [ { map: r } ]\n";
   EXPECT_EQ(Parsed("name: a\nkey: a.b" + rest).key.paths, std::vector<std::string>{"a.b"});
