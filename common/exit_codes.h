@@ -10,7 +10,7 @@ inline constexpr int kExitNoSuchThing = 3;
 inline constexpr int kExitTimedOut = 4;
 inline constexpr int kExitJobFailed = 5;
 inline constexpr int kExitCannotConnect = 6;
-// A worker whose user code overran its time: EX_TEMPFAIL, start me again.
+// A worker whose user code overran its time, or whose plugin crashed: EX_TEMPFAIL, start me again.
 inline constexpr int kExitOverrun = 75;
 inline constexpr int kExitInterrupted = 130;
 

@@ -1,16 +1,20 @@
 """Every job under examples/ is right, passes its own tests, and gives on the data beside it the answer that Python computes."""
 
+import bisect
 import calendar
 import collections
 import csv
 import json
+import os
 import pathlib
 import re
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 import handlers
+import plugins
 from cluster import Cluster, coordinator
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
@@ -184,6 +188,17 @@ def fraud_score():
     return outputs
 
 
+def cpp_plugin():
+    """Quantiles by nearest rank."""
+    delays, outputs = collections.defaultdict(list), collections.defaultdict(list)
+    for flight in flights():
+        seen = delays[flight["origin"]]
+        bisect.insort(seen, flight["delay"])
+        ranks = [-(-len(seen) * share // 100) for share in (50, 90)]
+        outputs[flight["origin"]].append({"flights": len(seen), "median": seen[ranks[0] - 1], "p90": seen[ranks[1] - 1]})
+    return outputs
+
+
 # Each with what its input is.
 ANSWERS = {
     "running-totals": (running_totals, FLIGHTS),
@@ -197,6 +212,7 @@ ANSWERS = {
     "alerts": (alerts, EXAMPLES / "alerts/alerts.jsonl"),
     "webhooks": (webhooks, EXAMPLES / "webhooks/deliveries.jsonl"),
     "fraud-score": (fraud_score, EXAMPLES / "fraud-score/payments.jsonl"),
+    "cpp-plugin": (cpp_plugin, FLIGHTS),
     "user-totals": (user_totals, EXAMPLES / "user-totals/events.csv"),
 }
 
@@ -209,6 +225,8 @@ class ExamplesTest(unittest.TestCase):
         served = handlers.serve(EXAMPLES / "fraud-score/score.py", "ipc:///tmp/fraud-score-*.sock",
                                 pathlib.Path(folder.name) / "score.log", processes=2)
         cls.addClassCleanup(served.stop)
+        built = plugins.build(EXAMPLES / "cpp-plugin", folder.name)
+        cls.enterClassContext(unittest.mock.patch.dict(os.environ, {"MILLRACE_PLUGINS": str(built)}))
 
     def test_every_example_has_its_answer_here(self):
         self.assertEqual({path.parent.name for path in EXAMPLES.glob("*/job.yaml")}, set(ANSWERS))

@@ -43,6 +43,7 @@ struct WorkerFlags {
   std::string http;
   std::string zone;
   std::string checkpoints;
+  std::string plugins;
   absl::Duration checkpoint_interval = kDefaultCheckpointInterval;
   int64_t checkpoints_kept = kDefaultKeptCheckpoints;
   int64_t lanes = 0;
@@ -116,6 +117,7 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
                "\" cannot be used — a zone has 1 to 64 of A-Z a-z 0-9 _ - — try eu-west-1a"));
   }
   options.zone = flags.zone;
+  options.plugins = flags.plugins;
   options.drain_timeout = flags.drain_timeout;
   if (absl::Status status = AddCheckpoints(flags, &options); !status.ok()) return status;
   options.lanes = flags.lanes == 0 ? AvailableCores() : static_cast<uint32_t>(flags.lanes);
@@ -180,8 +182,8 @@ int Run(WorkerFlags& flags) {
 int Main(const std::vector<std::string>& arguments) {
   WorkerFlags options;
   Flags flags(
-      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--checkpoints URL] [--zone Z] "
-      "[--drain-timeout D] [--http ADDR]",
+      "worker [--name NAME] [--data DIR] [--lanes N] [--memory SIZE] [--checkpoints URL] [--plugins DIR] "
+      "[--zone Z] [--drain-timeout D] [--http ADDR]",
       "Runs partitions: takes its share of every job, keeps the state under --data, and gives all of "
       "it back on SIGTERM.",
       "worker --nats nats://127.0.0.1:4222 --name worker-1 --data /var/lib/millrace");
@@ -203,6 +205,8 @@ int Main(const std::vector<std::string>& arguments) {
   flags.Add(
       "replicas", &options.replicas, "N",
       "copies of the buckets that hold jobs, leases, epochs and checkpoints, where they are made: 1, 3 or 5");
+  flags.Add("plugins", &options.plugins, "DIR",
+            "where the plugins are that jobs name; the same files for all workers (default: none are run)");
   flags.Add("zone", &options.zone, "Z",
             "where this worker runs: each job's partitions are spread over the zones");
   flags.Add("drain-timeout", &options.drain_timeout,

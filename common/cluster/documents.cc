@@ -161,14 +161,16 @@ template <typename C, typename D>
 void Fields(C& c, D& d) {
   if constexpr (Is<D, InputFile>) {
     c("name", d.name), c("bytes", d.bytes), c("digest", d.digest);
+  } else if constexpr (Is<D, CodeFile>) {
+    c("name", d.name), c("bytes", d.bytes), c("sha256", d.sha256);
   } else if constexpr (Is<D, JobRecord>) {
     c("name", d.name), c("uid", d.uid), c("spec_text", d.spec_text), c("inputs", d.inputs);
     c("partitions", d.partitions), c("created_ms", d.created_ms);
     c("later_partitions", d.later_partitions), c.Later("step_version", d.step_version);
-    c.Rare("standbys", d.standbys);
+    c.Rare("standbys", d.standbys), c.Rare("files", d.files);
   } else if constexpr (Is<D, CodeVersion>) {
     c("version", d.version), c("spec_text", d.spec_text), c("step_version", d.step_version);
-    c("created_ms", d.created_ms);
+    c("created_ms", d.created_ms), c.Rare("files", d.files);
   } else if constexpr (Is<D, StageCount>) {
     c("stage", d.stage), c("records", d.records);
   } else if constexpr (Is<D, PartitionReport>) {

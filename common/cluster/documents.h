@@ -37,6 +37,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/ids.h"
+#include "common/job/code_file.h"
 
 namespace millrace {
 
@@ -58,6 +59,7 @@ struct JobRecord {
   std::vector<uint32_t> later_partitions = {};  // of the segments behind it
   uint32_t step_version = 1;                    // see common/step_version.h
   uint32_t standbys = 0;                        // of each partition: 0 or 1
+  std::vector<CodeFile> files = {};             // what its code consists of beside the job file
 
   size_t segments() const { return 1 + later_partitions.size(); }
   SegmentId last_segment() const { return SegmentId(static_cast<uint32_t>(later_partitions.size())); }
@@ -75,6 +77,7 @@ struct CodeVersion {
   std::string spec_text;  // the job file
   uint32_t step_version = 1;
   int64_t created_ms = 0;
+  std::vector<CodeFile> files = {};  // as in JobRecord
 };
 
 struct StageCount {  // of an `inspect` stage

@@ -34,11 +34,12 @@ absl::StatusOr<JobSpec> ParseCode(const JobRecord& job, const CodeVersion& versi
   spec->name = job.name;
   spec->partitions = job.partitions;
   spec->step_version = version.step_version;
+  spec->files = version.files;
   return spec;
 }
 
 CodeVersion FirstVersion(const JobRecord& job) {
-  return {0, job.spec_text, job.step_version, job.created_ms};
+  return {0, job.spec_text, job.step_version, job.created_ms, job.files};
 }
 
 absl::StatusOr<JobCode> ParseJobCode(const JobRecord& job, const std::vector<CodeVersion>& updates) {

@@ -19,6 +19,7 @@ JobFields FieldsOf(const JobSpec& spec) {
     const JobFields stage = StageFields(StrCat("stages.", i), spec.stages[i]);
     fields.insert(fields.end(), stage.begin(), stage.end());
   }
+  for (const CodeFile& file : spec.files) fields.emplace_back(file.name, StrCat("sha256 ", file.sha256));
   return fields;
 }
 

@@ -90,11 +90,14 @@ struct WorkFields {
 
   void operator()(const FilterStage& stage) const { Add("filter", stage.expression); }
   void operator()(const FlatMapStage& stage) const {
-    Add("flat_map", stage.remote.empty() ? stage.expression : StrCat("{remote: ", stage.remote, "}"));
+    Add("flat_map", !stage.remote.empty()        ? StrCat("{remote: ", stage.remote, "}")
+                    : !stage.plugin.file.empty() ? StrCat("{plugin: ", stage.plugin.file, "}")
+                                                 : stage.expression);
   }
   void operator()(const InspectStage& stage) const { Add("inspect", stage.expression); }
   void operator()(const KeyedStage& stage) const {
-    stage.remote.empty() ? Add("keyed.lua", stage.lua) : Add("keyed.remote", stage.remote);
+    if (!stage.remote.empty()) return Add("keyed.remote", stage.remote);
+    stage.plugin.file.empty() ? Add("keyed.lua", stage.lua) : Add("keyed.plugin", stage.plugin.file);
   }
   void operator()(const KeyByStage& stage) const {
     Add("key_by", KeyText(stage.key));

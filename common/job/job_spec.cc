@@ -22,7 +22,8 @@ bool RunsLua(const StageSpec& stage) {
   }
   return !std::holds_alternative<AggregateStage>(stage.what) &&
          !std::holds_alternative<WindowStage>(stage.what) &&
-         !std::holds_alternative<RateLimitStage>(stage.what) && RemoteOf(stage).empty();
+         !std::holds_alternative<RateLimitStage>(stage.what) && RemoteOf(stage).empty() &&
+         PluginOf(stage) == nullptr;
 }
 
 bool KeepsState(const StageSpec& stage) {
@@ -45,6 +46,13 @@ const std::string& RemoteOf(const StageSpec& stage) {
   if (const auto* keyed = std::get_if<KeyedStage>(&stage.what)) return keyed->remote;
   if (const auto* flat_map = std::get_if<FlatMapStage>(&stage.what)) return flat_map->remote;
   return none;
+}
+
+const PluginSpec* PluginOf(const StageSpec& stage) {
+  const PluginSpec* plugin = nullptr;
+  if (const auto* keyed = std::get_if<KeyedStage>(&stage.what)) plugin = &keyed->plugin;
+  if (const auto* flat_map = std::get_if<FlatMapStage>(&stage.what)) plugin = &flat_map->plugin;
+  return plugin == nullptr || plugin->file.empty() ? nullptr : plugin;
 }
 
 std::string_view AggregateFunctionName(AggregateFunction function) {
@@ -71,8 +79,9 @@ std::string_view AggregateFunctionName(AggregateFunction function) {
 
 bool RunsUserCode(const JobSpec& spec) {
   const std::vector<const StageSpec*> stages = AllStages(spec.stages);
-  return std::any_of(stages.begin(), stages.end(),
-                     [](const StageSpec* stage) { return RunsLua(*stage) || !RemoteOf(*stage).empty(); });
+  return std::any_of(stages.begin(), stages.end(), [](const StageSpec* stage) {
+    return RunsLua(*stage) || !RemoteOf(*stage).empty() || PluginOf(*stage) != nullptr;
+  });
 }
 
 }  // namespace millrace

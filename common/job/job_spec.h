@@ -14,9 +14,12 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/job/code_file.h"
 #include "common/step_version.h"
 
 namespace millrace {
+
+class Plugin;  // common/plugin/plugin.h
 
 enum class Format { kJsonLines, kCsv, kRaw };
 
@@ -85,9 +88,15 @@ struct MapStage {
   std::string expression;                                   // used when fields is empty
   std::vector<std::pair<std::string, std::string>> fields;  // name -> expression, in the file's order
 };
+// Code in a shared library (docs/plugins.md).
+struct PluginSpec {
+  std::string file;                           // its name; empty: the stage's code is none
+  std::shared_ptr<const Plugin> loaded = {};  // see common/plugin/code_files.h; null: nobody runs it here
+};
 struct FlatMapStage {
-  std::string expression;   // empty: handler processes do it
-  std::string remote = {};  // the endpoint at which they are served (docs/handlers.md)
+  std::string expression;   // empty: the plugin or handler processes do it
+  std::string remote = {};  // the endpoint at which these are served (docs/handlers.md)
+  PluginSpec plugin = {};
 };
 struct InspectStage {
   std::string expression;
@@ -115,8 +124,9 @@ struct AggregateStage {
   EmitSpec emit;
 };
 struct KeyedStage {
-  std::string lua;          // empty: handler processes do it
+  std::string lua;          // empty: the plugin or handler processes do it
   std::string remote = {};  // as in FlatMapStage
+  PluginSpec plugin = {};
 };
 
 // Aggregates for each key and window of event time, put out when the window closes.
@@ -249,6 +259,10 @@ struct JobSpec {
   bool log_time_is_event_time = false;
   std::vector<TestSpec> tests;
 
+  // What its stages consist of besides: of a job that was submitted, as it was found then (the job's record tells); of one
+  // fresh from its file, as it was loaded.
+  std::vector<CodeFile> files;
+
   std::string text;  // the file, as it was read (after --set): what is stored and compared
   std::map<std::string, std::string> places;  // of the file's own keys, as in StageSpec
   uint32_t step_version = StepVersion();      // the engine that it is written for
@@ -270,6 +284,8 @@ bool RunsLua(const StageSpec& stage);
 bool KeepsState(const StageSpec& stage);
 // Where the stage's code runs, when that is in handler processes; empty otherwise.
 const std::string& RemoteOf(const StageSpec& stage);
+// The stage's code where that is in a plugin; null otherwise.
+const PluginSpec* PluginOf(const StageSpec& stage);
 // Whether any stage runs user code, and so whether it may give verdicts.
 bool RunsUserCode(const JobSpec& spec);
 

@@ -57,35 +57,60 @@ MapStage ParseMap(const YamlNode& value, YamlReader* reader) {
   return map;
 }
 
+// Which of the keys says where the stage's code is; null after a failure.
+const YamlNode* CodeOf(const YamlNode& value, const std::vector<std::string>& keys, std::string_view what,
+                       std::string_view example, YamlReader* reader) {
+  reader->CheckKeys(value, what, keys);
+  const YamlNode* found = nullptr;
+  std::string first;
+  for (const std::string& key : keys) {
+    const YamlNode* const code = value.Find(key);
+    if (code == nullptr) continue;
+    if (found != nullptr) {
+      reader->Fail(*code, StrCat("`", first, "` and `", key, "` in one stage"), "its code runs in one place",
+                   "leave one of the two out");
+      return nullptr;
+    }
+    found = code;
+    first = key;
+  }
+  return found != nullptr ? found : reader->Required(value, keys.front(), what, example);
+}
+
+PluginSpec ParsePlugin(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kExample = "plugin: fraud.so";
+  PluginSpec plugin{reader->Text(value, "plugin", "the name of a file", kExample)};
+  if (reader->ok() && !IsCodeFileName(plugin.file)) {
+    reader->Fail(value, StrCat("`plugin: ", plugin.file, "` is no plain file name"),
+                 "where plugins are is said where they run, by `--plugins DIR`",
+                 StrCat("try `", kExample, "`"));
+  }
+  return plugin;
+}
+
 KeyedStage ParseKeyed(const YamlNode& value, YamlReader* reader) {
   constexpr std::string_view kExample = "keyed: { lua: 'state.n = (state.n or 0) + 1; emit(state.n)' }";
   KeyedStage keyed;
   if (!reader->Mapping(value, "keyed", kExample)) return keyed;
-  reader->CheckKeys(value, "`keyed`", {"lua", "remote"}, {{"plugin", "write it as `keyed: { lua: … }`"}});
-  const YamlNode* const remote = value.Find("remote");
-  const YamlNode* const lua =
-      remote == nullptr ? reader->Required(value, "lua", "`keyed`", kExample) : value.Find("lua");
-  if (lua != nullptr && remote != nullptr) {
-    reader->Fail(*remote, "`lua` and `remote` in one stage", "its code runs in one place",
-                 "leave one of the two out");
-  } else if (remote != nullptr) {
-    keyed.remote = ParseRemote(*remote, reader);
-  } else if (lua != nullptr) {
-    keyed.lua = reader->Text(*lua, "lua", "Lua code", kExample);
-  }
+  const YamlNode* const code = CodeOf(value, {"lua", "remote", "plugin"}, "`keyed`", kExample, reader);
+  if (code == nullptr) return keyed;
+  if (code == value.Find("lua")) keyed.lua = reader->Text(*code, "lua", "Lua code", kExample);
+  if (code == value.Find("remote")) keyed.remote = ParseRemote(*code, reader);
+  if (code == value.Find("plugin")) keyed.plugin = ParsePlugin(*code, reader);
   return keyed;
 }
 
 FlatMapStage ParseFlatMap(const YamlNode& value, YamlReader* reader) {
+  constexpr std::string_view kExample = "flat_map: { remote: ipc:///run/words-{worker}.sock }";
   FlatMapStage flat_map;
   if (!value.IsMapping()) {
     flat_map.expression = Expression(value, "flat_map", "flat_map: r.items", reader);
     return flat_map;
   }
-  reader->CheckKeys(value, "`flat_map`", {"remote"});
-  const YamlNode* const remote =
-      reader->Required(value, "remote", "`flat_map`", "flat_map: { remote: ipc:///run/words-{worker}.sock }");
-  if (remote != nullptr) flat_map.remote = ParseRemote(*remote, reader);
+  const YamlNode* const code = CodeOf(value, {"remote", "plugin"}, "`flat_map`", kExample, reader);
+  if (code == nullptr) return flat_map;
+  if (code == value.Find("remote")) flat_map.remote = ParseRemote(*code, reader);
+  if (code == value.Find("plugin")) flat_map.plugin = ParsePlugin(*code, reader);
   return flat_map;
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/pipeline/expression_stages.h"
 #include "common/pipeline/header_codec.h"
+#include "common/pipeline/plugin_stages.h"
 #include "common/strings.h"
 #include "common/value/value.h"
 
@@ -19,9 +20,10 @@ absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const
                                                                            StepContext* context) {
   auto stage = std::unique_ptr<KeyedStageRunner>(
       new KeyedStageRunner(spec, table, std::move(expiry), job_errors, context));
-  absl::StatusOr<std::unique_ptr<KeyedCode>> code = std::get<KeyedStage>(spec.what).remote.empty()
-                                                        ? MakeLuaKeyedCode(spec, lua, context)
-                                                        : MakeRemoteKeyedCode(spec, context);
+  absl::StatusOr<std::unique_ptr<KeyedCode>> code =
+      !std::get<KeyedStage>(spec.what).remote.empty() ? MakeRemoteKeyedCode(spec, context)
+      : PluginOf(spec) != nullptr                     ? MakePluginKeyedCode(spec, context)
+                                                      : MakeLuaKeyedCode(spec, lua, context);
   if (!code.ok()) return code.status();
   stage->code_ = *std::move(code);
   return stage;

@@ -94,6 +94,10 @@ class CallObserver {
   virtual ~CallObserver() = default;
   virtual void Enter(Offset offset, uint32_t record, absl::Duration timeout, const std::string& stage) = 0;
   virtual void Leave() = 0;
+  // The code that runs crashed with this signal. Called from the signal's handler, between Enter and Leave, which then is
+  // never called: only what is async-signal-safe may be done. The thread waits for a while (common/plugin/crash_guard.h)
+  // and takes the process down, unless somebody else has ended it by then.
+  virtual void Crash(int /*signal*/) {}
 };
 
 class RatePacer;  // rate_pacer.h

@@ -16,9 +16,10 @@
 namespace millrace {
 namespace {
 
-absl::Status Test(const std::string& path) {
+absl::Status Test(const std::string& path, const std::string& plugins) {
   SetUpLogging("coordinator", LogLevel::kWarning, LogFormat::kText);  // standard output is for results
-  const auto spec = LoadJob(path);
+  CodeFiles files(plugins);
+  const auto spec = LoadJob(path, files);
   if (!spec.ok()) return spec.status();
   if (spec->tests.empty()) {
     return absl::FailedPreconditionError(StrCat(
@@ -30,7 +31,8 @@ absl::Status Test(const std::string& path) {
   watched.stop_asked = [] { return StopSignals() > 0; };
   watched.give_up = [&](CallWatch::Why why, const std::string& stage, absl::Duration timeout) {
     if (why == CallWatch::Why::kInterrupted) _exit(kExitInterrupted);
-    Say(StrCat(path, ":", running->line, ": test `", running->name, "`: ", DescribeOverrun(stage, timeout)));
+    Say(StrCat(path, ":", running->line, ": test `", running->name,
+               "`: ", DescribeGivenUp(why, stage, timeout)));
     _exit(kExitFailed);
   };
   CallWatch watch(SystemClock(), std::move(watched));
@@ -64,12 +66,15 @@ std::string Counted(size_t count, std::string_view thing) {
 }  // namespace
 
 int RunCheck(const Arguments& arguments) {
-  std::string path;
-  CommandLine command("coordinator check JOB.yaml", "Says whether a job file is right, and where it is not.",
+  std::string path, plugins;
+  CommandLine command("coordinator check JOB.yaml [--plugins DIR]",
+                      "Says whether a job file is right, and where it is not.",
                       "coordinator check delays.yaml");
   command.flags().Positional("JOB.yaml", &path);
+  AddPluginsFlag(command.flags(), &plugins);
   if (const auto exit = command.Parse(arguments)) return *exit;
-  const auto spec = LoadJob(path);
+  CodeFiles files(plugins);
+  const auto spec = LoadJob(path, files);
   if (!spec.ok()) return Fail(spec.status());
   const absl::Status status =
       WriteOut(StrCat(path, ": job `", spec->name, "`, ", Counted(spec->stages.size(), "stage"), ", ",
@@ -79,13 +84,14 @@ int RunCheck(const Arguments& arguments) {
 }
 
 int RunTest(const Arguments& arguments) {
-  std::string path;
-  CommandLine command("coordinator test JOB.yaml",
+  std::string path, plugins;
+  CommandLine command("coordinator test JOB.yaml [--plugins DIR]",
                       "Runs the job file's own `tests:` here. Exit code 1 when a result differs.",
                       "coordinator test delays.yaml");
   command.flags().Positional("JOB.yaml", &path);
+  AddPluginsFlag(command.flags(), &plugins);
   if (const auto exit = command.Parse(arguments)) return *exit;
-  const absl::Status status = Test(path);
+  const absl::Status status = Test(path, plugins);
   return status.ok() ? kExitDone : Fail(status);
 }
 

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
+#include "coordinator/cli/job_file.h"
 #include "coordinator/copy/job_copy.h"
 
 namespace millrace {
@@ -11,7 +12,8 @@ int RunCopy(const Arguments& arguments) {
   bool wait = false;
   absl::Duration timeout = absl::InfiniteDuration();
   CommandLine command(
-      "coordinator copy JOB NEW [--partitions N] [--set PATH=VALUE]... [--wait] [--timeout D]",
+      "coordinator copy JOB NEW [--partitions N] [--set PATH=VALUE]... [--plugins DIR] [--wait] "
+      "[--timeout D]",
       "Makes the job NEW of the input of JOB, as its logs hold it, in another number of partitions: each "
       "record "
       "once, in order for each key, with its time. JOB's input must have ended, and its logs be whole. NEW "
@@ -27,6 +29,7 @@ int RunCopy(const Arguments& arguments) {
   flags.Add("partitions", &request.partitions, "N",
             "of the copy's first segment; as many as JOB has without");
   flags.Add("set", &request.sets, "PATH=VALUE", "changes the job file: key=carrier, stages.1.partitions=8");
+  AddPluginsFlag(flags, &request.plugins);
   flags.AddSwitch("wait", &wait, "wait until the copy has ended");
   flags.Add("timeout", &timeout, "give up after this long (exit code 4)");
   command.AddOutput({"text", "json"});

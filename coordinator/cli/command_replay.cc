@@ -1,11 +1,11 @@
 // replay: a partition's log, step by step.
 #include "common/clock.h"
-#include "common/cluster/job_code.h"
 #include "common/job/segments.h"
 #include "common/strings.h"
 #include "coordinator/cli/checkpoint_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
+#include "coordinator/cli/job_file.h"
 #include "coordinator/replay/replay_trace.h"
 #include "coordinator/verify/log_replayer.h"
 #include "coordinator/views/cluster.h"
@@ -23,6 +23,7 @@ struct ReplayRequest {
   int64_t from = 0;
   std::optional<int64_t> to;
   std::string checkpoints;
+  std::string plugins;
 };
 
 absl::Status CheckReplay(const ReplayRequest& request) {
@@ -96,7 +97,8 @@ absl::Status Replay(Bus& bus, BlobStore* checkpoints, const ReplayRequest& reque
   const auto job = RequireJob(*cluster, request.job);
   if (!job.ok()) return job.status();
   if (const absl::Status status = CheckPlace(request, *job); !status.ok()) return status;
-  const auto code = ReadJobCode(bus, *job);
+  CodeFiles files(request.plugins);
+  const auto code = LoadJobCode(bus, *job, files);
   if (!code.ok()) return code.status();
 
   ReplayFilter filter;
@@ -133,7 +135,7 @@ int RunReplay(const Arguments& arguments) {
   ReplayRequest request;
   CommandLine command(
       "coordinator replay JOB --partition P [--segment S] [--key K] [--from A] [--to B] [--checkpoints URL] "
-      "[-o table|json]",
+      "[--plugins DIR] [-o table|json]",
       "Runs a partition's log again here, step by step and without effects: each record with its key's state "
       "before and after, and what came of it.",
       "coordinator replay delays --partition 3 --key ATL --from 17");
@@ -148,6 +150,7 @@ int RunReplay(const Arguments& arguments) {
             "show from this offset on (the log runs from its start, or the checkpoint before, all the same)");
   flags.Add("to", &request.to, "B", "stop behind this offset");
   AddCheckpointsFlag(flags, &request.checkpoints);
+  AddPluginsFlag(flags, &request.plugins);
   if (const auto exit = command.Parse(arguments)) return *exit;
   if (const absl::Status status = CheckReplay(request); !status.ok()) return Fail(status);
   const auto bus = command.Connect();

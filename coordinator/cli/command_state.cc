@@ -12,6 +12,7 @@
 #include "coordinator/cli/checkpoint_store.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/context.h"
+#include "coordinator/cli/job_file.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/state/owner_query.h"
 #include "coordinator/verify/log_replayer.h"
@@ -30,6 +31,7 @@ struct StateRequest {
   int64_t limit = 100;
   std::optional<int64_t> segment;
   std::string output;
+  std::string plugins;
 };
 
 class NoOutput : public StepSink {
@@ -236,9 +238,10 @@ absl::Status Run(Bus& bus, BlobStore* checkpoints, const StateRequest& request) 
   if (!cluster.ok()) return cluster.status();
   const auto job = RequireJob(*cluster, request.job);
   if (!job.ok()) return job.status();
-  const auto code = ReadJobCode(bus, *job);
-  if (!code.ok()) return code.status();
   const FinalStatus* final_status = cluster->FindFinal(job->uid);
+  CodeFiles files(request.plugins);
+  const auto code = final_status == nullptr ? ReadJobCode(bus, *job) : LoadJobCode(bus, *job, files);
+  if (!code.ok()) return code.status();
   if (final_status == nullptr) {
     OwnerSource source(bus, *job);
     return Answer(source, *job, code->back(), request);
@@ -257,7 +260,7 @@ int RunState(const Arguments& arguments) {
   std::string checkpoints;
   CommandLine command(
       "coordinator state get JOB KEY | state scan JOB [--prefix P] [--limit N] [--segment S] "
-      "[--checkpoints URL] [-o jsonl|json|table]",
+      "[--checkpoints URL] [--plugins DIR] [-o jsonl|json|table]",
       "Shows the state of keys, a JSON line each, asked of the partition's owner at its last "
       "offset. In a job of "
       "several segments: the last one that has the key; of scan, the last that keeps state.",
@@ -271,6 +274,7 @@ int RunState(const Arguments& arguments) {
   flags.Add("prefix", &request.prefix, "P", "scan: only keys that begin so");
   flags.Add("segment", &request.segment, "S", "ask this segment; `key_by` ends one, the first is 0");
   AddCheckpointsFlag(flags, &checkpoints);
+  AddPluginsFlag(flags, &request.plugins);
   flags.Add("limit", &request.limit, "N", "scan: at most so many keys");
   if (const auto exit = command.Parse(arguments)) return *exit;
   if (request.verb != "get" && request.verb != "scan") {

@@ -98,9 +98,10 @@ absl::Status TryInput(InputReader& input, KeyExtractor& extractor, LocalRun& run
   }
 }
 
-absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
+absl::Status Try(const std::string& path, const std::string& plugins, std::vector<std::string> inputs) {
   SetUpLogging("coordinator", LogLevel::kWarning, LogFormat::kText);  // standard output is for results
-  const auto spec = LoadJob(path);
+  CodeFiles files(plugins);
+  const auto spec = LoadJob(path, files);
   if (!spec.ok()) return spec.status();
   if (inputs.empty()) inputs.emplace_back(kStandardInput);
   InputOptions options;
@@ -116,7 +117,7 @@ absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
   watched.give_up = [&](CallWatch::Why why, const std::string& stage, absl::Duration timeout) {
     printer.Flush(0).IgnoreError();
     if (why == CallWatch::Why::kInterrupted) _exit(kExitInterrupted);
-    Say(StrCat("record ", printer.records(), ": ", DescribeOverrun(stage, timeout)));
+    Say(StrCat("record ", printer.records(), ": ", DescribeGivenUp(why, stage, timeout)));
     _exit(kExitFailed);
   };
   CallWatch watch(SystemClock(), std::move(watched));
@@ -139,17 +140,18 @@ absl::Status Try(const std::string& path, std::vector<std::string> inputs) {
 }  // namespace
 
 int RunTry(const Arguments& arguments) {
-  std::string path;
+  std::string path, plugins;
   std::vector<std::string> inputs;
   CommandLine command(
-      "coordinator try JOB.yaml [--input FILE|-]...",
+      "coordinator try JOB.yaml [--input FILE|-]... [--plugins DIR]",
       "Runs a job's stages here, without a cluster, and prints the results in the input's order.",
       "coordinator try delays.yaml --input flights.jsonl");
   command.flags().Positional("JOB.yaml", &path);
   command.flags().Add("input", &inputs, "FILE|-",
                       "a file to read, also gzip; - is standard input, the default");
+  AddPluginsFlag(command.flags(), &plugins);
   if (const auto exit = command.Parse(arguments)) return *exit;
-  const absl::Status status = Try(path, inputs);
+  const absl::Status status = Try(path, plugins, inputs);
   return status.ok() ? kExitDone : Fail(status);
 }
 

@@ -14,12 +14,13 @@ namespace {
 struct UpdateFlags {
   std::string file;
   std::string name;
+  std::string plugins;
   std::vector<std::string> sets;
   bool no_wait = false;
   absl::Duration timeout = absl::Seconds(60);
 };
 
-absl::StatusOr<JobSpec> LoadUpdate(const UpdateFlags& flags) {
+absl::StatusOr<JobSpec> LoadUpdate(const UpdateFlags& flags, CodeFiles& files) {
   std::vector<std::string> sets = flags.sets;
   if (!flags.name.empty()) {
     if (!IsValidName(flags.name)) {
@@ -29,7 +30,7 @@ absl::StatusOr<JobSpec> LoadUpdate(const UpdateFlags& flags) {
     }
     sets.push_back(StrCat("name=\"", flags.name, "\""));
   }
-  return LoadJob(flags.file, sets);
+  return LoadJob(flags.file, files, sets);
 }
 
 absl::Status CheckRuns(const Cluster& cluster, const JobRecord& job) {
@@ -103,7 +104,8 @@ absl::Status Update(Bus& bus, const JobSpec& next, const UpdateFlags& flags) {
 int RunUpdate(const Arguments& arguments) {
   UpdateFlags wanted;
   CommandLine command(
-      "coordinator update JOB.yaml [--name NAME] [--set PATH=VALUE]... [--no-wait] [--timeout D]",
+      "coordinator update JOB.yaml [--name NAME] [--set PATH=VALUE]... [--plugins DIR] [--no-wait] "
+      "[--timeout D]",
       "Gives a job that runs new code, and keeps its state: each partition goes on under it behind a mark in "
       "its "
       "log. What would not fit the state is refused, and nothing is changed.",
@@ -113,10 +115,12 @@ int RunUpdate(const Arguments& arguments) {
   flags.Positional("JOB.yaml", &wanted.file);
   flags.Add("name", &wanted.name, "NAME", "the job's name, instead of the file's");
   flags.Add("set", &wanted.sets, "PATH=VALUE", "changes the job file: stages.0.filter='r.delay > 5'");
+  AddPluginsFlag(flags, &wanted.plugins);
   flags.AddSwitch("no-wait", &wanted.no_wait, "do not wait until every partition runs it");
   flags.Add("timeout", &wanted.timeout, "how long to wait until every partition runs it (exit code 4)");
   if (const auto exit = command.Parse(arguments)) return *exit;
-  const auto next = LoadUpdate(wanted);
+  CodeFiles files(wanted.plugins);
+  const auto next = LoadUpdate(wanted, files);
   if (!next.ok()) return Fail(next.status());
   const auto bus = command.Connect();
   if (!bus.ok()) return Fail(bus.status());

@@ -34,6 +34,8 @@ struct DevFlags {
         "checkpoints", &options.checkpoints, "URL",
         "where the workers copy their state: a directory, s3://BUCKET/PREFIX or objects:BUCKET; default: "
         "nowhere");
+    flags.Add("plugins", &options.plugins, "DIR",
+              "where the plugins are that jobs name; default: none are run");
     flags.Add("nats-port", &nats_port_given, "PORT",
               "port of the nats-server that is started; 0 takes a free one (default: 4222)");
     flags.Add("http", &options.http, "ADDR", "where the coordinator serves HTTP; port 0 takes a free one");

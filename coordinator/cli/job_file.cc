@@ -32,15 +32,30 @@ absl::StatusOr<std::string> ReadJobText(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<JobSpec> LoadJob(const std::string& path, const std::vector<std::string>& sets) {
+absl::StatusOr<JobSpec> LoadJob(const std::string& path, CodeFiles& files,
+                                const std::vector<std::string>& sets) {
   const auto text = ReadJobText(path);
   if (!text.ok()) return text.status();
   auto spec = ParseJob(path, *text, sets);
   if (!spec.ok()) return spec.status();
+  if (absl::Status loaded = files.Load(&*spec); !loaded.ok()) return loaded;
   if (const auto pipeline = Pipeline::Create(*spec, PipelineOptions()); !pipeline.ok()) {
     return pipeline.status();
   }
   return spec;
+}
+
+void AddPluginsFlag(Flags& flags, std::string* folder) {
+  flags.Add("plugins", folder, "DIR", "where the plugins are that the job names (default: none are run)");
+}
+
+absl::StatusOr<JobCode> LoadJobCode(Bus& bus, const JobRecord& job, CodeFiles& files) {
+  absl::StatusOr<JobCode> code = ReadJobCode(bus, job);
+  if (!code.ok()) return code.status();
+  for (JobSpec& version : *code) {
+    if (absl::Status loaded = files.Load(&version); !loaded.ok()) return loaded;
+  }
+  return code;
 }
 
 }  // namespace millrace

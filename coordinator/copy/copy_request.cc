@@ -7,6 +7,7 @@
 #include "common/job/yaml_tree.h"
 #include "common/names.h"
 #include "common/pipeline/pipeline.h"
+#include "common/plugin/code_files.h"
 #include "common/strings.h"
 #include "coordinator/copy/copied_log.h"
 
@@ -96,6 +97,9 @@ absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& reque
         StrCat("cannot copy `", request.job, "` so — ", other,
                ", and its records were read before — submit its file with its input under another --name"));
   }
+  // The files that the job's code consists of are the copy's, too.
+  spec->files = code.files;
+  if (absl::Status loaded = CodeFiles(request.plugins).Load(&*spec); !loaded.ok()) return loaded;
   if (const auto pipeline = Pipeline::Create(*spec, PipelineOptions()); !pipeline.ok()) {
     return pipeline.status();
   }

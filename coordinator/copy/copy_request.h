@@ -17,6 +17,7 @@ struct CopyRequest {
   std::string name;                   // of the copy
   std::optional<int64_t> partitions;  // nullopt: as many as the job has
   std::vector<std::string> sets;      // as ParseJob takes them
+  std::string plugins = {};           // the folder that they are in
 };
 
 // INVALID_ARGUMENT, one line: a name or a number that cannot be.
@@ -24,7 +25,7 @@ absl::Status CheckCopyRequest(const CopyRequest& request);
 
 // The file of the copy: `code`, what the job runs now, with the request's changes; compiled. A source that never
 // ends is left out of it: the copy ends with what it was copied from. INVALID_ARGUMENT: that is no job, or one that
-// would read the records otherwise (`source`, `time`), which are decoded by now.
+// would read the records otherwise (`source`, `time`), which are decoded by now. FAILED_PRECONDITION: a plugin.
 absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& request);
 
 enum class CopiedInput {

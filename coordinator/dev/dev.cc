@@ -117,6 +117,7 @@ absl::Status DevCluster::StartWorkers() {
     Append(arguments, options_.connection_flags);
     Append(arguments, options_.log_flags);
     if (!options_.checkpoints.empty()) Append(arguments, {"--checkpoints", options_.checkpoints});
+    if (!options_.plugins.empty()) Append(arguments, {"--plugins", options_.plugins});
     if (absl::Status status = supervisor_.Start({worker_names_.back(), arguments, {}}); !status.ok()) {
       return status;
     }

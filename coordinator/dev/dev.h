@@ -27,6 +27,7 @@ struct DevOptions {
   uint16_t nats_port = 4222;
   std::string http = "127.0.0.1:8222";
   std::string checkpoints;                    // a URL for the workers; empty: none are kept
+  std::string plugins;                        // the workers' folder of them; empty: none
   std::vector<std::string> connection_flags;  // handed on to coordinator and workers, like the next
   std::vector<std::string> log_flags;
 };

@@ -125,7 +125,8 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
                             request.now_ms,
                             {partitions.begin() + 1, partitions.end()},
                             spec.step_version,
-                            spec.standbys};
+                            spec.standbys,
+                            spec.files};
   const std::vector<StreamConfig> streams = StreamsOf(record, spec, request.replicas);
   // Before anything is made: no stream can be this job's yet.
   const absl::StatusOr<std::vector<std::string>> names = bus.ListStreams();

@@ -31,13 +31,14 @@ struct SubmitFlags {
   std::vector<std::string> inputs;
   std::string name;
   bool names = false;  // also where the name is empty
+  std::string plugins;
   std::vector<std::string> sets;
   bool wait = false;
   absl::Duration timeout = absl::InfiniteDuration();
   int64_t replicas = 1;
 };
 
-absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
+absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags, CodeFiles& files) {
   std::vector<std::string> sets = flags.sets;
   if (flags.names) {
     // `--name --wait` forgot the name; `--name -x` would be a flag to every other command.
@@ -48,7 +49,7 @@ absl::StatusOr<JobSpec> ReadJob(const SubmitFlags& flags) {
     }
     sets.push_back(StrCat("name=\"", flags.name, "\""));
   }
-  return LoadJob(flags.file, sets);
+  return LoadJob(flags.file, files, sets);
 }
 
 // Whether to wait for input that does not come.
@@ -199,7 +200,8 @@ class Submission {
 int RunSubmit(const Arguments& arguments) {
   SubmitFlags flags;
   CommandLine command(
-      "coordinator submit JOB.yaml [--input FILE|-]... [--name NAME] [--set PATH=VALUE]... [--wait]",
+      "coordinator submit JOB.yaml [--input FILE|-]... [--name NAME] [--set PATH=VALUE]... [--plugins DIR] "
+      "[--wait]",
       "Creates a job and feeds its input. Run again after an interruption, it goes on where it was. A job "
       "that "
       "reads a subject or a stream is given the input beside that.",
@@ -210,6 +212,7 @@ int RunSubmit(const Arguments& arguments) {
   command.flags().Add("name", &flags.name, "NAME", "the job's name, instead of the file's");
   command.flags().Add("set", &flags.sets, "PATH=VALUE",
                       "changes the job file: partitions=4, source.format=csv");
+  AddPluginsFlag(command.flags(), &flags.plugins);
   command.flags().AddSwitch("wait", &flags.wait, "wait until the job has ended");
   command.flags().Add("timeout", &flags.timeout, "give up after this long (exit code 4)");
   command.flags().Add("replicas", &flags.replicas, "N",
@@ -222,7 +225,8 @@ int RunSubmit(const Arguments& arguments) {
                 std::any_of(arguments.begin(), arguments.end(),
                             [](const std::string& a) { return a == "--name" || a == "--name="; });
   if (const absl::Status status = CheckReplicas(flags.replicas); !status.ok()) return Fail(status);
-  const absl::StatusOr<JobSpec> spec = ReadJob(flags);
+  CodeFiles files(flags.plugins);
+  const absl::StatusOr<JobSpec> spec = ReadJob(flags, files);
   if (!spec.ok()) return Fail(spec.status());
   const absl::StatusOr<std::unique_ptr<KeyExtractor>> extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return Fail(extractor.status());

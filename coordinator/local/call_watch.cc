@@ -31,6 +31,11 @@ void CallWatch::Leave() {
   while (true) clock_.Sleep(absl::Seconds(1));
 }
 
+void CallWatch::Crash(int /*signal*/) {
+  int running = kRunning;
+  state_.compare_exchange_strong(running, kCrashed);
+}
+
 void CallWatch::Start() {
   thread_ = std::thread([this] {
     const auto stopping = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_; };
@@ -45,8 +50,10 @@ void CallWatch::Start() {
 }
 
 void CallWatch::Check() {
-  if (state_.load(std::memory_order_acquire) != kRunning) return;
+  const int state = state_.load(std::memory_order_acquire);
+  if (state != kRunning && state != kCrashed) return;
   const absl::Duration timeout = absl::Nanoseconds(timeout_ns_.load());
+  if (state == kCrashed) return options_.give_up(Why::kCrashed, *stage_.load(), timeout);
   const absl::Duration running_for = clock_.Monotonic() - absl::Nanoseconds(entered_ns_.load());
   const bool interrupted = options_.stop_asked() && running_for >= kInterruptGrace;
   if (!interrupted && running_for < timeout) return;
@@ -55,7 +62,13 @@ void CallWatch::Check() {
   options_.give_up(interrupted ? Why::kInterrupted : Why::kOverran, *stage_.load(), timeout);
 }
 
-std::string DescribeOverrun(const std::string& stage, absl::Duration timeout) {
+std::string DescribeGivenUp(CallWatch::Why why, const std::string& stage, absl::Duration timeout) {
+  if (why == CallWatch::Why::kCrashed) {
+    return StrCat(
+        "the plugin of stage ", stage,
+        " crashed — on a cluster the record would be tried again in a new process, and become a dead letter "
+        "after the third crash — run this under a debugger: gdb --args coordinator try …");
+  }
   return StrCat(
       "stage ", stage, " overran its time of ", millrace::FormatDuration(timeout),
       " — on a cluster the record would be tried again or become a dead letter — does its code end? "

@@ -1,6 +1,6 @@
 // Ends a command whose user code does not come back. A call cannot be stopped from outside; on a cluster its
 // process ends and the next owner counts the attempt (worker/lane/watchdog.h), here there is nobody else, so
-// the command says which stage it was and ends.
+// the command says which stage it was and ends. So it does where the code has crashed.
 #pragma once
 
 #include <atomic>
@@ -23,7 +23,7 @@ inline constexpr absl::Duration kInterruptGrace = absl::Milliseconds(200);
 // Enter and Leave are for one thread, that of the Step.
 class CallWatch final : public CallObserver {
  public:
-  enum class Why { kOverran, kInterrupted };
+  enum class Why { kOverran, kInterrupted, kCrashed };
   struct Options {
     std::function<bool()> stop_asked;
     // Called on the watch's thread when a call is given up; the call never returns after that, so whatever
@@ -39,13 +39,14 @@ class CallWatch final : public CallObserver {
   void Enter(Offset offset, uint32_t record, absl::Duration timeout, const std::string& stage) override;
   // Blocks for ever when the call was given up meanwhile.
   void Leave() override;
+  void Crash(int signal) override;
 
-  // Gives up a call that is overdue. Called by the watch's thread; by hand in tests.
+  // Gives up a call that is overdue, or has crashed. Called by the watch's thread; by hand in tests.
   void Check();
   void Start();
 
  private:
-  enum State : int { kIdle, kRunning, kGivenUp };
+  enum State : int { kIdle, kRunning, kGivenUp, kCrashed };
 
   Clock& clock_;
   const Options options_;
@@ -58,7 +59,7 @@ class CallWatch final : public CallObserver {
   std::thread thread_;
 };
 
-// How it is said: "stage parse overran its time of 50ms — …".
-std::string DescribeOverrun(const std::string& stage, absl::Duration timeout);
+// How it is said: "stage parse overran its time of 50ms — …". REQUIRES: `why` is not kInterrupted.
+std::string DescribeGivenUp(CallWatch::Why why, const std::string& stage, absl::Duration timeout);
 
 }  // namespace millrace

@@ -1,5 +1,6 @@
 #include "coordinator/update/code_update.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -13,8 +14,25 @@
 namespace millrace {
 namespace {
 
+// A replay runs every version, so the files of all of them have to be there at once.
+absl::Status CheckFiles(const JobCode& code, const JobSpec& next) {
+  for (size_t version = 0; version < code.size(); ++version) {
+    for (const CodeFile& before : code[version].files) {
+      const auto after = std::find_if(next.files.begin(), next.files.end(),
+                                      [&](const CodeFile& file) { return file.name == before.name; });
+      if (after == next.files.end() || after->sha256 == before.sha256) continue;
+      return absl::FailedPreconditionError(StrCat(
+          "`", before.name, "` is another file than the one that version ", version, " of `", next.name,
+          "` runs — what stands in the logs before this update still needs that one — give the new file "
+          "another name, and leave both where workers find them"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckMayUpdate(const JobCode& code, const JobSpec& next) {
   if (absl::Status fits = CheckCodeFits(code.back(), next); !fits.ok()) return fits;
+  if (absl::Status files = CheckFiles(code, next); !files.ok()) return files;
   if (code.size() <= kMaxCodeVersions) return absl::OkStatus();
   return absl::FailedPreconditionError(
       StrCat("`", next.name, "` was updated ", kMaxCodeVersions,
@@ -29,7 +47,8 @@ absl::Status ClaimVersion(Bus& bus, const JobRecord& job, const CodeVersion& ver
   const absl::StatusOr<KeyValue> there = bus.GetKey(kJobsBucket, key);
   if (!there.ok()) return there.status();
   const absl::StatusOr<CodeVersion> other = DecodeCodeVersion(there->value);
-  if (other.ok() && other->spec_text == version.spec_text) return absl::OkStatus();
+  if (other.ok() && other->spec_text == version.spec_text && other->files == version.files)
+    return absl::OkStatus();
   return absl::FailedPreconditionError(
       StrCat("`", job.name, "` was updated by somebody else just now, to version ", version.version,
              " — nothing was changed by this one — look at what that does, then run this again"));
@@ -66,7 +85,7 @@ absl::StatusOr<UpdateMade> UpdateCode(Bus& bus, const JobRecord& job, const Upda
     return UpdateMade{code->size() - 1, false};
   }
   if (absl::Status may = CheckMayUpdate(*code, next); !may.ok()) return may;
-  const CodeVersion version = {code->size(), next.text, next.step_version, request.now_ms};
+  const CodeVersion version = {code->size(), next.text, next.step_version, request.now_ms, next.files};
   code->push_back(next);
   if (absl::Status streams = EnsureStreamsOfUpdate(bus, job, *code, request.stream_creators); !streams.ok())
     return streams;

@@ -4,8 +4,8 @@
 #include <limits>
 #include <utility>
 
-#include "common/frame/verdict.h"
 #include "common/log.h"
+#include "common/plugin/crash_guard.h"
 #include "common/strings.h"
 #include "worker/partition/verdict_append.h"
 
@@ -49,6 +49,13 @@ void Watchdog::Slot::Leave() {
   while (true) watchdog_.clock_.Sleep(absl::Seconds(1));
 }
 
+// In a signal's handler.
+void Watchdog::Slot::Crash(int signal) {
+  signal_.store(signal, std::memory_order_relaxed);
+  int running = kRunning;
+  state_.compare_exchange_strong(running, kCrashed);
+}
+
 void Watchdog::Slot::SetVerdictTail(LogTail tail) {
   absl::MutexLock lock(&watchdog_.mutex_);
   verdict_tail_ = std::move(tail);
@@ -75,8 +82,12 @@ void Watchdog::Check() {
   const int64_t now_ns = absl::ToInt64Nanoseconds(clock_.Monotonic());
   absl::MutexLock lock(&mutex_);
   for (Slot* slot : slots_) {
-    if (slot->state_.load(std::memory_order_acquire) != Slot::kRunning || now_ns < slot->deadline_ns_)
-      continue;
+    const int state = slot->state_.load(std::memory_order_acquire);
+    if (state == Slot::kCrashed) {
+      slot->state_ = Slot::kCondemned;
+      EndCrashed(*slot);
+    }
+    if (state != Slot::kRunning || now_ns < slot->deadline_ns_) continue;
     int running = Slot::kRunning;
     // From here on the call's outcome is decided: it failed. Leave can no longer return.
     if (slot->state_.compare_exchange_strong(running, Slot::kCondemned)) Condemn(*slot);
@@ -91,6 +102,27 @@ void Watchdog::Condemn(Slot& slot) {
             {"offset", verdict.offset.value()},
             {"record", verdict.record},
             {"stage", *slot.stage_}});
+  Tell(slot, verdict);
+  end_process_();
+}
+
+void Watchdog::EndCrashed(Slot& slot) {
+  const bool decided = slot.deadline_ns_ == kNoDeadlineNs;
+  const std::string signal = SignalName(slot.signal_);
+  const Verdict verdict = {Offset(slot.offset_), slot.record_, StrCat("its plugin crashed with ", signal),
+                           *slot.stage_, Verdict::Outcome::kLost};
+  LogError(decided ? "a plugin crashed where it went well before: this process ends"
+                   : "a plugin crashed: this process ends, the record's attempt is counted",
+           {{"partition", slot.partition_.ToString()},
+            {"offset", verdict.offset.value()},
+            {"record", verdict.record},
+            {"stage", *slot.stage_},
+            {"signal", signal}});
+  if (!decided) Tell(slot, verdict);
+  end_process_();
+}
+
+void Watchdog::Tell(Slot& slot, const Verdict& verdict) {
   const std::string header = VerdictHeader(slot.partition_, slot.epoch_, slot.verdict_tail_);
   const std::string subject = slot.partition_.verdict_subject();
   const std::string payload = EncodeVerdict(verdict);
@@ -104,7 +136,6 @@ void Watchdog::Condemn(Slot& slot) {
   if (absl::StatusOr<uint64_t> appended = bus_.AppendAndWait(request); !appended.ok()) {
     LogWarning("the verdict was not taken", {{"why", appended.status()}});
   }
-  end_process_();
 }
 
 }  // namespace millrace

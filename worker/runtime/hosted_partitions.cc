@@ -152,13 +152,14 @@ void WorkerRuntime::Reconcile() {
   }
 }
 
-// What the partition has been opened with does not do for code that this worker cannot run, or that may give
-// verdicts where none was expected: it is let go in order, and opened anew.
+// What the partition has been opened with does not do for code that this worker cannot run, that may give
+// verdicts where none was expected, or whose files an opener is to find: it is let go in order, and opened anew.
 void WorkerRuntime::FollowCode(Hosted& hosted, const DesiredPartition& wish) {
   if (!wish.versions.ok()) return Release(hosted, /*abandon=*/false);
   const SegmentVersions& versions = *wish.versions;
   if (versions.size() <= hosted.versions) return;
   if (RunsUserCode(versions) && !hosted.gives_verdicts) return Release(hosted, /*abandon=*/false);
+  if (NeedsCodeFiles(versions)) return Release(hosted, /*abandon=*/false);
   hosted.versions = versions.size();
   lanes_[LaneOf(hosted.instance)]->Send(CodeKnown{hosted.instance, versions});
 }
@@ -179,6 +180,15 @@ uint32_t WorkerRuntime::EmptiestLane() const {
   std::vector<size_t> load(lanes_.size(), 0);
   for (const auto& [key, hosted] : hosted_) ++load[LaneOf(hosted.instance)];
   return static_cast<uint32_t>(std::min_element(load.begin(), load.end()) - load.begin());
+}
+
+// On an opener's thread. Without its files nothing is claimed: whoever has the partition keeps it.
+absl::StatusOr<std::unique_ptr<OpenedPartition>> WorkerRuntime::Open(Bus& bus, const OpenRequest& request) {
+  absl::StatusOr<SegmentVersions> versions = code_files_.Load(request.versions);
+  if (!versions.ok()) return versions.status();
+  OpenRequest loaded = request;
+  loaded.versions = *std::move(versions);
+  return OpenPartition(bus, clock_, *data_dir_, db_resources_, loaded);
 }
 
 void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition& wish) {
@@ -213,8 +223,7 @@ void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition
   const size_t i = instances_ % openers_.size();
   openers_[i]->Submit([this, i, request, instance = hosted.instance] {
     if (keeper_ != nullptr) keeper_->AwaitFolder(request.key);
-    auto result = OpenPartition(*opener_buses_[i], clock_, *data_dir_, db_resources_, request);
-    inbox_.Send(Opened{request.key, instance, std::move(result)});
+    inbox_.Send(Opened{request.key, instance, Open(*opener_buses_[i], request)});
     manager_bus_->Wake();
   });
 }

@@ -32,6 +32,7 @@
 #include "common/clock.h"
 #include "common/mailbox.h"
 #include "common/places.h"
+#include "common/plugin/code_files.h"
 #include "common/step_version.h"
 #include "common/threads.h"
 #include "worker/checkpoint/checkpointer.h"
@@ -64,6 +65,7 @@ struct WorkerOptions {
   std::optional<BlobUrl> checkpoints;  // where they are kept; nowhere
   absl::Duration checkpoint_interval = kDefaultCheckpointInterval;
   size_t checkpoints_kept = kDefaultKeptCheckpoints;
+  std::string plugins;         // the folder that they are in; empty: there is none
   Metrics* metrics = nullptr;  // not owned; nullptr: nobody looks
   absl::Duration drain_timeout =
       kDefaultDrainTimeout;  // for the last commits when the process is told to stop
@@ -169,6 +171,7 @@ class WorkerRuntime : private LanePorts {
   void AwaitCopies();
   void PlanStateBudgets();
   void StartOpening(const PartitionKey& key, const DesiredPartition& wish);
+  absl::StatusOr<std::unique_ptr<OpenedPartition>> Open(Bus& bus, const OpenRequest& request);
   void Release(Hosted& hosted, bool abandon);  // NOLINT: the name of the flag is its meaning
   void LookForStrayState();
   void RemoveStrayState(const Strays& there);
@@ -189,6 +192,7 @@ class WorkerRuntime : private LanePorts {
   std::unique_ptr<DataDir> data_dir_;
   std::shared_ptr<DbResources> db_resources_;
   MemoryPlan memory_plan_;
+  CodeFiles code_files_{options_.plugins};
 
   std::unique_ptr<Bus> data_bus_, manager_bus_, watchdog_bus_, checkpoint_bus_;
   std::vector<std::unique_ptr<Bus>> opener_buses_;

@@ -29,7 +29,8 @@ class JobFileTest : public ::testing::Test {
   std::string ErrorOf(const std::string& text, const std::vector<std::string>& sets = {}) {
     const std::string path = folder_ + "s.yaml";
     std::ofstream(path, std::ios::binary) << text;
-    const auto spec = LoadJob(path, sets);
+    CodeFiles files("");
+    const auto spec = LoadJob(path, files, sets);
     EXPECT_EQ(spec.status().code(), absl::StatusCode::kInvalidArgument);
     std::string message(ToStd(spec.status().message()));
     if (message.starts_with(folder_)) message.erase(0, folder_.size());

@@ -67,6 +67,26 @@ TEST_F(CodeVersionTest, RunAgainItMakesNoSecondVersion) {
   EXPECT_EQ(Versions(), 2u);
 }
 
+JobSpec WithPlugin(const std::string& name, char content) {
+  JobSpec spec = JobOf(StrCat("  - flat_map: { plugin: ", name, " }\n", kCount));
+  spec.files = {{name, 10, std::string(64, content)}};
+  return spec;
+}
+
+TEST_F(CodeVersionTest, APluginWithOtherContentNeedsAnotherName) {
+  ASSERT_TRUE(Update(*bus_, WithPlugin("words.so", 'a')).ok());
+  EXPECT_FALSE(Update(*bus_, WithPlugin("words.so", 'a'))->is_new);
+  const auto refused = Update(*bus_, WithPlugin("words.so", 'b'));
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("`words.so` is another file than the one that version 1 of `j` runs"));
+  ASSERT_TRUE(Update(*bus_, WithPlugin("words-2.so", 'b')).ok());
+  // Also of a version that is not in force any more.
+  EXPECT_FALSE(Update(*bus_, WithPlugin("words.so", 'c')).ok());
+  ASSERT_TRUE(Update(*bus_, WithPlugin("words.so", 'a')).ok());
+  EXPECT_EQ(ReadJobCode(*bus_, job_)->back().files, WithPlugin("words.so", 'a').files);
+}
+
 TEST_F(CodeVersionTest, WhatDoesNotFitTheStateChangesNothing) {
   const auto made = Update("  - aggregate: { m: sum(v) }\n");
   EXPECT_TRUE(absl::IsFailedPrecondition(made.status()));

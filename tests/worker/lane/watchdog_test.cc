@@ -1,5 +1,7 @@
 #include "worker/lane/watchdog.h"
 
+#include <csignal>
+
 #include "common/frame/verdict.h"
 #include "common/names.h"
 #include "gtest/gtest.h"
@@ -93,6 +95,34 @@ TEST_F(WatchdogTest, ARecordWhoseOutcomeIsInTheResultsAlreadyIsNotTimed) {
   clock_.Advance(absl::Seconds(1));
   watchdog_.Check();
   EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(WatchdogTest, ACrashIsAVerdictThatCountsAsALoss) {
+  const auto slot = MakeSlot();
+  slot->Enter(Offset(5), 2, absl::Seconds(1), stage_);
+  slot->Crash(SIGSEGV);
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+  ASSERT_EQ(Verdicts(), 1u);
+  const auto verdict = ParseVerdict(bus_->GetMessage(key_.verdict_stream(), 1)->payload);
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_EQ(verdict->offset, Offset(5));
+  EXPECT_EQ(verdict->record, 2u);
+  EXPECT_EQ(verdict->stage, stage_);
+  EXPECT_EQ(verdict->reason, "its plugin crashed with SIGSEGV");
+  EXPECT_EQ(verdict->outcome, Verdict::Outcome::kLost);
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(WatchdogTest, ACrashOfARecordWhoseOutcomeIsInTheResultsAlreadyIsNoVerdict) {
+  low_mark_ = Mark{6, 0};
+  const auto slot = MakeSlot();
+  slot->Enter(Offset(5), 0, absl::Seconds(1), stage_);
+  slot->Crash(SIGABRT);
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+  EXPECT_EQ(Verdicts(), 0u);
 }
 
 TEST_F(WatchdogTest, ASlotThatIsGoneIsNotWatched) {
