@@ -54,6 +54,12 @@ std::string DeadLetterSubject(std::string_view job, SegmentId s, PartitionId p) 
   return StrCat("mr.", job, ".dead.", s.value(), ".", p.value());
 }
 std::string DeadLetterSubjects(std::string_view job) { return StrCat("mr.", job, ".dead.>"); }
+std::string TableStream(std::string_view job) { return StrCat("mr-", job, "-tables"); }
+std::string TableDataSubject(std::string_view job) { return StrCat("mr.", job, ".tables.data"); }
+std::string TableSubject(std::string_view job, std::string_view sha256) {
+  return StrCat("mr.", job, ".tables.", sha256);
+}
+std::string TableSubjects(std::string_view job) { return StrCat("mr.", job, ".tables.>"); }
 std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t record) {
   return StrCat(s.value(), ".", p.value(), ".", offset.value(), ".", record);
 }

@@ -59,6 +59,10 @@ std::string VerdictSubject(std::string_view job, SegmentId s, PartitionId p);   
 std::string DeadLetterStream(std::string_view job);                               // mr-j-dead
 std::string DeadLetterSubject(std::string_view job, SegmentId s, PartitionId p);  // mr.j.dead.s.p
 std::string DeadLetterSubjects(std::string_view job);                             // mr.j.dead.>
+std::string TableStream(std::string_view job);                                    // mr-j-tables
+std::string TableDataSubject(std::string_view job);                               // mr.j.tables.data
+std::string TableSubject(std::string_view job, std::string_view sha256);          // mr.j.tables.<sha256>
+std::string TableSubjects(std::string_view job);                                  // mr.j.tables.>
 // What a dead letter of a partition is called: segment.partition.offset.record
 std::string DeadLetterId(SegmentId s, PartitionId p, Offset offset, uint32_t record);
 std::string EpochKey(std::string_view uid, std::string_view writer,

@@ -188,6 +188,19 @@ def fraud_score():
     return outputs
 
 
+def lookup():
+    """By the state of the origin, where the table has it."""
+    with open(EXAMPLES / "lookup/airports.csv") as file:
+        states = {row["code"]: row["state"] for row in csv.DictReader(file)}
+    outputs = {}
+    for flight in flights():
+        if flight["origin"] in states:
+            [now] = outputs.setdefault(states[flight["origin"]], [{"flights": 0, "worst": flight["delay"]}])
+            now["flights"] += 1
+            now["worst"] = max(now["worst"], flight["delay"])
+    return outputs
+
+
 def cpp_plugin():
     """Quantiles by nearest rank."""
     delays, outputs = collections.defaultdict(list), collections.defaultdict(list)
@@ -212,6 +225,7 @@ ANSWERS = {
     "alerts": (alerts, EXAMPLES / "alerts/alerts.jsonl"),
     "webhooks": (webhooks, EXAMPLES / "webhooks/deliveries.jsonl"),
     "fraud-score": (fraud_score, EXAMPLES / "fraud-score/payments.jsonl"),
+    "lookup": (lookup, FLIGHTS),
     "cpp-plugin": (cpp_plugin, FLIGHTS),
     "user-totals": (user_totals, EXAMPLES / "user-totals/events.csv"),
 }

@@ -1,7 +1,6 @@
 """Stages in C++: exact under kills, wrong files said, and a record that crashes its worker a dead letter."""
 
 import json
-import pathlib
 import shutil
 import signal
 import tempfile
@@ -10,7 +9,7 @@ import unittest
 import feed
 import plugins
 from cluster import Cluster, wait_for
-from command_case import FAILED, USAGE, assert_one_line
+from command_case import FAILED, assert_one_line
 
 CRASHED = 75  # a worker's exit code when a plugin crashed, as when it overran its time: start me again
 CRASHES = 3  # of one record, until it is a dead letter

@@ -108,6 +108,14 @@ struct WorkFields {
     Add("dedupe.within",
         stage.within == absl::InfiniteDuration() ? "the job's ttl" : millrace::FormatDuration(stage.within));
   }
+  void operator()(const LookupStage& stage) const {
+    constexpr const char* kMissing[] = {"null", "drop", "error"};
+    Add("lookup.table", stage.table);
+    Add("lookup.key", stage.key);
+    Add("lookup.by", stage.by);
+    Add("lookup.as", stage.as);
+    Add("lookup.missing", kMissing[static_cast<size_t>(stage.missing)]);
+  }
   void operator()(const RateLimitStage& stage) const {
     constexpr const char* kExcess[] = {"wait", "drop", "dead_letter"};
     Add("rate_limit.rate", RateText(stage));

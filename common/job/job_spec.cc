@@ -55,6 +55,12 @@ const PluginSpec* PluginOf(const StageSpec& stage) {
   return plugin == nullptr || plugin->file.empty() ? nullptr : plugin;
 }
 
+bool HasTables(const JobSpec& spec) {
+  const std::vector<const StageSpec*> stages = AllStages(spec.stages);
+  return std::any_of(stages.begin(), stages.end(),
+                     [](const StageSpec* stage) { return std::holds_alternative<LookupStage>(stage->what); });
+}
+
 std::string_view AggregateFunctionName(AggregateFunction function) {
   switch (function) {
     case AggregateFunction::kCount:

@@ -19,7 +19,8 @@
 
 namespace millrace {
 
-class Plugin;  // common/plugin/plugin.h
+class LookupTable;  // common/pipeline/lookup_table.h
+class Plugin;       // common/plugin/plugin.h
 
 enum class Format { kJsonLines, kCsv, kRaw };
 
@@ -91,7 +92,7 @@ struct MapStage {
 // Code in a shared library (docs/plugins.md).
 struct PluginSpec {
   std::string file;                           // its name; empty: the stage's code is none
-  std::shared_ptr<const Plugin> loaded = {};  // see common/plugin/code_files.h; null: nobody runs it here
+  std::shared_ptr<const Plugin> loaded = {};  // see common/code/code_files.h; null: nobody runs it here
 };
 struct FlatMapStage {
   std::string expression;   // empty: the plugin or handler processes do it
@@ -148,6 +149,18 @@ struct DedupeStage {
   absl::Duration within = absl::InfiniteDuration();
 };
 
+// Joins each record with a row of a table.
+struct LookupStage {
+  enum class Missing { kNull, kDrop, kError };
+  std::string table;  // the name of a file
+  std::string key;    // the column that a row is found by
+  std::string by;     // an expression: what is looked for
+  std::string as;     // the field that the row becomes
+  Missing missing = Missing::kNull;
+  std::shared_ptr<const LookupTable> loaded = {};  // as in PluginSpec
+  std::shared_ptr<const std::string> text = {};    // the file, where the job is fresh from its own
+};
+
 // A token bucket: `count` records a `period`, and up to `burst` at once.
 struct RateLimitStage {
   enum class Per { kKey, kStage };
@@ -189,7 +202,7 @@ struct BranchStage {
 
 struct StageSpec {
   std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage,
-               WindowStage, DedupeStage, RateLimitStage, BranchStage>
+               WindowStage, DedupeStage, RateLimitStage, BranchStage, LookupStage>
       what;
   CodeSettings code;
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
@@ -286,6 +299,8 @@ bool KeepsState(const StageSpec& stage);
 const std::string& RemoteOf(const StageSpec& stage);
 // The stage's code where that is in a plugin; null otherwise.
 const PluginSpec* PluginOf(const StageSpec& stage);
+// Whether a stage looks records up in a table.
+bool HasTables(const JobSpec& spec);
 // Whether any stage runs user code, and so whether it may give verdicts.
 bool RunsUserCode(const JobSpec& spec);
 

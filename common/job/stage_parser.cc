@@ -10,6 +10,7 @@
 #include "common/job/dedupe_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
+#include "common/job/lookup_parser.h"
 #include "common/job/rate_limit_parser.h"
 #include "common/job/remote_parser.h"
 #include "common/job/segments.h"
@@ -24,9 +25,9 @@ constexpr absl::Duration kMinTimeout = absl::Milliseconds(1);
 constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
-  static const auto& kinds =
-      *new std::vector<std::string>{"filter", "map",        "flat_map", "aggregate", "keyed",     "window",
-                                    "dedupe", "rate_limit", "key_by",   "partition", "broadcast", "inspect"};
+  static const auto& kinds = *new std::vector<std::string>{
+      "filter",     "map",    "flat_map", "aggregate", "keyed",     "window", "dedupe",
+      "rate_limit", "lookup", "key_by",   "partition", "broadcast", "inspect"};
   return kinds;
 }
 
@@ -197,7 +198,8 @@ void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
 // Where the code of a stage begins: the stage itself where it has none, or several expressions.
 CodePlace PlaceOfCode(const YamlNode& stage, const std::string& kind) {
   const YamlNode* code = stage.Find(kind);
-  if (code->IsMapping() && kind != "map") code = code->Find(kind == "dedupe" ? "by" : "lua");
+  if (code->IsMapping() && kind != "map")
+    code = code->Find(kind == "dedupe" || kind == "lookup" ? "by" : "lua");
   if (code == nullptr || !code->IsScalar()) return {stage.line, false};
   return CodePlaceOf(*code);
 }
@@ -288,6 +290,7 @@ StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& positi
   if (kind == "keyed") spec.what = ParseKeyed(value, reader);
   if (kind == "window") spec.what = ParseWindow(value, reader);
   if (kind == "dedupe") spec.what = ParseDedupe(value, reader);
+  if (kind == "lookup") spec.what = ParseLookup(value, reader);
   if (kind == "rate_limit") spec.what = ParseRateLimit(value, reader);
   if (kind == "key_by") spec.what = ParseKeyBy(stage, reader);
   if (kind == "partition" || kind == "broadcast") spec.what = ReadBranches(stage, kind, position, depth);

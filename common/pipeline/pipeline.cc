@@ -14,6 +14,7 @@
 #include "common/pipeline/expression_stages.h"
 #include "common/pipeline/key_by_stage.h"
 #include "common/pipeline/keyed_stage.h"
+#include "common/pipeline/lookup_stage.h"
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/output_stage.h"
 #include "common/pipeline/plugin_stages.h"
@@ -149,6 +150,10 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     stages_.push_back(std::move(window));
   } else if (std::holds_alternative<DedupeStage>(spec.what)) {
     absl::StatusOr<std::unique_ptr<Stage>> stage = MakeDedupeStage(spec, table, job, lua_.get(), &context_);
+    if (!stage.ok()) return stage.status();
+    stages_.push_back(*std::move(stage));
+  } else if (std::holds_alternative<LookupStage>(spec.what)) {
+    absl::StatusOr<std::unique_ptr<Stage>> stage = MakeLookupStage(spec, job_errors, lua_.get(), &context_);
     if (!stage.ok()) return stage.status();
     stages_.push_back(*std::move(stage));
   } else if (std::holds_alternative<RateLimitStage>(spec.what)) {

@@ -10,7 +10,7 @@
 namespace millrace {
 
 // Each makes an instance of the plugin's code of its own. REQUIRES: spec.what is a KeyedStage, a FlatMapStage with a plugin.
-// `context` must outlive what is made. FAILED_PRECONDITION: the plugin was not loaded (common/plugin/code_files.h), or its
+// `context` must outlive what is made. FAILED_PRECONDITION: the plugin was not loaded (common/code/code_files.h), or its
 // code cannot begin.
 absl::StatusOr<std::unique_ptr<KeyedCode>> MakePluginKeyedCode(const StageSpec& spec, StepContext* context);
 absl::StatusOr<std::unique_ptr<Stage>> MakePluginFlatMapStage(const StageSpec& spec,

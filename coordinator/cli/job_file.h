@@ -7,9 +7,9 @@
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/cluster/job_code.h"
+#include "common/code/code_files.h"
 #include "common/flags.h"
 #include "common/job/job_spec.h"
-#include "common/plugin/code_files.h"
 
 namespace millrace {
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "common/code/code_files.h"
 #include "common/job/job_fields.h"
 #include "common/job/job_parser.h"
 #include "common/job/yaml_tree.h"
 #include "common/names.h"
 #include "common/pipeline/pipeline.h"
-#include "common/plugin/code_files.h"
 #include "common/strings.h"
 #include "coordinator/copy/copied_log.h"
 
@@ -79,7 +79,7 @@ absl::Status CheckCopyRequest(const CopyRequest& request) {
                                            kMaxPartitions, " — try --partitions 16"));
 }
 
-absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& request) {
+absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& request, const FetchTable& fetch) {
   const absl::StatusOr<std::string> text = TextWithoutMessages(code);
   if (!text.ok()) return text.status();
   absl::StatusOr<JobSpec> spec = ParseJob(request.job, *text, SetsOf(request));
@@ -99,7 +99,7 @@ absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& reque
   }
   // The files that the job's code consists of are the copy's, too.
   spec->files = code.files;
-  if (absl::Status loaded = CodeFiles(request.plugins).Load(&*spec); !loaded.ok()) return loaded;
+  if (absl::Status loaded = CodeFiles(request.plugins).Load(&*spec, fetch); !loaded.ok()) return loaded;
   if (const auto pipeline = Pipeline::Create(*spec, PipelineOptions()); !pipeline.ok()) {
     return pipeline.status();
   }

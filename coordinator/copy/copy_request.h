@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/cluster/documents.h"
+#include "common/code/code_files.h"
 #include "common/job/job_spec.h"
 
 namespace millrace {
@@ -26,7 +27,9 @@ absl::Status CheckCopyRequest(const CopyRequest& request);
 // The file of the copy: `code`, what the job runs now, with the request's changes; compiled. A source that never
 // ends is left out of it: the copy ends with what it was copied from. INVALID_ARGUMENT: that is no job, or one that
 // would read the records otherwise (`source`, `time`), which are decoded by now. FAILED_PRECONDITION: a plugin.
-absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& request);
+// `fetch`: the job's tables, which are the copy's, too.
+absl::StatusOr<JobSpec> SpecOfCopy(const JobSpec& code, const CopyRequest& request,
+                                   const FetchTable& fetch = {});
 
 enum class CopiedInput {
   kWhole,   // it has ended, and its logs say so

@@ -1,8 +1,12 @@
 #include "coordinator/copy/job_copy.h"
 
+#include <set>
+#include <string>
 #include <utility>
 
 #include "common/broker_limits.h"
+#include "common/cluster/table_store.h"
+#include "common/job/branches.h"
 #include "common/names.h"
 #include "common/random_id.h"
 #include "common/strings.h"
@@ -18,7 +22,10 @@ JobCopy::JobCopy(const CopyRequest& request, const FeedLimits& limits, Bus& bus,
 absl::Status JobCopy::Run() {
   if (const absl::Status fit = CheckServerPayload(bus_); !fit.ok()) return fit;
   if (const absl::Status found = FindJob(); !found.ok()) return found;
-  absl::StatusOr<JobSpec> spec = SpecOfCopy(code_.back(), request_);
+  absl::StatusOr<JobSpec> spec =
+      SpecOfCopy(code_.back(), request_, [this](const std::string& name, const CodeFile* known) {
+        return FetchJobTable(bus_, job_.name, name, known);
+      });
   if (!spec.ok()) return spec.status();
   spec_ = *std::move(spec);
   if (const absl::Status found = FindLogs(); !found.ok()) return found;
@@ -99,7 +106,25 @@ absl::StatusOr<JobRecord> JobCopy::MakeJob() {
   const absl::StatusOr<StreamInfo> log = bus_.GetStream(logs_.front().stream);
   if (!log.ok() && !absl::IsNotFound(log.status())) return log.status();
   if (log.ok()) request.replicas = log->config.replicas;
-  return EnsureJob(bus_, request);
+  absl::StatusOr<JobRecord> made = EnsureJob(bus_, request);
+  if (!made.ok()) return made;
+  if (absl::Status tables = CopyTables(); !tables.ok()) return tables;
+  return made;
+}
+
+// The copy needs nothing of the job when it is done.
+absl::Status JobCopy::CopyTables() {
+  std::set<std::string> tables;
+  for (const StageSpec* const stage : AllStages(spec_.stages)) {
+    if (const auto* const lookup = std::get_if<LookupStage>(&stage->what)) tables.insert(lookup->table);
+  }
+  for (const CodeFile& file : spec_.files) {
+    if (!tables.contains(file.name)) continue;
+    const absl::StatusOr<std::string> text = GetTable(bus_, job_.name, file);
+    if (!text.ok()) return text.status();
+    if (absl::Status put = PutTable(bus_, spec_.name, file, *text); !put.ok()) return put;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status JobCopy::FeedCopy(const KeySpec& old_key) {

@@ -41,6 +41,7 @@ class JobCopy {
   absl::Status FindJob();
   absl::Status FindLogs();
   absl::StatusOr<JobRecord> MakeJob();
+  absl::Status CopyTables();
   absl::Status FeedCopy(const KeySpec& old_key);
   absl::Status ExplainStop(const absl::Status& status) const;
 

@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "common/check.h"
+#include "common/cluster/table_store.h"
+#include "common/job/branches.h"
 #include "common/job/job_difference.h"
 #include "common/job/segments.h"
 #include "common/names.h"
@@ -154,7 +157,25 @@ absl::StatusOr<std::optional<JobRecord>> MakeJob(Bus& bus, const JobRequest& req
   return ensured;
 }
 
+// What a job that was submitted before put there may be cut off: all of it is put again that is not there.
+absl::StatusOr<JobRecord> WithTables(Bus& bus, JobRecord job, const JobSpec& spec) {
+  if (absl::Status tables = EnsureTables(bus, job.name, spec); !tables.ok()) return tables;
+  return job;
+}
+
 }  // namespace
+
+absl::Status EnsureTables(Bus& bus, const std::string& job, const JobSpec& spec) {
+  for (const StageSpec* const stage : AllStages(spec.stages)) {
+    const auto* const lookup = std::get_if<LookupStage>(&stage->what);
+    if (lookup == nullptr || lookup->text == nullptr) continue;
+    const auto file = std::find_if(spec.files.begin(), spec.files.end(),
+                                   [&](const CodeFile& known) { return known.name == lookup->table; });
+    MILLRACE_CHECK(file != spec.files.end());
+    if (absl::Status put = PutTable(bus, job, *file, *lookup->text); !put.ok()) return put;
+  }
+  return absl::OkStatus();
+}
 
 absl::Status EnsureStreamsOfUpdate(Bus& bus, const JobRecord& job, const JobCode& code,
                                    size_t stream_creators) {
@@ -186,6 +207,7 @@ std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, i
   if (spec.source.unbounded() && !job.inputs.empty() && job.inputs.front().name == SourceStream(job.name)) {
     add(SourceStream(job.name), spec.source.subject).duplicate_window = kSourceWindow;
   }
+  if (HasTables(spec)) add(TableStream(job.name), TableSubjects(job.name));
   for (const SegmentSpec& segment : SegmentsOf(spec)) {
     for (uint32_t i = 0; i < job.partitions_of(segment.id); ++i) {
       const PartitionId p(i);
@@ -210,11 +232,11 @@ absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request) {
       const absl::Status streams =
           EnsureStreams(bus, StreamsOf(**record, *request.spec, request.replicas), request.stream_creators);
       if (!streams.ok()) return streams;
-      return **std::move(record);
+      return WithTables(bus, **std::move(record), *request.spec);
     }
     record = MakeJob(bus, request);
     if (!record.ok()) return record.status();
-    if (record->has_value()) return **std::move(record);
+    if (record->has_value()) return WithTables(bus, **std::move(record), *request.spec);
   }
   return absl::AbortedError(
       StrCat("job ", request.spec->name, " is being made and deleted by others meanwhile — try again"));

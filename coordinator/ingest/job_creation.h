@@ -34,6 +34,10 @@ absl::StatusOr<JobRecord> EnsureJob(Bus& bus, const JobRequest& request);
 absl::Status EnsureStreamsOfUpdate(Bus& bus, const JobRecord& job, const JobCode& code,
                                    size_t stream_creators);
 
+// Puts the tables of a job that is fresh from its file where workers find them. REQUIRES: the job's streams are there. Errors:
+// the broker's; the same call again goes on.
+absl::Status EnsureTables(Bus& bus, const std::string& job, const JobSpec& spec);
+
 // Every stream that the job has.
 std::vector<StreamConfig> StreamsOf(const JobRecord& job, const JobSpec& spec, int replicas);
 

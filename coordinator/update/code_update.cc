@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "common/failpoint.h"
+#include "common/job/branches.h"
 #include "common/job/code_fit.h"
 #include "common/job/job_difference.h"
 #include "common/names.h"
@@ -14,13 +17,18 @@
 namespace millrace {
 namespace {
 
-// A replay runs every version, so the files of all of them have to be there at once.
-absl::Status CheckFiles(const JobCode& code, const JobSpec& next) {
+// A replay runs every version, so the plugins of all of them have to be there at once. Tables are kept with the job.
+absl::Status CheckPlugins(const JobCode& code, const JobSpec& next) {
+  std::set<std::string> plugins;
+  for (const StageSpec* const stage : AllStages(next.stages)) {
+    if (const PluginSpec* const plugin = PluginOf(*stage)) plugins.insert(plugin->file);
+  }
   for (size_t version = 0; version < code.size(); ++version) {
     for (const CodeFile& before : code[version].files) {
       const auto after = std::find_if(next.files.begin(), next.files.end(),
                                       [&](const CodeFile& file) { return file.name == before.name; });
-      if (after == next.files.end() || after->sha256 == before.sha256) continue;
+      if (after == next.files.end() || after->sha256 == before.sha256 || !plugins.contains(after->name))
+        continue;
       return absl::FailedPreconditionError(StrCat(
           "`", before.name, "` is another file than the one that version ", version, " of `", next.name,
           "` runs — what stands in the logs before this update still needs that one — give the new file "
@@ -32,7 +40,7 @@ absl::Status CheckFiles(const JobCode& code, const JobSpec& next) {
 
 absl::Status CheckMayUpdate(const JobCode& code, const JobSpec& next) {
   if (absl::Status fits = CheckCodeFits(code.back(), next); !fits.ok()) return fits;
-  if (absl::Status files = CheckFiles(code, next); !files.ok()) return files;
+  if (absl::Status plugins = CheckPlugins(code, next); !plugins.ok()) return plugins;
   if (code.size() <= kMaxCodeVersions) return absl::OkStatus();
   return absl::FailedPreconditionError(
       StrCat("`", next.name, "` was updated ", kMaxCodeVersions,
@@ -89,6 +97,7 @@ absl::StatusOr<UpdateMade> UpdateCode(Bus& bus, const JobRecord& job, const Upda
   code->push_back(next);
   if (absl::Status streams = EnsureStreamsOfUpdate(bus, job, *code, request.stream_creators); !streams.ok())
     return streams;
+  if (absl::Status tables = EnsureTables(bus, job.name, next); !tables.ok()) return tables;
   MILLRACE_FAILPOINT("update_before_key");
   if (absl::Status claimed = ClaimVersion(bus, job, version); !claimed.ok()) return claimed;
   MILLRACE_FAILPOINT("update_after_key");

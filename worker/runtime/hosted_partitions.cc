@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/cluster/table_store.h"
 #include "common/log.h"
 #include "common/strings.h"
 #include "worker/runtime/worker_runtime.h"
@@ -184,7 +185,10 @@ uint32_t WorkerRuntime::EmptiestLane() const {
 
 // On an opener's thread. Without its files nothing is claimed: whoever has the partition keeps it.
 absl::StatusOr<std::unique_ptr<OpenedPartition>> WorkerRuntime::Open(Bus& bus, const OpenRequest& request) {
-  absl::StatusOr<SegmentVersions> versions = code_files_.Load(request.versions);
+  const auto fetch = [&](const std::string& name, const CodeFile* known) {
+    return FetchJobTable(bus, request.key.job, name, known);
+  };
+  absl::StatusOr<SegmentVersions> versions = code_files_.Load(request.versions, fetch);
   if (!versions.ok()) return versions.status();
   OpenRequest loaded = request;
   loaded.versions = *std::move(versions);

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/code/code_files.h"
 #include "common/hash/sha256.h"
-#include "common/plugin/code_files.h"
 #include "common/plugin/crash_guard.h"
 #include "common/strings.h"
 #include "tests/common/pipeline/pipeline_rig.h"

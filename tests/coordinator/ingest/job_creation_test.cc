@@ -2,6 +2,8 @@
 
 #include <thread>
 
+#include "common/cluster/table_store.h"
+#include "common/code/code_files.h"
 #include "common/job/job_parser.h"
 #include "common/names.h"
 #include "common/strings.h"
@@ -105,6 +107,27 @@ TEST_F(JobCreationTest, KilledBetweenRecordAndStreamsTheNextOneGoesOnUnderTheFir
   EXPECT_EQ(job->uid, kFirstUid);
   EXPECT_EQ(Streams().size(), 5u);
   EXPECT_EQ(bus_->GetStream("mr-j-out-1")->config.description, StreamDescription(kFirstUid));
+}
+
+TEST_F(JobCreationTest, ATableIsPutWithTheJobAndAgainWhereItIsNotThere) {
+  JobSpec spec =
+      *ParseJob("job.yaml", StrCat(kJobText, "  - lookup: { table: t.csv, key: id, by: r.v, as: row }\n"));
+  const auto fetch = [](const std::string&, const CodeFile*) -> absl::StatusOr<std::string> {
+    return "id\na\n";
+  };
+  ASSERT_TRUE(CodeFiles("").Load(&spec, fetch).ok());
+  JobRequest request;
+  request.spec = &spec;
+  request.new_uid = kFirstUid;
+  const auto job = EnsureJob(*bus_, request);
+  ASSERT_TRUE(job.ok()) << job.status();
+  ASSERT_EQ(job->files, spec.files);
+  EXPECT_EQ(GetTable(*bus_, "j", job->files.at(0)).value(), "id\na\n");
+  // Killed before it was put.
+  broker_.DeleteStream(TableStream("j"));
+  request.new_uid = kSecondUid;
+  EXPECT_EQ(EnsureJob(*bus_, request)->uid, kFirstUid);
+  EXPECT_EQ(GetTable(*bus_, "j", job->files.at(0)).value(), "id\na\n");
 }
 
 TEST_F(JobCreationTest, AnswersThatAreLostUndoNothing) {

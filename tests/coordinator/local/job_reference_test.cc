@@ -61,6 +61,8 @@ std::vector<std::string> EveryPlace() {
       WithStage("filter: r.a, ordered: zzzz"),
       WithStage("keyed: { zzzz: 1 }"),
       WithStage("dedupe: { zzzz: 1 }"),
+      WithStage("lookup: { zzzz: 1 }"),
+      WithStage("lookup: { table: a.csv, key: k, by: r.a, as: b, missing: zzzz }"),
       WithStage("partition: [ { zzzz: 1 } ]"),
       WithStage("broadcast: [ { zzzz: 1 } ]"),
       WithStage("rate_limit: { zzzz: 1 }"),

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "common/cluster/table_store.h"
+#include "common/code/code_files.h"
 #include "common/job/job_parser.h"
 #include "common/names.h"
 #include "common/strings.h"
@@ -85,6 +87,34 @@ TEST_F(CodeVersionTest, APluginWithOtherContentNeedsAnotherName) {
   EXPECT_FALSE(Update(*bus_, WithPlugin("words.so", 'c')).ok());
   ASSERT_TRUE(Update(*bus_, WithPlugin("words.so", 'a')).ok());
   EXPECT_EQ(ReadJobCode(*bus_, job_)->back().files, WithPlugin("words.so", 'a').files);
+}
+
+// As it comes from a job file beside that table.
+JobSpec WithTable(const std::string& text) {
+  JobSpec spec = JobOf(StrCat("  - lookup: { table: t.csv, key: id, by: r.v, as: row }\n", kCount));
+  const auto fetch = [&](const std::string&, const CodeFile*) -> absl::StatusOr<std::string> { return text; };
+  EXPECT_TRUE(CodeFiles("").Load(&spec, fetch).ok());
+  return spec;
+}
+
+TEST_F(CodeVersionTest, ATableWithOtherContentIsANextVersionAndBothAreKept) {
+  const std::string old_table = "id\na\n", new_table = "id\nb\n";
+  ASSERT_TRUE(Update(*bus_, WithTable(old_table)).ok());
+  EXPECT_FALSE(Update(*bus_, WithTable(old_table))->is_new);
+  const auto updated = Update(*bus_, WithTable(new_table));
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->version, 2u);
+  const JobCode code = *ReadJobCode(*bus_, job_);
+  EXPECT_EQ(GetTable(*bus_, "j", code[1].files.at(0)).value(), old_table);
+  EXPECT_EQ(GetTable(*bus_, "j", code[2].files.at(0)).value(), new_table);
+}
+
+TEST_F(CodeVersionTest, ATableThatCannotBePutMakesNoVersion) {
+  ASSERT_TRUE(Update(*bus_, WithTable("id\na\n")).ok());
+  bus_->LoseNextControlAnswer();
+  EXPECT_FALSE(Update(*bus_, WithTable("id\nb\n")).ok());
+  EXPECT_EQ(Versions(), 2u);
+  EXPECT_TRUE(Update(*bus_, WithTable("id\nb\n")).ok());
 }
 
 TEST_F(CodeVersionTest, WhatDoesNotFitTheStateChangesNothing) {

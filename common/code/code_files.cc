@@ -1,4 +1,4 @@
-#include "common/plugin/code_files.h"
+#include "common/code/code_files.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -43,6 +43,10 @@ const CodeFile* FindFile(const std::vector<CodeFile>& files, const std::string& 
   return it == files.end() ? nullptr : &*it;
 }
 
+void NoteFile(CodeFile file, std::vector<CodeFile>* files) {
+  if (FindFile(*files, file.name) == nullptr) files->push_back(std::move(file));
+}
+
 PluginSpec* MutablePluginOf(StageSpec* stage) {
   PluginSpec* plugin = nullptr;
   if (auto* keyed = std::get_if<KeyedStage>(&stage->what)) plugin = &keyed->plugin;
@@ -85,38 +89,77 @@ absl::StatusOr<std::shared_ptr<const Plugin>> CodeFiles::FindPlugin(const std::s
   return plugin;
 }
 
-absl::Status CodeFiles::LoadStages(const std::vector<CodeFile>& known, std::vector<StageSpec>* stages,
-                                   std::vector<CodeFile>* found) {
+absl::Status CodeFiles::LoadPlugin(Loading& loading, const StageSpec& stage, PluginSpec* plugin) {
+  CodeFile file;
+  absl::StatusOr<std::shared_ptr<const Plugin>> found =
+      FindPlugin(plugin->file, FindFile(loading.known, plugin->file), &file);
+  if (!found.ok()) return found.status();
+  if (absl::Status fits = CheckPluginKind(**found, stage); !fits.ok()) return fits;
+  plugin->loaded = *std::move(found);
+  NoteFile(std::move(file), &loading.found);
+  return absl::OkStatus();
+}
+
+// One at a time: whoever needs the same table waits for it, and has it then.
+absl::Status CodeFiles::LoadTable(Loading& loading, LookupStage* lookup) {
+  const CodeFile* const known = FindFile(loading.known, lookup->table);
+  absl::MutexLock lock(&mutex_);
+  const auto shelf_of = [&](const CodeFile& file) { return StrCat(file.sha256, " ", lookup->key); };
+  if (known != nullptr) {
+    lookup->loaded = tables_[shelf_of(*known)].lock();
+    if (lookup->loaded != nullptr) {
+      NoteFile(*known, &loading.found);
+      return absl::OkStatus();
+    }
+  }
+  if (!loading.fetch) {
+    return absl::FailedPreconditionError(StrCat("table ", lookup->table, " cannot be looked up here"));
+  }
+  absl::StatusOr<std::string> text = loading.fetch(lookup->table, known);
+  if (!text.ok()) return text.status();
+  const CodeFile file = {lookup->table, text->size(), Hex(Sha256Of(*text))};
+  if (known != nullptr && known->sha256 != file.sha256) {
+    return absl::DataLossError(
+        StrCat("table ", file.name, " is not the one that the job was submitted with"));
+  }
+  absl::StatusOr<std::shared_ptr<const LookupTable>> table =
+      LookupTable::Parse(lookup->table, *text, lookup->key);
+  if (!table.ok()) return table.status();
+  std::erase_if(tables_, [](const auto& entry) { return entry.second.expired(); });
+  tables_[shelf_of(file)] = *table;
+  lookup->loaded = *std::move(table);
+  if (known == nullptr) lookup->text = std::make_shared<const std::string>(*std::move(text));
+  NoteFile(file, &loading.found);
+  return absl::OkStatus();
+}
+
+absl::Status CodeFiles::LoadStages(Loading& loading, std::vector<StageSpec>* stages) {
   for (StageSpec& stage : *stages) {
     if (auto* const branches = std::get_if<BranchStage>(&stage.what)) {
       for (BranchSpec& branch : branches->branches) {
-        if (absl::Status status = LoadStages(known, &branch.stages, found); !status.ok()) return status;
+        if (absl::Status status = LoadStages(loading, &branch.stages); !status.ok()) return status;
       }
     }
-    PluginSpec* const wanted = MutablePluginOf(&stage);
-    if (wanted == nullptr) continue;
-    CodeFile file;
-    absl::StatusOr<std::shared_ptr<const Plugin>> plugin =
-        FindPlugin(wanted->file, FindFile(known, wanted->file), &file);
-    if (!plugin.ok()) return AtPlace(stage.place, plugin.status());
-    if (absl::Status fits = CheckPluginKind(**plugin, stage); !fits.ok()) return AtPlace(stage.place, fits);
-    wanted->loaded = *std::move(plugin);
-    if (FindFile(*found, file.name) == nullptr) found->push_back(std::move(file));
+    absl::Status status;
+    if (PluginSpec* const plugin = MutablePluginOf(&stage)) status = LoadPlugin(loading, stage, plugin);
+    if (auto* const lookup = std::get_if<LookupStage>(&stage.what)) status = LoadTable(loading, lookup);
+    if (!status.ok()) return AtPlace(stage.place, status);
   }
   return absl::OkStatus();
 }
 
-absl::Status CodeFiles::Load(JobSpec* spec) {
+absl::Status CodeFiles::Load(JobSpec* spec, const FetchTable& fetch) {
   if (!NeedsCodeFiles(*spec)) return absl::OkStatus();
   std::vector<StageSpec> stages = spec->stages;
-  std::vector<CodeFile> found;
-  if (absl::Status status = LoadStages(spec->files, &stages, &found); !status.ok()) return status;
+  Loading loading = {spec->files, fetch};
+  if (absl::Status status = LoadStages(loading, &stages); !status.ok()) return status;
+  std::vector<CodeFile> found = std::move(loading.found);
   spec->stages = std::move(stages);
   spec->files = std::move(found);
   return absl::OkStatus();
 }
 
-absl::StatusOr<SegmentVersions> CodeFiles::Load(const SegmentVersions& versions) {
+absl::StatusOr<SegmentVersions> CodeFiles::Load(const SegmentVersions& versions, const FetchTable& fetch) {
   SegmentVersions loaded;
   for (const std::shared_ptr<const SegmentSpec>& version : versions) {
     if (!NeedsCodeFiles(version->job)) {
@@ -124,13 +167,14 @@ absl::StatusOr<SegmentVersions> CodeFiles::Load(const SegmentVersions& versions)
       continue;
     }
     auto with_files = std::make_shared<SegmentSpec>(*version);
-    if (absl::Status status = Load(&with_files->job); !status.ok()) return status;
+    if (absl::Status status = Load(&with_files->job, fetch); !status.ok()) return status;
     loaded.push_back(std::move(with_files));
   }
   return loaded;
 }
 
 bool NeedsCodeFiles(const JobSpec& spec) {
+  if (HasTables(spec)) return true;
   const std::vector<const StageSpec*> stages = AllStages(spec.stages);
   return std::any_of(stages.begin(), stages.end(),
                      [](const StageSpec* stage) { return PluginOf(*stage) != nullptr; });
