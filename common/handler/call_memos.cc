@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/strings.h"
 
 namespace millrace {
 namespace {
@@ -20,9 +21,27 @@ size_t CallMemos::StageNamed(std::string_view name) const {
 
 void CallMemos::BeginRun() {
   cut_ = false;
-  ahead_ = false;
+  ahead_ = in_messages_behind_ = false;
   unapplied_.clear();
+  ends_at_.clear();
   failed_.clear();
+}
+
+// Behind a failure it is not worth it: what becomes of the record is written down first.
+bool CallMemos::HasRoomAhead() const {
+  return outstanding_ < kMaxCallsAsked && by_serial_.size() < kMaxCallsKept && failures_.empty();
+}
+
+size_t CallMemos::outstanding(Offset offset) const {
+  const auto found = messages_.find(offset.value());
+  return found == messages_.end() ? 0 : found->second.outstanding;
+}
+
+CallMemos::Memo* CallMemos::Find(const Request& request) {
+  const auto message = messages_.find(request.offset.value());
+  if (message == messages_.end()) return nullptr;
+  const auto found = message->second.memos.find(IdOf(request));
+  return found == message->second.memos.end() ? nullptr : found->second.get();
 }
 
 bool CallMemos::IsFor(const Memo& memo, const Request& request) {
@@ -32,7 +51,7 @@ bool CallMemos::IsFor(const Memo& memo, const Request& request) {
 
 // Or will have, for all that is known.
 bool CallMemos::HasStateOf(const Memo& memo, const Request& request) const {
-  if (stages_[request.stage].mode == HandlerMode::kStateless) return true;
+  if (!is_keyed(request.stage)) return true;
   if (!unapplied_.empty()) {
     const auto last = unapplied_.find(KeyOfStage(request.stage, request.key));
     if (last != unapplied_.end()) return memo.before == last->second && last->second != kNotAsked;
@@ -40,49 +59,69 @@ bool CallMemos::HasStateOf(const Memo& memo, const Request& request) const {
   return !memo.state.has_value() || *memo.state == request.state;
 }
 
-const CallOutcome* CallMemos::Ask(const Request& request) {
-  const Id id(request.stage, request.offset.value(), request.record, request.nth);
-  const auto found = memos_.find(id);
-  if (found == memos_.end() || !IsFor(*found->second, request) || !HasStateOf(*found->second, request)) {
-    Drop(id);
-    cut_ = ahead_ = true;
-    AskAnew(id, request);
-    return nullptr;
-  }
-  const Memo& memo = *found->second;
-  if (!memo.answered || ahead_) {
-    cut_ = ahead_ = true;
-    const bool leaves_state = !memo.answered || memo.outcome.kind == CallOutcome::Kind::kDone;
-    unapplied_[KeyOfStage(request.stage, request.key)] = leaves_state ? memo.serial : kNotAsked;
-    return nullptr;
-  }
-  return memo.outcome.kind == CallOutcome::Kind::kDone ? &memo.outcome : TellFailure(id, request);
+// Also ahead of what is known, as long as nothing of its key is missing: else the stages behind would be asked
+// for one record after the other.
+bool CallMemos::IsUsable(const Memo& memo, const Request& request) const {
+  if (!memo.answered || memo.outcome.kind != CallOutcome::Kind::kDone) return false;
+  return !ahead_ || !is_keyed(request.stage) || !unapplied_.contains(KeyOfStage(request.stage, request.key));
 }
 
-// What becomes of a record that fails is known; of one whose handler was lost it depends on what is written down.
-const CallOutcome* CallMemos::TellFailure(const Id& id, const Request& request) {
-  cut_ = true;
-  failed_.push_back(std::move(memos_.at(id)));
-  const CallOutcome& outcome = failed_.back()->outcome;
-  id_of_serial_.erase(failed_.back()->serial);
-  memos_.erase(id);
-  const bool lost = outcome.kind == CallOutcome::Kind::kLost;
-  failures_.push_back({request.stage, request.offset, request.record, lost, outcome.why});
-  if (!lost) return &outcome;
-  lost_.insert(id);
-  ahead_ = true;
-  unapplied_[KeyOfStage(request.stage, request.key)] = kNotAsked;
+const CallOutcome* CallMemos::Ask(const Request& request) {
+  if (ahead_) {
+    const auto end = ends_at_.find(ToAbsl(request.key));
+    if (end != ends_at_.end() && end->second < request.stage) return nullptr;
+  }
+  Memo* const memo = Find(request);
+  if (memo == nullptr || !IsFor(*memo, request) || !HasStateOf(*memo, request)) {
+    if (memo != nullptr) Remove(*memo);
+    AskAnew(request);
+    return EndUnit(request);
+  }
+  if (IsUsable(*memo, request)) return &memo->outcome;
+  if (memo->answered && !ahead_) return TellFailure(*memo, request);
+  const bool leaves_state = !memo->answered || memo->outcome.kind == CallOutcome::Kind::kDone;
+  unapplied_[KeyOfStage(request.stage, request.key)] = leaves_state ? memo->serial : kNotAsked;
+  return EndUnit(request);
+}
+
+const CallOutcome* CallMemos::EndUnit(const Request& request) {
+  cut_ = ahead_ = true;
+  const auto [end, is_first] = ends_at_.try_emplace(std::string(request.key), request.stage);
+  if (!is_first) end->second = std::min(end->second, request.stage);
   return nullptr;
 }
 
-void CallMemos::AskAnew(const Id& id, const Request& request) {
+// What becomes of a record that fails is known; of one whose handler was lost it depends on what is written down.
+const CallOutcome* CallMemos::TellFailure(Memo& memo, const Request& request) {
+  cut_ = true;
+  failed_.push_back(Remove(memo));
+  const CallOutcome& outcome = failed_.back()->outcome;
+  const bool lost = outcome.kind == CallOutcome::Kind::kLost;
+  failures_.push_back({request.stage, request.offset, request.record, lost, outcome.why});
+  if (!lost) return &outcome;
+  messages_[request.offset.value()].lost.insert(IdOf(request));
+  unapplied_[KeyOfStage(request.stage, request.key)] = kNotAsked;
+  return EndUnit(request);
+}
+
+// The message at the front has room of its own: it always gets on.
+bool CallMemos::MayAsk(const Request& request) const {
+  const size_t asked = in_messages_behind_ ? outstanding_ : outstanding(request.offset);
+  return asked < kMaxCallsAsked;
+}
+
+void CallMemos::AskAnew(const Request& request) {
   const auto [last, is_first] = unapplied_.try_emplace(KeyOfStage(request.stage, request.key), kNotAsked);
   const bool builds_on_nothing_asked = !is_first && last->second == kNotAsked;
-  if (builds_on_nothing_asked || outstanding_ >= kMaxCallsAsked) {
+  if (builds_on_nothing_asked || !MayAsk(request)) {
     last->second = kNotAsked;
     return;
   }
-  auto memo = std::make_unique<Memo>();
+  MessageCalls& message = messages_[request.offset.value()];
+  std::unique_ptr<Memo>& memo = message.memos[IdOf(request)];
+  memo = std::make_unique<Memo>();
+  memo->id = IdOf(request);
+  memo->offset = request.offset.value();
   memo->serial = ++serials_;
   memo->is_timer = request.is_timer;
   memo->ending = request.ending;
@@ -93,14 +132,13 @@ void CallMemos::AskAnew(const Id& id, const Request& request) {
   call.serial = memo->serial;
   call.is_timer = request.is_timer;
   call.ending = request.ending;
-  call.suspect = lost_.contains(id);
+  call.suspect = message.lost.contains(memo->id);
   call.key = memo->key;
   call.packed = memo->packed;
-  if (is_first || stages_[request.stage].mode == HandlerMode::kStateless) {
+  if (is_first || !is_keyed(request.stage)) {
     memo->state = std::string(request.state);
   } else {
-    memo->before = last->second;
-    memo->state = StateBehind(MemoOf(memo->before));
+    Build(*memo, last->second);
   }
   if (memo->state.has_value()) {
     call.state = std::string(PackedState(*memo->state));
@@ -108,23 +146,39 @@ void CallMemos::AskAnew(const Id& id, const Request& request) {
     call.after = memo->before;
   }
   last->second = memo->serial;
-  id_of_serial_[memo->serial] = id;
-  memos_[id] = std::move(memo);
+  by_serial_[memo->serial] = memo.get();
   ++outstanding_;
+  ++message.outstanding;
   asked_.emplace_back(request.stage, std::move(call));
 }
 
-void CallMemos::Drop(const Id& id) {
-  const auto found = memos_.find(id);
-  if (found == memos_.end()) return;
-  if (!found->second->answered) --outstanding_;
-  id_of_serial_.erase(found->second->serial);
-  memos_.erase(found);
+// Its state is what the call `before` leaves.
+void CallMemos::Build(Memo& memo, uint64_t before) {
+  memo.before = before;
+  Memo* const last = MemoOf(before);
+  memo.state = StateBehind(last);
+  if (last != nullptr) last->behind = memo.serial;
 }
 
-const CallMemos::Memo* CallMemos::MemoOf(uint64_t serial) const {
-  const auto id = id_of_serial_.find(serial);
-  return id == id_of_serial_.end() ? nullptr : memos_.at(id->second).get();
+// It waits for no answer any more.
+void CallMemos::Settle(Memo& memo) {
+  --outstanding_;
+  --messages_.at(memo.offset).outstanding;
+}
+
+std::unique_ptr<CallMemos::Memo> CallMemos::Remove(Memo& memo) {
+  if (!memo.answered) Settle(memo);
+  by_serial_.erase(memo.serial);
+  auto& memos = messages_.at(memo.offset).memos;
+  const auto found = memos.find(memo.id);
+  std::unique_ptr<Memo> removed = std::move(found->second);
+  memos.erase(found);
+  return removed;
+}
+
+CallMemos::Memo* CallMemos::MemoOf(uint64_t serial) const {
+  const auto found = by_serial_.find(serial);
+  return found == by_serial_.end() ? nullptr : found->second;
 }
 
 // What it leaves; nullopt: that is not known, or it counts for nothing any more.
@@ -135,14 +189,15 @@ std::optional<std::string> CallMemos::StateBehind(const Memo* memo) {
   return std::string(left == kNoPackedState ? std::string_view() : left);
 }
 
-void CallMemos::Finish() {
-  memos_.clear();
-  id_of_serial_.clear();
-  lost_.clear();
-  asked_.clear();
+void CallMemos::Finish(Offset offset) {
+  while (!messages_.empty() && messages_.begin()->first <= offset.value()) {
+    MessageCalls& message = messages_.begin()->second;
+    for (const auto& [id, memo] : message.memos) by_serial_.erase(memo->serial);
+    outstanding_ -= message.outstanding;
+    messages_.erase(messages_.begin());
+  }
   failed_.clear();
   failures_.clear();
-  outstanding_ = 0;
 }
 
 std::vector<std::pair<size_t, std::vector<HandlerCall>>> CallMemos::TakeAsked() {
@@ -158,17 +213,18 @@ std::vector<std::pair<size_t, std::vector<HandlerCall>>> CallMemos::TakeAsked() 
 }
 
 void CallMemos::Take(CallAnswer answer) {
-  const auto found = id_of_serial_.find(answer.serial);
-  if (found == id_of_serial_.end()) return;  // nobody waits for it any more
-  const Id id = found->second;
-  Memo& memo = *memos_.at(id);
-  if (memo.answered) return;
-  if (!memo.state.has_value()) memo.state = StateBehind(MemoOf(memo.before));
+  Memo* const memo = MemoOf(answer.serial);
+  if (memo == nullptr || memo->answered) return;  // nobody waits for it any more
   // Not run, or on what counts for nothing.
-  if (answer.outcome.kind == CallOutcome::Kind::kVoid || !memo.state.has_value()) return Drop(id);
-  memo.answered = true;
-  memo.outcome = std::move(answer.outcome);
-  --outstanding_;
+  if (answer.outcome.kind == CallOutcome::Kind::kVoid || !memo->state.has_value()) {
+    Remove(*memo);
+    return;
+  }
+  Settle(*memo);
+  memo->answered = true;
+  memo->outcome = std::move(answer.outcome);
+  Memo* const behind = MemoOf(memo->behind);
+  if (behind != nullptr && !behind->state.has_value()) behind->state = StateBehind(memo);
 }
 
 }  // namespace millrace

@@ -2,16 +2,17 @@
 // answer is one to the very call that the Step makes.
 //
 // The Step is synchronous and handlers are elsewhere. So a Step that comes to a call without an answer asks for
-// it, and goes on only to find which calls come next; then all that it did is taken back, and it comes again when
-// the answers are there. An answer is used only where the call's inputs, the key's state among them, are byte
-// for byte those that it was given. So calls can be made ahead, of several records of one key at once, on what
-// the one before will leave: where that turns out otherwise, the answer counts for nothing and the call is made
-// again. Likewise a failure counts only when a Step comes to it by what is known, and not ahead. So what is worked
-// out ahead can make a Step slower, and never wrong.
+// it, and goes on only to find which calls come next, also those of the messages behind it; then all that it did is
+// taken back, and it comes again when the answers to its own are there. An answer is used only where the call's
+// inputs, the key's state among them, are byte for byte those that it was given. So calls can be made ahead, of
+// several records of one key at once, on what the one before will leave: where that turns out otherwise, the answer
+// counts for nothing and the call is made again. Likewise a failure counts only when a Step comes to it by what is
+// known, and not ahead. So what is worked out ahead can make a Step slower, and never wrong.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,10 +28,12 @@
 
 namespace millrace {
 
-// Of one message, asked for and not answered; the rest is asked for when these are.
+// Asked for and not answered: of the message at the front, and of all together; the rest is asked for when these are.
 inline constexpr size_t kMaxCallsAsked = 8192;
+// Answered or not, of messages that are not done: beyond that nothing is looked at ahead.
+inline constexpr size_t kMaxCallsKept = 2 * kMaxCallsAsked;
 
-// Of one message at a time. Not thread-safe.
+// Not thread-safe.
 class CallMemos {
  public:
   // `asker`: the partition's number for its pools. Calls are numbered behind `last_serial`.
@@ -53,20 +56,27 @@ class CallMemos {
     std::string_view packed;  // as HandlerCall
     std::string_view state;   // packed; empty: none
   };
+  // A run of the message at the front begins.
   void BeginRun();
+  // The run goes on with the messages behind it.
+  void BeginAhead() { ahead_ = in_messages_behind_ = true; }
+  // Whether it may go on with another one.
+  bool HasRoomAhead() const;
   // What came of this very call: kDone, or kFailed, and then the unit fails. nullptr: that is not known yet, or
   // something before it is not, or its handler was lost; the unit then ends here. The answer holds until Finish.
   const CallOutcome* Ask(const Request& request);
   // Whether nothing of this run counts: calls have no answers yet, or failed, which is to be written down first.
   bool cut() const { return cut_; }
-  // The message has had its effect.
-  void Finish();
+  // The message, and all before it, have had their effect.
+  void Finish(Offset offset);
 
   // --- for the Step's owner
   // What is to be asked of each stage's handlers since the last time.
   std::vector<std::pair<size_t, std::vector<HandlerCall>>> TakeAsked();
   void Take(CallAnswer answer);
-  bool waiting() const { return outstanding_ > 0; }
+  // Calls without an answer: of all messages, and of one.
+  size_t outstanding() const { return outstanding_; }
+  size_t outstanding(Offset offset) const;
   uint64_t last_serial() const { return serials_; }
   // Calls that the last run came to which failed, or whose handlers were lost: each once. They are asked for again
   // when the Step comes to them again, unless it then knows that they are spent.
@@ -80,36 +90,54 @@ class CallMemos {
   std::vector<Failure> TakeFailures() { return std::exchange(failures_, {}); }
 
  private:
-  using Id = std::tuple<size_t, uint64_t, uint32_t, uint32_t>;  // stage, offset, record, nth
+  using Id = std::tuple<size_t, uint32_t, uint32_t>;  // of a message's calls: stage, record, nth
   struct Memo {
+    Id id;
+    uint64_t offset = 0;
     uint64_t serial = 0;
     bool is_timer = false, ending = false;
     std::string key, packed;
     std::optional<std::string> state;  // empty: none; nullopt: what `before` leaves
     uint64_t before = 0;  // the serial of the call before it of its key, where `state` follows from it
+    uint64_t behind = 0;  // the serial of the call behind it whose state follows from this one
     bool answered = false;
     CallOutcome outcome;
+  };
+  struct MessageCalls {
+    absl::flat_hash_map<Id, std::unique_ptr<Memo>> memos;
+    absl::flat_hash_set<Id> lost;  // their handlers were
+    size_t outstanding = 0;
   };
   using KeyOfStage = std::pair<size_t, std::string>;
   static constexpr uint64_t kNotAsked = 0;
 
+  bool is_keyed(size_t stage) const { return stages_[stage].mode == HandlerMode::kKeyed; }
+  static Id IdOf(const Request& request) { return {request.stage, request.record, request.nth}; }
+  Memo* Find(const Request& request);
   static bool IsFor(const Memo& memo, const Request& request);
   bool HasStateOf(const Memo& memo, const Request& request) const;
-  const CallOutcome* TellFailure(const Id& id, const Request& request);
-  void AskAnew(const Id& id, const Request& request);
-  void Drop(const Id& id);
-  const Memo* MemoOf(uint64_t serial) const;
+  bool IsUsable(const Memo& memo, const Request& request) const;
+  const CallOutcome* EndUnit(const Request& request);
+  const CallOutcome* TellFailure(Memo& memo, const Request& request);
+  bool MayAsk(const Request& request) const;
+  void AskAnew(const Request& request);
+  void Build(Memo& memo, uint64_t before);
+  void Settle(Memo& memo);
+  std::unique_ptr<Memo> Remove(Memo& memo);
+  Memo* MemoOf(uint64_t serial) const;
   static std::optional<std::string> StateBehind(const Memo* memo);
 
   const uint64_t asker_;
   const std::vector<HandlerStage> stages_;
-  absl::flat_hash_map<Id, std::unique_ptr<Memo>> memos_;
-  absl::flat_hash_map<uint64_t, Id> id_of_serial_;
-  absl::flat_hash_set<Id> lost_;  // their handlers were
+  std::map<uint64_t, MessageCalls> messages_;  // by offset
+  absl::flat_hash_map<uint64_t, Memo*> by_serial_;
   // The last call of each key that this run has not applied: what comes behind it builds on it.
   absl::flat_hash_map<KeyOfStage, uint64_t> unapplied_;
+  // The first stage at which a key's records end in this run: what comes to the stages behind it is not known.
+  absl::flat_hash_map<std::string, size_t> ends_at_;
   bool cut_ = false;
   bool ahead_ = false;                         // the run has come beyond what is known
+  bool in_messages_behind_ = false;            // or beyond the message at the front
   std::vector<std::unique_ptr<Memo>> failed_;  // that the Step was told of
   uint64_t serials_;                           // given out
   size_t outstanding_ = 0;

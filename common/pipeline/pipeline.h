@@ -26,6 +26,7 @@
 namespace millrace {
 
 class CallMemos;
+class MessagesAhead;
 
 // One message of the partition's log, as the Step takes it. Whoever calls has judged it under R3 already.
 struct StepInput {
@@ -51,6 +52,17 @@ struct StepInput {
   uint32_t partitions = 0;
   // How often a record of this partition took its process down or overran its time: from the verdict stream.
   const VerdictAttempts* attempts = nullptr;
+  // What comes behind it, to be looked at while this message waits for calls; not owned, null: nothing is.
+  MessagesAhead* ahead = nullptr;
+};
+
+// The messages behind one that waits for calls: a Step runs them ahead, without effect, so that their calls are
+// asked meanwhile.
+class MessagesAhead {
+ public:
+  virtual ~MessagesAhead() = default;
+  // The next of them, as a Step would be given it if all before it were done. False: none is to be looked at.
+  virtual bool Next(StepInput* input) = 0;
 };
 
 struct StepResult {

@@ -84,6 +84,7 @@ absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state,
   absl::StatusOr<StepResult> result = Run(input, state, held_);
   chain_.context->units = units;
   if (calls.cut()) {
+    if (input.ahead != nullptr && result.ok() && result->done) LookAhead(*input.ahead, state);
     take_back();
     return StepResult{.done = false, .resume_record = input.first_record, .waits_for_calls = true};
   }
@@ -94,6 +95,20 @@ absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state,
   state.EndMessage();
   held_.Release(sink);
   return result;
+}
+
+// No tokens of a rate are taken for it: the record that is let pass is not the one that comes.
+void StepRunner::LookAhead(MessagesAhead& ahead, State& state) {
+  CallMemos& calls = *chain_.context->calls;
+  RatePacer* const pacer = std::exchange(chain_.context->pacer, nullptr);
+  calls.BeginAhead();
+  StepInput next;
+  while (calls.HasRoomAhead() && ahead.Next(&next)) {
+    held_.Drop();
+    const absl::StatusOr<StepResult> result = Run(next, state, held_);
+    if (!result.ok() || !result->done) break;
+  }
+  chain_.context->pacer = pacer;
 }
 
 absl::StatusOr<StepResult> StepRunner::Run(const StepInput& input, State& state, StepSink& sink) {

@@ -59,6 +59,8 @@ class StepRunner {
   // The Step itself. Where stages have handlers, it is tried: it has no effect while a call has no answer.
   absl::StatusOr<StepResult> Run(const StepInput& input, State& state, StepSink& sink);
   absl::StatusOr<StepResult> Try(const StepInput& input, State& state, StepSink& sink);
+  // Runs what comes behind a message that was cut on what it left, for the calls that come next.
+  void LookAhead(MessagesAhead& ahead, State& state);
   void Begin(const StepInput& input, State& state, StepSink& sink);
   absl::Status RunRecords(const StepInput& input, bool* stopped);
   void PrefetchBatch();

@@ -59,7 +59,7 @@ absl::Status LocalHandlers::Await(CallMemos& memos, VerdictAttempts* attempts) {
   Ask(memos);
   absl::Duration served_at = clock_.Monotonic();
   absl::Status status;
-  while (status.ok() && memos.waiting()) {
+  while (status.ok() && memos.outstanding() > 0) {
     const bool is_only = servers_.size() == 1;
     for (const auto& [endpoint, server] : servers_) server->Step(is_only ? kPoolTick : kTurn);
     bool waits = false;

@@ -117,7 +117,7 @@ absl::Status LocalRun::Step(Segment& segment, FrameBuilder& message, StepSink& s
     status = handlers_->Await(*segment.calls, &segment.attempts);
     if (!status.ok()) break;
   }
-  if (segment.calls != nullptr) segment.calls->Finish();
+  if (segment.calls != nullptr) segment.calls->Finish(input.offset);
   message.Reset(FrameKind::kData);
   return status;
 }

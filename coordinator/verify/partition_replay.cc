@@ -91,7 +91,7 @@ absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const
     if (!step->waits_for_calls) continue;
     if (absl::Status status = aids_.handlers->Await(*calls_, &attempts_); !status.ok()) return status;
   }
-  if (calls_ != nullptr) calls_->Finish();
+  if (calls_ != nullptr) calls_->Finish(input.offset);
   return input_.code_version() == code_version_ ? absl::OkStatus() : UseCode(input_.code_version());
 }
 

@@ -20,7 +20,7 @@ namespace millrace {
 
 // --- what a lane is told. A lane may be held up by user code for as long as a stage's `timeout`; what waits
 // for it then is bounded: messages by its readers' windows, acks by its writers' windows, answers of handlers by
-// kMaxCallsAsked a partition, commits, tails and verdicts by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
+// twice kMaxCallsAsked a partition, commits, tails and verdicts by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
 // meanwhile.
 struct AdoptPartition {
   uint64_t instance;

@@ -9,6 +9,7 @@
 #include "common/strings.h"
 #include "worker/partition/bucket_pacer.h"
 #include "worker/partition/cookie.h"
+#include "worker/partition/look_ahead.h"
 
 namespace millrace {
 namespace {
@@ -25,8 +26,6 @@ const uint64_t kGrantBytes = ReaderOptions().window_bytes / 8;
 // At most one part in so many of the time of the thread that stores checkpoints goes to those of one lane.
 constexpr int kCheckpointTimeShare = 20;
 constexpr absl::Duration kMaxCheckpointStretch = absl::Minutes(10);
-
-constexpr int64_t kNanosPerMilli = 1'000'000;
 
 }  // namespace
 
@@ -152,7 +151,8 @@ bool Partition::CanStep() const {
   const bool has_memory = retrying_ || !opened_->store->wants_commit();
   return phase_ == Phase::kRunning && !paused_ && !queue_.empty() && outputs_->HasRoom() &&
          dead_letters_.HasRoom() && ports_.MayAct() && (!retrying_ || clock_.Monotonic() >= retry_at_) &&
-         has_memory && wanted_version_ < opened_->versions.size() && calls().MayStep();
+         has_memory && wanted_version_ < opened_->versions.size() &&
+         calls().MayStep(Offset(queue_.front().sequence), Offset(queue_.back().sequence));
 }
 
 bool Partition::Work() {
@@ -210,7 +210,7 @@ bool Partition::StepOne() {
 absl::StatusOr<bool> Partition::Apply(const Message& message) {
   StepInput input;
   input.offset = Offset(message.sequence);
-  input.broker_time_ms = message.time_ns / kNanosPerMilli;
+  input.broker_time_ms = BrokerTimeMs(message);
   input.segment = key().segment;
   input.partition = key().partition;
   input.partitions = opened_->segment().job.partitions;
@@ -242,12 +242,9 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
     input.stranger = true;
     input.payload = message.payload;
   }
-  absl::StatusOr<StepResult> result = pipeline_->Step(input, *opened_->store, *this);
+  absl::StatusOr<StepResult> result = Step(&input);
   if (!result.ok()) return result.status();
-  if (result->waits_for_calls) {
-    calls().Ask();
-    return false;
-  }
+  if (result->waits_for_calls) return false;
   if (!result->done) {
     next_record_ = result->resume_record;
     retry_at_ = clock_.Monotonic() + result->retry_after;
@@ -256,6 +253,16 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
     if (absl::Status switched = SwitchCode(input_.code_version()); !switched.ok()) return switched;
   }
   return result->done;
+}
+
+// Where it waits for calls, those of the messages behind are asked as well.
+absl::StatusOr<StepResult> Partition::Step(StepInput* input) {
+  if (calls().memos() == nullptr) return pipeline_->Step(*input, *opened_->store, *this);
+  QueueAhead ahead(queue_, input_, *input);
+  input->ahead = &ahead;
+  absl::StatusOr<StepResult> result = pipeline_->Step(*input, *opened_->store, *this);
+  if (result.ok() && result->waits_for_calls) calls().Ask(ahead.last_seen(), ahead.saw_all());
+  return result;
 }
 
 void Partition::FinishMessage(const Message& message) {
@@ -267,7 +274,7 @@ void Partition::FinishMessage(const Message& message) {
   retrying_ = false;
   front_.reset();
   cursors_before_front_.reset();
-  calls().Finish();
+  calls().Finish(offset_);
   ++granted_messages_;
   granted_bytes_ += message.payload.size();
 }

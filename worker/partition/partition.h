@@ -164,7 +164,8 @@ class Partition : private StepSink {
   bool StepOne();
   bool MeasureStep();
   void ShowWaiting();
-  absl::StatusOr<bool> Apply(const Message& message);  // false: the message waits for a retry
+  absl::StatusOr<bool> Apply(const Message& message);  // false: the message waits for a retry, or for calls
+  absl::StatusOr<StepResult> Step(StepInput* input);
   void FinishMessage(const Message& message);
   void MaybeCommit();
   void MaybeWriteCommit();

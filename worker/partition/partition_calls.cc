@@ -46,22 +46,30 @@ void PartitionCalls::UseCode(const JobSpec& job) {
   // Answers to what the code before has asked for may still come.
   const uint64_t serials = memos_ == nullptr ? last_serial_ : memos_->last_serial();
   last_serial_ = serials;
+  pace_ = {};
   memos_ = stages.empty() ? nullptr : std::make_unique<CallMemos>(start_.asker, std::move(stages), serials);
 }
 
-void PartitionCalls::Ask() {
+void PartitionCalls::Ask(Offset last_seen, bool saw_all) {
+  pace_.Looked(last_seen, saw_all, memos_->outstanding());
   for (const CallMemos::Failure& failure : memos_->TakeFailures()) Charge(failure);
   WriteVerdicts();
   for (auto& [stage, calls] : memos_->TakeAsked()) handlers_[stage]->Ask(std::move(calls));
 }
 
-void PartitionCalls::Finish() {
-  if (memos_ != nullptr) memos_->Finish();
+void PartitionCalls::Finish(Offset offset) {
+  if (memos_ != nullptr) memos_->Finish(offset);
   trouble_.clear();
 }
 
-bool PartitionCalls::MayStep() const {
-  return memos_ == nullptr || (!memos_->waiting() && verdicts_.empty() && clock_.Monotonic() >= step_at_);
+bool PartitionCalls::HasWhatItNeeds(Offset front) const {
+  return verdicts_.empty() && memos_->outstanding(front) == 0 && clock_.Monotonic() >= step_at_;
+}
+
+bool PartitionCalls::MayStep(Offset front, Offset newest) const {
+  if (memos_ == nullptr) return true;
+  if (memos_->outstanding(front) == 0) return HasWhatItNeeds(front);
+  return verdicts_.empty() && pace_.IsDue(front, newest, memos_->outstanding());
 }
 
 void PartitionCalls::HandleAnswers(std::vector<CallAnswer> answers) {
@@ -111,8 +119,8 @@ absl::Status PartitionCalls::HandleVerdicts(WrittenVerdicts written) {
 
 void PartitionCalls::Tick() { WriteVerdicts(); }
 
-std::string PartitionCalls::WaitsFor() const {
-  if (memos_ == nullptr || MayStep()) return {};
+std::string PartitionCalls::WaitsFor(Offset front) const {
+  if (memos_ == nullptr || HasWhatItNeeds(front)) return {};
   if (!trouble_.empty()) return trouble_;
   for (size_t i = 0; i < handlers_.size(); ++i) {
     const std::string waits_for = handlers_[i]->waits_for();

@@ -17,6 +17,7 @@
 #include "common/job/job_spec.h"
 #include "common/pipeline/verdict_attempts.h"
 #include "worker/partition/log_tail.h"
+#include "worker/partition/look_ahead.h"
 
 namespace millrace {
 
@@ -62,12 +63,14 @@ class PartitionCalls {
   CallMemos* memos() { return memos_.get(); }
 
   // --- the Step
-  // It came back without effect: asks for answers that are missing, and has written down what failed.
-  void Ask();
-  // The message has had its effect.
-  void Finish();
-  // Whether the Step may come again: what it waits for is there, and written down.
-  bool MayStep() const;
+  // It came back without effect, having looked ahead up to `last_seen`: asks for answers that are missing, and has
+  // written down what failed.
+  void Ask(Offset last_seen, bool saw_all);
+  // The message, and all before it, have had their effect.
+  void Finish(Offset offset);
+  // Whether the Step of the message at the front may come (again): what it waits for is there, and written down; or
+  // there is more to ask for, up to the newest message.
+  bool MayStep(Offset front, Offset newest) const;
 
   // --- what happens
   void HandleAnswers(std::vector<CallAnswer> answers);
@@ -76,9 +79,10 @@ class PartitionCalls {
   void Tick();
 
   // Where the Step waits for calls: for what, for people; empty: nothing special.
-  std::string WaitsFor() const;
+  std::string WaitsFor(Offset front) const;
 
  private:
+  bool HasWhatItNeeds(Offset front) const;
   void Charge(const CallMemos::Failure& failure);
   void WriteVerdicts();
 
@@ -91,6 +95,7 @@ class PartitionCalls {
   std::vector<ErrorPolicy> errors_;                       // by stage of memos_
   bool stops_in_messages_ = false;  // outputs of a message can leave before all of it is decided
 
+  LookAheadPace pace_;
   uint64_t last_serial_ = 0;
 
   std::vector<Verdict> verdicts_;  // to be written, the first `writing_` of them are under way

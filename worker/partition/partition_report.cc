@@ -58,7 +58,9 @@ PartitionReport Partition::Report() const {
   if (reason_.empty() && wanted_version_ >= opened_->versions.size()) {
     report.reason = StrCat("waits for version ", wanted_version_, " of the job's code");
   }
-  if (report.reason.empty() && phase_ == Phase::kRunning) report.reason = parts_.calls->WaitsFor();
+  if (report.reason.empty() && phase_ == Phase::kRunning && !queue_.empty()) {
+    report.reason = parts_.calls->WaitsFor(Offset(queue_.front().sequence));
+  }
   switch (phase_) {
     case Phase::kRunning:
       report.state = completed() ? "completed" : paused_ ? "paused" : "running";

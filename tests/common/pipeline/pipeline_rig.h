@@ -157,6 +157,7 @@ class PipelineRig {
     return pipeline_->Step(input_, *state_, sink);
   }
 
+  Offset last_offset() const { return Offset(next_offset_ - 1); }
   MemoryState& state() { return *state_; }
   Pipeline& pipeline() { return *pipeline_; }
   const Progress& progress() const { return state_->progress(); }

@@ -47,7 +47,7 @@ class RemoteRig {
       ++rounds;
       result = rig.Again(0);
     }
-    memos.Finish();
+    memos.Finish(rig.last_offset());
     return result;
   }
 
@@ -60,13 +60,13 @@ class RemoteRig {
     for (auto& [stage, calls] : memos.TakeAsked()) {
       for (HandlerCall& call : calls) pool.Add(std::move(call));
     }
-    for (int turn = 0; turn < 100'000 && memos.waiting(); ++turn) {
+    for (int turn = 0; turn < 100'000 && memos.outstanding() > 0; ++turn) {
       handlers.Run(pool);
       clock.Advance(absl::Milliseconds(1));
       pool.Work();
       for (CallAnswer& answer : pool.TakeAnswers()) memos.Take(std::move(answer));
     }
-    return !memos.waiting();
+    return memos.outstanding() == 0;
   }
 
   ManualClock clock;

@@ -64,6 +64,31 @@ TEST(PartitionCallsTest, RunsAJobToItsEnd) {
   EXPECT_EQ(DeadLetters(world), 1U);
 }
 
+TEST(PartitionCallsTest, TheCallsOfMessagesBehindAreMadeWhileTheFirstWaits) {
+  PartitionWorld world(Totals());
+  PartitionOwner* at_work = nullptr;
+  std::vector<uint64_t> applied;  // when each call was made
+  world.handlers.deed = [&](const nlohmann::json&) {
+    applied.push_back(at_work->partition().offset().value());
+    return "";
+  };
+  world.Feed({{"a", 1}, {"b", 1}});
+  world.Feed({{"a", 2}});
+  world.Feed({{"c", 3}, {"a", 4}});
+  PartitionOwner owner(world, "one");
+  ASSERT_EQ(owner.opened(), absl::OkStatus());
+  at_work = &owner;
+  while (owner.DeliverOne()) {
+  }
+  owner.Work();
+  const uint64_t before = owner.partition().offset().value();
+  for (int i = 0; i < 100 && applied.size() < 5; ++i) owner.RunHandlers();
+  EXPECT_THAT(applied, testing::Each(before));
+  owner.Work();
+  EXPECT_EQ(owner.partition().offset().value(), before + 3);
+  EXPECT_EQ(applied.size(), 5U);
+}
+
 TEST(PartitionCallsTest, WithoutHandlersItSaysWhatItWaitsForAndCommitsWhatIsDone) {
   PartitionWorld world(Totals("  - filter: 'true'\n"));
   world.handlers.processes = 0;
