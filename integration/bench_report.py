@@ -40,6 +40,14 @@ def rows(results, before):
         if name == "latency":
             yield time_row("latency p50", "p50_ms", now, then)
             yield time_row("latency p99", "p99_ms", now, then)
+        elif name == "pools":
+            for order in ("key", "none"):
+                yield (f"pools, order {order}", f"{now[order]['seconds']:.2f} s", f"{now[order]['ceiling_seconds']:.2f} s", f"{now[order]['ratio']:.2f}",
+                       "<= 1.05", "", "", "", change(now[order], then.get(order, {}), "ratio"))
+            yield ("a hop in a pool", f"{now['hop_us']:.2f} us", "", "", "<= 1 us", f"{now['pooled_us']:.2f}", f"{now['inline_us']:.2f}", "",
+                   change(now, then, "hop_us"))
+        elif name == "python-handlers":
+            yield (name, throughput(now["records_per_s"]), "", "", ">= 150 K/s", "", "", "", change(now, then, "records_per_s"))
         elif name in ("restart", "takeover"):
             yield time_row(name, f"{name}_ms", now, then)
         else:

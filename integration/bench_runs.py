@@ -7,9 +7,12 @@ import os
 import pathlib
 import resource
 import subprocess
+import tempfile
 import time
 
 import cluster
+import handlers
+import ledger
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLIGHTS = ROOT / "examples/data/flights.jsonl"
@@ -17,6 +20,13 @@ PARTITIONS = 16
 PATIENCE_SECONDS = 1200     # no single tool takes longer
 PACK_BYTES = 64 << 10       # what a worker packs into one message of results
 JOB = "bench"
+HANDLER_JOB = """\
+name: {name}
+key: k
+partitions: 4
+stages:
+  - keyed: {{ remote: '{endpoint}' }}
+"""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -252,6 +262,30 @@ def memory(shrink):
     return running_total(keys + keys // 5, keys, worker_flags=("--memory", "256MiB"))
 
 
+def pools(shrink):
+    """16 threads: calls of 0 to 5 ms, of 20 keys in order and without order, beside the least time that they need; and what a hop costs quick ones"""
+    with Bench() as bench:
+        return bench.tool("pools", "--records", 10_000 // shrink)
+
+
+def python_handlers(shrink):
+    """a keyed stage in 4 Python processes, 1,000 keys"""
+    records = 1_000_000 // shrink
+    with Bench() as bench, tempfile.TemporaryDirectory(prefix="mr-") as sockets:
+        place = bench.cluster.folder
+        text = HANDLER_JOB.format(name=JOB, endpoint=f"ipc://{sockets}/{{worker}}.sock")
+        counts = ledger.write_input(place / "input.jsonl", records, 1000)
+        bench.cluster.run("submit", bench.cluster.write("job.yaml", text), "--input", place / "input.jsonl")
+        program = ROOT / "integration/handler_programs.py"
+        bench.cluster.others.append(handlers.serve(program, f"ipc://{sockets}/*.sock", place / "handlers.log", 4))
+        began = time.monotonic()
+        bench.start_worker()
+        bench.cluster.wait_state(JOB, "completed")
+        seconds = time.monotonic() - began
+        ledger.check_results(bench.cluster.results(JOB), counts, "lua")
+        return {"records": records, "seconds": seconds, "records_per_s": records / seconds, "right": True}
+
+
 def cpu_seconds(process):
     fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
@@ -268,5 +302,6 @@ def describe(run):
 
 
 RUNS = {"total-10k": total_10k, "total-1m": total_1m, "single": single, "two-segments": two_segments, "submit": submit, "latency": latency,
-        "restart": restart, "takeover": takeover, "checkpoints": checkpoints, "memory": memory}
+        "restart": restart, "takeover": takeover, "checkpoints": checkpoints, "memory": memory,
+        "pools": pools, "python-handlers": python_handlers}
 FULL_ONLY = ("memory", "checkpoints")

@@ -1,5 +1,5 @@
 """Handlers for tests, one of which HANDLER names: the ledger's {count, sum, chain} for each key, with records that say what is to
-become of their process; words of a text; and how often each came, told by a timer."""
+become of their process; words of a text; the same put together again; and how often each came, told by a timer."""
 
 import os
 import signal
@@ -33,6 +33,14 @@ def words(record):
 
 
 @keyed
+def joined(record, state):
+    word = record.value["word"]
+    state["count"] = state.get("count", 0) + 1
+    state["words"] = state.get("words", "") + word
+    return {"word": word, **state}
+
+
+@keyed
 def told(record, state):
     if not state:
         record.timer("1h")
@@ -47,4 +55,4 @@ def tells(timer, state):
 
 
 if __name__ == "__main__":
-    serve({"ledger": ledger, "words": words, "told": told}[os.environ.get("HANDLER", "ledger")])
+    serve({"ledger": ledger, "words": words, "joined": joined, "told": told}[os.environ.get("HANDLER", "ledger")])

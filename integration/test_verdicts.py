@@ -84,6 +84,14 @@ class VerdictTest(unittest.TestCase):
             self.assertIn("time", letter["error"])
             self.assertEqual(letter["stage"], "count")
 
+    def test_endless_loop_in_a_thread_of_a_pool_is_a_dead_letter_after_one_attempt(self):
+        with Cluster(workers=["w1"]) as cluster:
+            self.submit(cluster, "pooled", "loop", policy="    concurrency: 4")
+            self.assertEqual(self.restart_until_completed(cluster, "pooled"), 1)
+            letter = self.check_rest(cluster, "pooled", attempts=1)
+            self.assertIn("time", letter["error"])
+            self.assertEqual(letter["stage"], "count")
+
     def test_endless_loop_is_tried_as_often_as_the_job_says(self):
         with Cluster(workers=["w1"]) as cluster:
             self.submit(cluster, "twice", "loop", policy="    retry: { attempts: 2, backoff: 10ms }")

@@ -12,11 +12,15 @@ std::string_view PackedState(std::string_view state) { return state.empty() ? kN
 
 }  // namespace
 
-size_t CallMemos::StageNamed(std::string_view name) const {
+size_t CallMemos::PositionOf(std::string_view name) const {
   const auto found = std::find_if(stages_.begin(), stages_.end(),
                                   [&](const HandlerStage& stage) { return stage.name == name; });
-  MILLRACE_CHECK(found != stages_.end());
   return static_cast<size_t>(found - stages_.begin());
+}
+
+size_t CallMemos::StageNamed(std::string_view name) const {
+  MILLRACE_CHECK(HasStage(name));
+  return PositionOf(name);
 }
 
 void CallMemos::BeginRun() {
@@ -59,17 +63,24 @@ bool CallMemos::HasStateOf(const Memo& memo, const Request& request) const {
   return !memo.state.has_value() || *memo.state == request.state;
 }
 
+bool CallMemos::IsFinal(const Memo& memo) const {
+  if (!memo.answered) return false;
+  const CallOutcome::Kind kind = memo.outcome.kind;
+  return kind == CallOutcome::Kind::kDone ||
+         (kind == CallOutcome::Kind::kFailed && stages_[std::get<0>(memo.id)].is_ours());
+}
+
 // Also ahead of what is known, as long as nothing of its key is missing: else the stages behind would be asked
 // for one record after the other.
 bool CallMemos::IsUsable(const Memo& memo, const Request& request) const {
-  if (!memo.answered || memo.outcome.kind != CallOutcome::Kind::kDone) return false;
+  if (!IsFinal(memo)) return false;
   return !ahead_ || !is_keyed(request.stage) || !unapplied_.contains(KeyOfStage(request.stage, request.key));
 }
 
 const CallOutcome* CallMemos::Ask(const Request& request) {
   if (ahead_) {
     const auto end = ends_at_.find(ToAbsl(request.key));
-    if (end != ends_at_.end() && end->second < request.stage) return nullptr;
+    if (end != ends_at_.end() && end->second < request.stage && is_ordered(request.stage)) return nullptr;
   }
   Memo* const memo = Find(request);
   if (memo == nullptr || !IsFor(*memo, request) || !HasStateOf(*memo, request)) {
@@ -79,7 +90,7 @@ const CallOutcome* CallMemos::Ask(const Request& request) {
   }
   if (IsUsable(*memo, request)) return &memo->outcome;
   if (memo->answered && !ahead_) return TellFailure(*memo, request);
-  const bool leaves_state = !memo->answered || memo->outcome.kind == CallOutcome::Kind::kDone;
+  const bool leaves_state = !memo->answered || IsFinal(*memo);
   unapplied_[KeyOfStage(request.stage, request.key)] = leaves_state ? memo->serial : kNotAsked;
   return EndUnit(request);
 }
@@ -135,6 +146,7 @@ void CallMemos::AskAnew(const Request& request) {
   call.suspect = message.lost.contains(memo->id);
   call.key = memo->key;
   call.packed = memo->packed;
+  call.place = {asker_, request.segment, request.partition, request.offset, request.record};
   if (is_first || !is_keyed(request.stage)) {
     memo->state = std::string(request.state);
   } else {
@@ -182,9 +194,8 @@ CallMemos::Memo* CallMemos::MemoOf(uint64_t serial) const {
 }
 
 // What it leaves; nullopt: that is not known, or it counts for nothing any more.
-std::optional<std::string> CallMemos::StateBehind(const Memo* memo) {
-  if (memo == nullptr || !memo->answered || memo->outcome.kind != CallOutcome::Kind::kDone)
-    return std::nullopt;
+std::optional<std::string> CallMemos::StateBehind(const Memo* memo) const {
+  if (memo == nullptr || !IsFinal(*memo)) return std::nullopt;
   const std::string_view left = memo->outcome.state.value_or(PackedState(*memo->state));
   return std::string(left == kNoPackedState ? std::string_view() : left);
 }

@@ -41,12 +41,15 @@ class CallMemos {
       : asker_(asker), stages_(std::move(stages)), serials_(last_serial) {}
 
   const std::vector<HandlerStage>& stages() const { return stages_; }
+  bool HasStage(std::string_view name) const { return PositionOf(name) < stages_.size(); }
   // The position of the stage of that name. REQUIRES: there is one.
   size_t StageNamed(std::string_view name) const;
 
   // --- for the Step
   struct Request {
     size_t stage = 0;
+    SegmentId segment;
+    PartitionId partition;
     Offset offset;
     uint32_t record = 0;  // the unit's position, as in StepUnit
     uint32_t nth = 0;     // which of the unit's calls of this stage
@@ -111,7 +114,12 @@ class CallMemos {
   using KeyOfStage = std::pair<size_t, std::string>;
   static constexpr uint64_t kNotAsked = 0;
 
+  size_t PositionOf(std::string_view name) const;
   bool is_keyed(size_t stage) const { return stages_[stage].mode == HandlerMode::kKeyed; }
+  // Whether it makes calls of a key in their order.
+  bool is_ordered(size_t stage) const { return stages_[stage].ordered != CallOrder::kNone; }
+  // Whether that is what becomes of the call: it ran, or what it runs on fails each time.
+  bool IsFinal(const Memo& memo) const;
   static Id IdOf(const Request& request) { return {request.stage, request.record, request.nth}; }
   Memo* Find(const Request& request);
   static bool IsFor(const Memo& memo, const Request& request);
@@ -125,7 +133,7 @@ class CallMemos {
   void Settle(Memo& memo);
   std::unique_ptr<Memo> Remove(Memo& memo);
   Memo* MemoOf(uint64_t serial) const;
-  static std::optional<std::string> StateBehind(const Memo* memo);
+  std::optional<std::string> StateBehind(const Memo* memo) const;
 
   const uint64_t asker_;
   const std::vector<HandlerStage> stages_;

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/check.h"
+#include "common/strings.h"
 
 namespace millrace {
 namespace {
@@ -31,21 +32,33 @@ struct CallQueue::Line {
   std::string state;     // packed: what the last call that went well left
 };
 
+CallQueue::Rules CallQueue::RulesFor(const HandlerStage& stage) {
+  const bool is_keyed = stage.mode == HandlerMode::kKeyed;
+  return {.by_key = is_keyed || stage.ordered != CallOrder::kNone,
+          .builds_state = is_keyed,
+          .failure_ends = !stage.is_ours()};
+}
+
 CallQueue::CallQueue() = default;
+CallQueue::CallQueue(Rules rules) : rules_(rules) {}
 CallQueue::~CallQueue() = default;
 
+CallQueue::Key CallQueue::KeyOf(const HandlerCall& call) const {
+  return {call.asker, rules_.by_key ? call.key : StrCat(call.serial)};
+}
+
 CallQueue::Line& CallQueue::LineOf(const HandlerCall& call) {
-  std::unique_ptr<Line>& line = lines_[Key(call.asker, call.key)];
+  std::unique_ptr<Line>& line = lines_[KeyOf(call)];
   if (line == nullptr) {
     line = std::make_unique<Line>();
-    line->key = {call.asker, call.key};
+    line->key = KeyOf(call);
     line->state.assign(kNoPackedState);
   }
   return *line;
 }
 
 void CallQueue::Add(HandlerCall call, std::vector<CallAnswer>* answers) {
-  const auto known = lines_.find(Key(call.asker, call.key));
+  const auto known = lines_.find(KeyOf(call));
   if (!call.state.has_value() && (known == lines_.end() || known->second->last != call.after)) {
     answers->push_back({call.asker, call.serial, VoidOutcome()});
     return;
@@ -118,9 +131,20 @@ CallQueue::Batch CallQueue::Next(const Limits& limits, bool idle) {
   return batch;
 }
 
+// The key with most to do, so that it is not alone at the end with others idle.
+void CallQueue::BringLongestToFront() {
+  const auto end = ready_.begin() + static_cast<ptrdiff_t>(std::min(ready_.size(), kLinesCompared));
+  const auto longest = std::max_element(ready_.begin(), end, [](const Line* a, const Line* b) {
+    return a->waiting.size() < b->waiting.size();
+  });
+  if (longest != end) std::rotate(ready_.begin(), longest, longest + 1);
+}
+
+// Every other batch begins with the line that has waited longest, so that none is left behind.
 CallQueue::Tasks CallQueue::TakeReady(const Limits& limits) {
   Tasks batch;
   size_t bytes = 0;
+  if (std::exchange(longest_next_, !longest_next_)) BringLongestToFront();
   while (!ready_.empty() && batch.size() < limits.calls && bytes < limits.bytes) {
     Line& line = *ready_.front();
     // The end of the input is the whole batch's.
@@ -138,7 +162,8 @@ void CallQueue::TakeLine(Line& line, const Limits& limits, Tasks* batch, size_t*
   bool first = true;
   while (!line.waiting.empty() && batch->size() < limits.calls && *bytes < limits.bytes) {
     const Task& next = *line.waiting.front();
-    if (!first && (next.call.state.has_value() || next.suspect || next.call.ending != ending)) return;
+    const bool begins_anew = rules_.builds_state && next.call.state.has_value();
+    if (!first && (begins_anew || next.suspect || next.call.ending != ending)) return;
     *bytes += BytesOf(next.call) + (first && !next.call.state.has_value() ? line.state.size() : 0);
     batch->push_back(std::move(line.waiting.front()));
     line.waiting.pop_front();
@@ -150,7 +175,7 @@ void CallQueue::TakeLine(Line& line, const Limits& limits, Tasks* batch, size_t*
 std::vector<BatchCall> CallQueue::CallsOf(const Tasks& tasks) {
   std::vector<BatchCall> calls;
   calls.reserve(tasks.size());
-  for (const auto& task : tasks) calls.push_back({&task->call, task->line->state});
+  for (const auto& task : tasks) calls.push_back({&task->call, task->line->state, task->line});
   return calls;
 }
 
@@ -201,7 +226,7 @@ void CallQueue::Accept(Tasks tasks, JudgedResult result, std::vector<CallAnswer>
     Line& line = *tasks[i]->line;
     lines.push_back(&line);
     CallOutcome& outcome = result.calls[i];
-    const bool has_failed = outcome.kind == CallOutcome::Kind::kFailed;
+    const bool has_failed = rules_.failure_ends && outcome.kind == CallOutcome::Kind::kFailed;
     if (outcome.kind == CallOutcome::Kind::kDone && outcome.state.has_value())
       line.state.assign(*outcome.state);
     if (i >= result.done && !failed.contains(&line)) {

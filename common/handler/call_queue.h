@@ -26,6 +26,7 @@ inline constexpr int kMaxUnbegunLosses =
     3;  // a call whose batches were lost so often before they were begun: as if
         // the last had been
 inline constexpr size_t kSuspectParts = 8;
+inline constexpr size_t kLinesCompared = 32;  // from the first, when the longest is looked for
 
 // Not thread-safe. What it may hold is bounded by who asks: kMaxCallsAsked for each asker (call_memos.h).
 class CallQueue {
@@ -51,8 +52,19 @@ class CallQueue {
     bool suspects = false;
   };
 
+  // What binds calls of one key to one another.
+  struct Rules {
+    bool by_key = true;        // they go out one after the other
+    bool builds_state = true;  // each is given what the one before leaves
+    bool failure_ends = true;  // what comes behind a call that failed waits for what is decided about it
+  };
+  static Rules RulesFor(const HandlerStage& stage);
+
   CallQueue();
+  explicit CallQueue(Rules rules);
   ~CallQueue();
+  // For calls that come from now on.
+  void SetRules(Rules rules) { rules_ = rules; }
 
   // Answered at once where it builds on a call that is not here (any more): only who asked knows that one's state.
   void Add(HandlerCall call, std::vector<CallAnswer>* answers);
@@ -74,7 +86,8 @@ class CallQueue {
   };
   void Lose(Tasks tasks, const Loss& loss, std::vector<CallAnswer>* answers);
 
-  size_t waiting() const { return waiting_; }  // asked for and not out
+  size_t waiting() const { return waiting_; }           // asked for and not out
+  size_t ready_lines() const { return ready_.size(); }  // so many batches could go out at once
 
  private:
   using Key = std::pair<uint64_t, std::string>;  // asker and key
@@ -85,6 +98,7 @@ class CallQueue {
   void ComeBack(const std::vector<Line*>& lines);
   size_t NextSuspects() const;
   Tasks TakeReady(const Limits& limits);
+  void BringLongestToFront();
   void TakeLine(Line& line, const Limits& limits, Tasks* batch, size_t* bytes);
   void Hold(Tasks group, size_t at);
   void PutBack(Tasks tasks);
@@ -92,8 +106,12 @@ class CallQueue {
   static void Answer(const Task& task, CallOutcome outcome, std::vector<CallAnswer>* answers);
   void VoidFollowers(Line& line, std::vector<CallAnswer>* answers);
 
+  Key KeyOf(const HandlerCall& call) const;
+
+  Rules rules_;
   absl::flat_hash_map<Key, std::unique_ptr<Line>> lines_;
   std::deque<Line*> ready_;  // lines with calls that wait, and none that is out or suspected
+  bool longest_next_ = false;
   std::deque<Tasks> suspects_;
   size_t waiting_ = 0;
 };

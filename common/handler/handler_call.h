@@ -6,24 +6,39 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/time/time.h"
 #include "common/handler/protocol.h"
+#include "common/ids.h"
+#include "common/job/job_spec.h"
 
 namespace millrace {
 
 // Which stage of which job the calls are of: each has a pool of its own in a worker.
 struct HandlerStage {
-  std::string endpoint;
+  std::string endpoint;  // empty: threads of this process run `lua`
   std::string job, uid, name;
   HandlerMode mode = HandlerMode::kKeyed;
   absl::Duration timeout;
+  uint32_t concurrency = 0;  // threads; of processes, batches that are out at once: 0 for any number
+  CallOrder ordered = CallOrder::kKey;
+  std::shared_ptr<const StageSpec> lua = nullptr;
+  std::string code = {};  // all of `lua`, as text: what tells its pool from that of other code
 
-  auto Id() const { return std::tie(endpoint, uid, name, mode, timeout); }
+  // Its code is Lua, in this process: whether a call fails follows from what it was given.
+  bool is_ours() const { return lua != nullptr; }
+};
+
+// Which unit of a Step a call is of.
+struct CallPlace {
+  uint64_t asker = 0;  // as in HandlerCall
+  SegmentId segment;
+  PartitionId partition;
+  Offset offset;
+  uint32_t record = 0;  // its position, as in StepUnit
 };
 
 inline constexpr std::string_view kNoPackedState = "\xc0";  // nil: the key has none
@@ -39,6 +54,7 @@ struct HandlerCall {
   // The key's state, packed (nil: none); nullopt: what the call `after` of the same key leaves.
   std::optional<std::string> state;
   uint64_t after = 0;
+  CallPlace place;
 };
 
 struct HandlerOutput {

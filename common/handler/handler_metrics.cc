@@ -5,8 +5,11 @@ namespace millrace {
 HandlerMetrics MakeHandlerMetrics(Metrics& metrics, const HandlerStage& stage) {
   const MetricLabels labels = {{"job", stage.job}, {"stage", stage.name}};
   HandlerMetrics made;
-  made.handlers = metrics.MakeGauge("handlers", "Handler processes that are registered.", labels);
-  made.waiting = metrics.MakeGauge("handler_waiting", "Calls that no handler has.", labels);
+  made.handlers = metrics.MakeGauge(
+      "handlers", "Handler processes that are registered, or threads of the stage's pool.", labels);
+  made.waiting = metrics.MakeGauge("handler_waiting", "Calls that wait for a handler or a thread.", labels);
+  made.batches_out =
+      metrics.MakeGauge("handler_batches_out", "Batches that handlers or threads have.", labels);
   made.calls =
       metrics.MakeCounter("handler_calls_total", "Calls sent to handlers, repeated ones too.", labels);
   made.batches = metrics.MakeCounter("handler_batches_total", "Batches of calls sent to handlers.", labels);

@@ -9,6 +9,7 @@ namespace millrace {
 struct HandlerMetrics {
   Gauge handlers;
   Gauge waiting;
+  Gauge batches_out;
   Counter calls;
   Counter batches;
   Counter lost;

@@ -17,10 +17,16 @@ HandlerPool::HandlerPool(Options options, HandlerLink& link, Clock& clock)
     : options_(std::move(options)),
       link_(link),
       clock_(clock),
+      queue_(CallQueue::RulesFor(options_.stage)),
       next_heartbeat_(clock.Monotonic()),
       worked_at_(clock.Monotonic()) {}
 
 HandlerPool::~HandlerPool() = default;
+
+void HandlerPool::SetStage(HandlerStage stage) {
+  options_.stage = std::move(stage);
+  queue_.SetRules(CallQueue::RulesFor(options_.stage));
+}
 
 bool HandlerPool::Session::HasRoom() const {
   if (said_bye || static_cast<int64_t>(hands.size()) >= about.capacity) return false;
@@ -80,8 +86,10 @@ absl::Status HandlerPool::Register(const std::string& peer, std::string_view bod
   } else if (sessions_.size() >= kMaxHandlersOfStage) {
     Refuse(peer, "full", StrCat(kMaxHandlersOfStage, " handlers are registered here"));
   } else {
-    LogInfo("a handler registered",
-            {{"stage", options_.stage.name}, {"handler", about->name}, {"sdk", about->sdk}});
+    if (!options_.stage.is_ours()) {
+      LogInfo("a handler registered",
+              {{"stage", options_.stage.name}, {"handler", about->name}, {"sdk", about->sdk}});
+    }
     Session& session = sessions_[peer];
     session.about = *std::move(about);
     session.heard_at = clock_.Monotonic();
@@ -125,17 +133,30 @@ absl::Status HandlerPool::TakeResult(Session& session, std::shared_ptr<const std
       JudgeResult(hand->second.shape, std::move(body), session.said_bye ? AfterBye::kYes : AfterBye::kNo);
   if (!judged.ok()) return judged.status();
   options_.metrics.batch_seconds.Observe(absl::ToDoubleSeconds(clock_.Monotonic() - hand->second.sent_at));
+  NoteTime(session, hand->second);
+  session.result_at = clock_.Monotonic();
   CallQueue::Tasks tasks = std::move(hand->second.tasks);
   session.hands.erase(hand);
+  --batches_out_;
   queue_.Accept(std::move(tasks), *std::move(judged), &answers_);
   return absl::OkStatus();
 }
 
+// A handler with two batches begins the second when it has answered the first.
+void HandlerPool::NoteTime(const Session& session, const Hand& hand) {
+  constexpr int kWeight = 8;  // of what was known, to one
+  const absl::Duration took = clock_.Monotonic() - std::max(hand.sent_at, session.result_at);
+  const absl::Duration each = took / static_cast<int64_t>(hand.tasks.size());
+  call_time_ = call_time_.has_value() ? (kWeight * *call_time_ + each) / (kWeight + 1) : each;
+}
+
 void HandlerPool::Work() {
   const absl::Duration now = clock_.Monotonic();
-  ForgiveOwnSilence(now);
-  CheckSilence(now);
-  SendHeartbeats(now);
+  if (!options_.stage.is_ours()) {
+    ForgiveOwnSilence(now);
+    CheckSilence(now);
+    SendHeartbeats(now);
+  }
   HandOut(now);
   ShowMetrics();
 }
@@ -144,6 +165,7 @@ void HandlerPool::ShowMetrics() {
   HandlerMetrics& metrics = options_.metrics;
   metrics.handlers.Set(static_cast<double>(sessions_.size()));
   metrics.waiting.Set(static_cast<double>(queue_.waiting()));
+  metrics.batches_out.Set(static_cast<double>(batches_out_));
   const auto show = [&](Counter& counter, uint64_t Counts::*count) {
     if (counts_.*count != shown_.*count) counter.Add(static_cast<double>(counts_.*count - shown_.*count));
   };
@@ -199,19 +221,45 @@ size_t HandlerPool::BatchCalls() const {
     if (session.HasRoom()) places += static_cast<size_t>(session.about.capacity) - session.hands.size();
   }
   const size_t share = places == 0 ? 0 : (queue_.waiting() + places - 1) / places;
-  return std::clamp(share, kLeastBatchCalls, kUsualBatchCalls);
+  size_t most = kFirstBatchCalls;
+  if (call_time_.has_value()) {
+    const absl::Duration batch_time = options_.stage.is_ours() ? kThreadBatchTime : kBatchTime;
+    const int64_t in_time = batch_time / std::max(*call_time_, absl::Nanoseconds(1));
+    most = std::clamp<size_t>(static_cast<size_t>(in_time), 1, kUsualBatchCalls);
+  }
+  return std::clamp(share, std::min(kLeastBatchCalls, most), most);
 }
 
-// In turns, so that one handler does not have all of it.
+// To somebody who has so many. A second batch only where there are keys enough: one of few waits for whoever is free
+// next, and not behind another at one of them.
+bool HandlerPool::MayHandOut(size_t hands) const {
+  if (hands > 0 && queue_.ready_lines() < sessions_.size()) return false;
+  const uint32_t most = options_.stage.is_ours() ? 0 : options_.stage.concurrency;
+  return queue_.waiting() > 0 && (most == 0 || batches_out_ < most);
+}
+
+// A second batch only where nobody is left without a first.
 void HandlerPool::HandOut(absl::Duration now) {
-  size_t refused = 0;
+  size_t most_hands = 0;  // with which somebody has room still
+  for (const auto& [peer, session] : sessions_) {
+    if (session.HasRoom()) most_hands = std::max(most_hands, static_cast<size_t>(session.about.capacity));
+  }
+  for (size_t hands = 0; hands < most_hands && MayHandOut(hands); ++hands) HandOutAt(hands, now);
+}
+
+// To those who have so many, in turns.
+void HandlerPool::HandOutAt(size_t hands, absl::Duration now) {
   auto turn = sessions_.lower_bound(next_peer_);
-  while (queue_.waiting() > 0 && !sessions_.empty() && refused < sessions_.size()) {
+  for (size_t left = sessions_.size(); left > 0 && !sessions_.empty() && MayHandOut(hands); --left) {
     if (turn == sessions_.end()) turn = sessions_.begin();
-    const std::string peer = turn->first;
-    refused = HandOne(peer, turn->second, now) ? 0 : refused + 1;
+    if (turn->second.hands.size() != hands) {
+      ++turn;
+      continue;
+    }
+    const std::string peer = turn->first;  // which may go
+    const bool is_out = HandOne(peer, turn->second, now);
     turn = sessions_.upper_bound(peer);
-    next_peer_ = turn == sessions_.end() ? std::string() : turn->first;
+    if (is_out) next_peer_ = turn == sessions_.end() ? std::string() : turn->first;
   }
 }
 
@@ -228,14 +276,17 @@ bool HandlerPool::HandOne(const std::string& peer, Session& session, absl::Durat
     hand.shape.key_of_call.push_back(key->second);
   }
   const std::string id = StrCat(options_.life, "-", ++batches_);
-  const std::string body = BatchBody(id, attempt, CallQueue::CallsOf(batch.tasks));
+  const BatchReader reader = options_.stage.is_ours() ? BatchReader::kOwnThread : BatchReader::kStranger;
+  const std::string body = BatchBody(id, attempt, CallQueue::CallsOf(batch.tasks), reader);
   ++counts_.batches;
   counts_.calls += batch.tasks.size();
   hand.shape.mode = options_.stage.mode;
+  hand.shape.reader = reader;
   hand.tasks = std::move(batch.tasks);
   hand.suspects = batch.suspects;
   hand.sent_at = hand.sign_at = now;
   session.hands.emplace(id, std::move(hand));
+  ++batches_out_;
   Send(peer, kBatchMessage, body);
   return true;
 }
@@ -257,6 +308,7 @@ void HandlerPool::Forget(const std::string& peer, std::optional<bool> begun, std
   sessions_.erase(found);
   LogInfo("a handler is given up",
           {{"stage", options_.stage.name}, {"handler", session.about.name}, {"why", why}});
+  batches_out_ -= session.hands.size();
   for (auto& [id, hand] : session.hands) {
     const bool was_begun = begun.value_or(hand.begun);
     counts_.lost += was_begun ? 1 : 0;

@@ -31,6 +31,11 @@ class HandlerLink {
 inline constexpr size_t kLeastBatchCalls =
     32;  // smaller ones, so that more handlers have some, cost more than they give
 inline constexpr size_t kUsualBatchCalls = 512;
+inline constexpr size_t kFirstBatchCalls = 4;  // as long as it is not known how long a call takes
+// No larger than what takes so long: calls are shared out evenly, and an idle handler finds some.
+inline constexpr absl::Duration kBatchTime = absl::Milliseconds(5);
+inline constexpr absl::Duration kThreadBatchTime =
+    absl::Milliseconds(1);  // of threads, whose batches cost less
 inline constexpr size_t kMaxBatchBytes = 1 << 20;
 
 // Decisions and bookkeeping; steppable, not thread-safe. Its clock is its caller's.
@@ -49,6 +54,8 @@ class HandlerPool {
     uint64_t ignored = 0;  // results of batches that were in nobody's hands any more
   };
 
+  // Threads of this process in the place of handlers (HandlerStage::is_ours) are neither lost nor late, nor do they
+  // lie: who overruns his time ends the process (PoolCallWatch).
   HandlerPool(Options options, HandlerLink& link, Clock& clock);
   ~HandlerPool();
 
@@ -67,7 +74,7 @@ class HandlerPool {
   size_t waiting() const { return queue_.waiting(); }
   const Counts& counts() const { return counts_; }
   const HandlerStage& stage() const { return options_.stage; }
-  void SetStage(HandlerStage stage) { options_.stage = std::move(stage); }
+  void SetStage(HandlerStage stage);
 
  private:
   // A batch that a handler has.
@@ -83,6 +90,7 @@ class HandlerPool {
   struct Session {
     HandlerRegister about;
     absl::Duration heard_at;
+    absl::Duration result_at;                        // its last one
     std::map<std::string, Hand, std::less<>> hands;  // by batch id
     bool said_bye = false;
 
@@ -97,6 +105,9 @@ class HandlerPool {
   void CheckSilence(absl::Duration now);
   void SendHeartbeats(absl::Duration now);
   void HandOut(absl::Duration now);
+  void HandOutAt(size_t hands, absl::Duration now);
+  bool MayHandOut(size_t hands) const;
+  void NoteTime(const Session& session, const Hand& hand);
   void ShowMetrics();
   bool HandOne(const std::string& peer, Session& session, absl::Duration now);
   size_t BatchCalls() const;
@@ -111,6 +122,8 @@ class HandlerPool {
   CallQueue queue_;
   std::map<std::string, Session> sessions_;  // by connection
   std::string next_peer_;                    // whose turn it is
+  size_t batches_out_ = 0;
+  std::optional<absl::Duration> call_time_;  // of late
   uint64_t batches_ = 0;
   absl::Duration next_heartbeat_;
   absl::Duration worked_at_;

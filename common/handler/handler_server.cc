@@ -25,28 +25,35 @@ class HandlerServer::Link : public HandlerLink {
   bool Send(const std::string& peer, std::string_view kind, std::string_view body) override {
     return router != nullptr && router->Send(peer, kind, body);
   }
-  std::shared_ptr<HandlerRouter> router;
+  std::unique_ptr<HandlerRouter> router;
 };
 
 HandlerServer::HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver)
+    : HandlerServer(
+          options, clock, std::move(deliver),
+          [endpoint = EndpointOf(options.stage.endpoint, options.worker)] {
+            return HandlerRouter::Bind(endpoint);
+          },
+          SystemThreads()) {}
+
+HandlerServer::HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver, Bind bind,
+                             Threads& threads)
     : endpoint_(EndpointOf(options.stage.endpoint, options.worker)),
       clock_(clock),
       deliver_(std::move(deliver)),
+      bind_(std::move(bind)),
       link_(std::make_unique<Link>()),
       pool_(std::move(options), *link_, clock),
+      orders_(threads),
       bind_at_(clock.Monotonic()),
-      waits_for_(StrCat("waits for a handler at ", endpoint_)) {}
+      waits_for_(endpoint_.empty() ? "" : StrCat("waits for a handler at ", endpoint_)) {}
 
 HandlerServer::~HandlerServer() = default;
 
 void HandlerServer::Tell(Order order) {
   orders_.Send(std::move(order));
-  std::shared_ptr<HandlerRouter> router;
-  {
-    absl::MutexLock lock(&mutex_);
-    router = router_;
-  }
-  if (router != nullptr) router->Wake();
+  absl::MutexLock lock(&mutex_);
+  if (router_ != nullptr) router_->Wake();
 }
 
 void HandlerServer::Ask(std::vector<HandlerCall> calls) { Tell(std::move(calls)); }
@@ -63,12 +70,13 @@ void HandlerServer::TryToBind() {
   const absl::Duration now = clock_.Monotonic();
   if (link_->router != nullptr || now < bind_at_) return;
   bind_at_ = now + kBindInterval;
-  absl::StatusOr<std::unique_ptr<HandlerRouter>> router = HandlerRouter::Bind(endpoint_);
+  absl::StatusOr<std::unique_ptr<HandlerRouter>> router = bind_();
   absl::MutexLock lock(&mutex_);
   if (router.ok()) {
     link_->router = *std::move(router);
-    router_ = link_->router;
+    router_ = link_->router.get();
     waits_for_.clear();
+    if (endpoint_.empty()) return;  // threads of this process
     LogInfo("listening for handlers", {{"stage", pool_.stage().name}, {"endpoint", endpoint_}});
   } else if (waits_for_ != router.status().message()) {
     LogWarning("no handler can connect", {{"stage", pool_.stage().name}, {"why", router.status()}});
@@ -131,11 +139,11 @@ void HandlerServer::Run() {
   Close();
 }
 
+// The router is given up by this thread, which may wait for what its threads have under way.
 void HandlerServer::Close() {
-  std::shared_ptr<HandlerRouter> router;
   {
     absl::MutexLock lock(&mutex_);
-    router = std::exchange(router_, nullptr);
+    router_ = nullptr;
   }
   link_->router.reset();
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
@@ -29,7 +30,12 @@ class HandlerServer {
   // Called by the thread that runs the server, with answers of one asker; must only enqueue.
   using Deliver = std::function<void(uint64_t asker, std::vector<CallAnswer> answers)>;
 
+  // Makes the connection to handlers, when the server runs. UNAVAILABLE: not now.
+  using Bind = std::function<absl::StatusOr<std::unique_ptr<HandlerRouter>>()>;
+
+  // With handler processes at the stage's endpoint, or with whom `bind` connects.
   HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver);
+  HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver, Bind bind, Threads& threads);
   ~HandlerServer();
 
   // --- for any thread
@@ -68,6 +74,7 @@ class HandlerServer {
   const std::string endpoint_;
   Clock& clock_;
   const Deliver deliver_;
+  const Bind bind_;
   std::unique_ptr<Link> link_;
   HandlerPool pool_;
   Mailbox<Order> orders_;
@@ -75,7 +82,7 @@ class HandlerServer {
   bool stopping_ = false;
 
   mutable absl::Mutex mutex_;
-  std::shared_ptr<HandlerRouter> router_ ABSL_GUARDED_BY(mutex_);  // null: not bound yet
+  HandlerRouter* router_ ABSL_GUARDED_BY(mutex_) = nullptr;  // the link's; null: not bound yet
   std::string waits_for_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,17 +1,38 @@
 #include "common/handler/handler_stages.h"
 
+#include <utility>
+
 #include "common/job/branches.h"
+#include "common/job/job_fields.h"
+#include "common/strings.h"
 
 namespace millrace {
+namespace {
 
-std::vector<HandlerStage> HandlerStagesOf(const JobSpec& spec, const std::string& uid) {
+HandlerStage StageFor(const JobSpec& spec, const std::string& uid, const StageSpec& stage) {
+  HandlerStage made;
+  made.endpoint = RemoteOf(stage);
+  made.job = spec.name;
+  made.uid = uid;
+  made.name = stage.code.name;
+  made.mode = std::holds_alternative<KeyedStage>(stage.what) ? HandlerMode::kKeyed : HandlerMode::kStateless;
+  made.timeout = stage.code.timeout;
+  made.concurrency = stage.code.concurrency;
+  made.ordered = stage.code.ordered;
+  if (!made.endpoint.empty()) return made;
+  made.lua = std::make_shared<const StageSpec>(stage);
+  made.code = StrCat(stage.code.place.line);  // messages name it
+  for (const auto& [name, value] : StageFields("", stage)) StrAppend(&made.code, "\n", name, " ", value);
+  return made;
+}
+
+}  // namespace
+
+std::vector<HandlerStage> HandlerStagesOf(const JobSpec& spec, const std::string& uid, PooledLua pooled_lua) {
   std::vector<HandlerStage> stages;
   for (const StageSpec* const stage : AllStages(spec.stages)) {
-    const std::string& endpoint = RemoteOf(*stage);
-    if (endpoint.empty()) continue;
-    const bool keyed = std::holds_alternative<KeyedStage>(stage->what);
-    stages.push_back({endpoint, spec.name, uid, stage->code.name,
-                      keyed ? HandlerMode::kKeyed : HandlerMode::kStateless, stage->code.timeout});
+    const bool in_threads = pooled_lua == PooledLua::kInThreads && RunsInThreads(*stage);
+    if (in_threads || !RemoteOf(*stage).empty()) stages.push_back(StageFor(spec, uid, *stage));
   }
   return stages;
 }

@@ -1,4 +1,4 @@
-// Which stages of a job run in handler processes.
+// Which stages of a job run in pools.
 #pragma once
 
 #include <string>
@@ -9,7 +9,11 @@
 
 namespace millrace {
 
+// Where Lua code runs that has `concurrency`: the outcome is the same.
+enum class PooledLua { kInThreads, kWithItsPartition };
+
 // In the job's order. `uid`: the job's.
-std::vector<HandlerStage> HandlerStagesOf(const JobSpec& spec, const std::string& uid);
+std::vector<HandlerStage> HandlerStagesOf(const JobSpec& spec, const std::string& uid,
+                                          PooledLua pooled_lua = PooledLua::kWithItsPartition);
 
 }  // namespace millrace

@@ -59,6 +59,8 @@ class Judge {
   absl::Status ReadOutput(uint32_t row);
   absl::Status ReadHeaders(uint32_t row, HandlerOutput* output);
   absl::Status TakeToken(PackToken* token);
+  absl::StatusOr<std::string_view> TakeValue();
+  bool is_trusted() const { return batch_.reader == BatchReader::kOwnThread; }
 
   absl::Status CheckDone(AfterBye after_bye);
   absl::Status CheckErrors();
@@ -86,6 +88,13 @@ absl::Status Judge::TakeToken(PackToken* token) {
   return reader_.Next(token) ? absl::OkStatus() : Lie("bytes that are no MessagePack of this protocol");
 }
 
+absl::StatusOr<std::string_view> Judge::TakeValue() {
+  if (!is_trusted()) return TakeHandlerValue(&reader_);
+  const char* const begin = reader_.position();
+  if (!reader_.Skip()) return Lie("bytes that are no MessagePack");
+  return std::string_view(begin, static_cast<size_t>(reader_.position() - begin));
+}
+
 absl::Status Judge::ReadBody() {
   PackToken map, name;
   if (absl::Status status = TakeToken(&map); !status.ok()) return status;
@@ -102,7 +111,7 @@ absl::Status Judge::ReadBody() {
 
 absl::Status Judge::ReadField(std::string_view name) {
   if (name == "id" || name == "done") {
-    const absl::StatusOr<std::string_view> value = TakeHandlerValue(&reader_);
+    const absl::StatusOr<std::string_view> value = TakeValue();
     if (!value.ok()) return value.status();
     if (name == "done") PackReader(*value).Next(&done_.emplace());
     return absl::OkStatus();
@@ -112,7 +121,7 @@ absl::Status Judge::ReadField(std::string_view name) {
     return ReadRows(name, 2, [&](uint32_t) {
       State& state = states_.emplace_back();
       if (absl::Status status = TakeToken(&state.call); !status.ok()) return status;
-      const absl::StatusOr<std::string_view> value = TakeHandlerValue(&reader_);
+      const absl::StatusOr<std::string_view> value = TakeValue();
       if (value.ok()) state.state = *value;
       return value.status();
     });
@@ -157,7 +166,7 @@ absl::Status Judge::ReadOutput(uint32_t row) {
   Output& output = outputs_.emplace_back();
   if (absl::Status status = TakeToken(&output.call); !status.ok()) return status;
   const char* const begin = reader_.position();
-  const absl::StatusOr<std::string_view> value = TakeHandlerValue(&reader_);
+  const absl::StatusOr<std::string_view> value = TakeValue();
   if (!value.ok()) return value.status();
   output.output.value = *value;
   PackToken key;
@@ -176,7 +185,7 @@ absl::Status Judge::ReadHeaders(uint32_t, HandlerOutput* output) {
   PackToken headers, pair, name, value;
   if (absl::Status status = TakeToken(&headers); !status.ok()) return status;
   if (headers.type == Type::kNil) return absl::OkStatus();
-  if (headers.type != Type::kArray || headers.count > kMaxOutputHeaders) {
+  if (headers.type != Type::kArray || (headers.count > kMaxOutputHeaders && !is_trusted())) {
     return Lie(StrCat("the headers must be a list of at most ", kMaxOutputHeaders));
   }
   const auto is_text = [](const PackToken& token) {
@@ -231,11 +240,11 @@ absl::Status Judge::CheckErrors() {
     const absl::StatusOr<size_t> call = CallOf("errors", row, token, next);
     if (!call.ok()) return call.status();
     run_up_to(*call);
-    if (why.type != Type::kString || why.text.empty() || why.text.size() > kMaxWhyBytes ||
-        why.text.find('\n') != std::string_view::npos || !IsValidUtf8(why.text)) {
+    if (!is_trusted() && (why.type != Type::kString || why.text.empty() || why.text.size() > kMaxWhyBytes ||
+                          why.text.find('\n') != std::string_view::npos || !IsValidUtf8(why.text))) {
       return LieAt("errors", row, "the reason must be one line of 1 to ", kMaxWhyBytes, " bytes");
     }
-    if (!failed_keys.insert(batch_.key_of_call[*call]).second) {
+    if (!is_trusted() && !failed_keys.insert(batch_.key_of_call[*call]).second) {
       return LieAt("errors", row, "call ", *call,
                    " stands behind a failed one of its key: it must not have run");
     }
@@ -254,7 +263,7 @@ absl::Status Judge::CheckStates() {
     const absl::StatusOr<size_t> call = CallOf("states", row, states_[row].call, least);
     if (!call.ok()) return call.status();
     if (!Ran(*call)) return LieAt("states", row, "call ", *call, " did not run");
-    if (states_[row].state.size() > kMaxHandlerStateBytes) {
+    if (states_[row].state.size() > kMaxHandlerStateBytes && !is_trusted()) {
       return LieAt("states", row, "more than ", kMaxHandlerStateBytes, " bytes");
     }
     result_.calls[*call].state = states_[row].state;
@@ -269,7 +278,7 @@ absl::Status Judge::CheckOutputs() {
     const absl::StatusOr<size_t> call = CallOf("outputs", row, outputs_[row].call, least);
     if (!call.ok()) return call.status();
     if (!Ran(*call)) return LieAt("outputs", row, "call ", *call, " did not run");
-    if (outputs_[row].bytes > kMaxOutputBytes)
+    if (outputs_[row].bytes > kMaxOutputBytes && !is_trusted())
       return LieAt("outputs", row, "more than ", kMaxOutputBytes, " bytes");
     CallOutcome& outcome = result_.calls[*call];
     if (outcome.outputs.size() == kMaxOutputsPerCall) {
@@ -294,7 +303,8 @@ absl::Status Judge::CheckTimers() {
       return LieAt("timers", row, "the clock must be 0 or 1");
     }
     const bool event_time = clock.integer == 1;
-    if (ms.type != Type::kInt || ms.integer >= kMaxTimeMs || ms.integer <= (event_time ? -kMaxTimeMs : -1)) {
+    const bool in_range = ms.integer < kMaxTimeMs && ms.integer > (event_time ? -kMaxTimeMs : -1);
+    if (ms.type != Type::kInt || (!in_range && !is_trusted())) {
       return LieAt("timers", row, "that is no time");
     }
     CallOutcome& outcome = result_.calls[*call];

@@ -210,6 +210,12 @@ JobFields StageFields(const std::string& path, const StageSpec& stage) {
   fields.emplace_back(path + ".name", stage.code.name);
   fields.emplace_back(path + ".timeout", millrace::FormatDuration(stage.code.timeout));
   fields.emplace_back(path + ".on_error", stage.code.errors ? ErrorsText(*stage.code.errors) : "the job's");
+  const CallOrder ordered = stage.code.ordered;
+  fields.emplace_back(path + ".concurrency",
+                      stage.code.concurrency == 0 ? "not said" : StrCat(stage.code.concurrency));
+  fields.emplace_back(path + ".ordered", ordered == CallOrder::kKey         ? "key"
+                                         : ordered == CallOrder::kPartition ? "partition"
+                                                                            : "none");
   return fields;
 }
 

@@ -61,6 +61,16 @@ bool HasTables(const JobSpec& spec) {
                      [](const StageSpec* stage) { return std::holds_alternative<LookupStage>(stage->what); });
 }
 
+bool CanRunInPool(const StageSpec& stage) {
+  if (PluginOf(stage) != nullptr) return false;
+  return std::holds_alternative<KeyedStage>(stage.what) || std::holds_alternative<FilterStage>(stage.what) ||
+         std::holds_alternative<MapStage>(stage.what) || std::holds_alternative<FlatMapStage>(stage.what);
+}
+
+bool RunsInThreads(const StageSpec& stage) {
+  return stage.code.concurrency > 1 && CanRunInPool(stage) && RunsLua(stage);
+}
+
 std::string_view AggregateFunctionName(AggregateFunction function) {
   switch (function) {
     case AggregateFunction::kCount:

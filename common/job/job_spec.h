@@ -74,12 +74,23 @@ struct CodePlace {
   bool has_lines = false;  // its second line is the file's next one, and so on
 };
 
+// Which calls of a stage's code may run at the same time, where `concurrency` lets several.
+enum class CallOrder {
+  kKey,        // those of one key one after the other
+  kPartition,  // likewise; what comes of them is put out in the order of the log, as in every mode
+  kNone,       // all
+};
+
 // Settings of a stage that runs user code.
 struct CodeSettings {
   std::string name;  // for messages and metrics; default: the stage's kind and position
   CodePlace place;
   absl::Duration timeout = absl::Seconds(2);
   std::optional<ErrorPolicy> errors;  // overrides the job's
+  // In each worker: so many threads for Lua, above 1; so many batches out at handler processes. 0: the file does not
+  // say; Lua runs with its partition then, and handlers have as many as they take.
+  uint32_t concurrency = 0;
+  CallOrder ordered = CallOrder::kKey;
 };
 
 struct FilterStage {
@@ -282,6 +293,7 @@ struct JobSpec {
 };
 
 inline constexpr uint32_t kMaxPartitions = 4096;
+inline constexpr uint32_t kMaxConcurrency = 256;
 inline constexpr uint32_t kMaxStandbys = 1;
 inline constexpr size_t kMaxJobFileBytes = 1 << 20;
 inline constexpr size_t kMaxStages = 64;    // with those in branches
@@ -301,6 +313,10 @@ const std::string& RemoteOf(const StageSpec& stage);
 const PluginSpec* PluginOf(const StageSpec& stage);
 // Whether a stage looks records up in a table.
 bool HasTables(const JobSpec& spec);
+// Whether its code can run in a pool, of handler processes or, where it is Lua, of threads of the worker.
+bool CanRunInPool(const StageSpec& stage);
+// Whether its Lua code runs in a pool of threads, wherever there are any: not in `try`, `test`, `verify`, `replay`.
+bool RunsInThreads(const StageSpec& stage);
 // Whether any stage runs user code, and so whether it may give verdicts.
 bool RunsUserCode(const JobSpec& spec);
 

@@ -1,6 +1,7 @@
 #include "common/job/stage_parser.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_join.h"
@@ -26,14 +27,14 @@ constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
   static const auto& kinds = *new std::vector<std::string>{
-      "filter",     "map",    "flat_map", "aggregate", "keyed",     "window", "dedupe",
-      "rate_limit", "lookup", "key_by",   "partition", "broadcast", "inspect"};
+      "filter",     "map",    "flat_map", "aggregate", "keyed",     "window",  "dedupe",
+      "rate_limit", "lookup", "key_by",   "partition", "broadcast", "balance", "inspect"};
   return kinds;
 }
 
 const std::vector<AbsentKey>& AbsentStages() {
-  static const auto& absent = *new std::vector<AbsentKey>{
-      {"balance", "raise `partitions`"}, {"call", "call the service from a reader of the results"}};
+  static const auto& absent =
+      *new std::vector<AbsentKey>{{"call", "call the service from a reader of the results"}};
   return absent;
 }
 
@@ -172,26 +173,25 @@ void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* 
                StrCat("use one of ", absl::StrJoin(StageKinds(), ", ")));
 }
 
-bool IsRemote(const YamlNode& stage) {
-  const YamlNode* const keyed = stage.Find("keyed");
-  const YamlNode* const code = keyed != nullptr ? keyed : stage.Find("flat_map");
-  return code != nullptr && code->IsMapping() && code->Find("remote") != nullptr;
-}
-
-// What is written for pools: accepted where it says what happens anyway, with one record at a time.
-void CheckPoolSettings(const YamlNode& stage, YamlReader* reader) {
+// How many of the stage's calls may run at once. `inspect` and `dedupe` take one record at a time.
+void ParsePoolSettings(const YamlNode& stage, StageSpec* spec, YamlReader* reader) {
   if (const YamlNode* concurrency = stage.Find("concurrency")) {
-    if (reader->Integer(*concurrency, "concurrency", 1, 1'000'000, "concurrency: 1") > 1) {
-      reader->FailAbsent(*concurrency, "concurrency: " + concurrency->text,
-                         IsRemote(stage) ? "leave it out, and start more handler processes"
-                                         : "leave it out, and raise `partitions`");
+    spec->code.concurrency = static_cast<uint32_t>(
+        reader->Integer(*concurrency, "concurrency", 1, kMaxConcurrency, "concurrency: 8"));
+    if (spec->code.concurrency > 1 && !CanRunInPool(*spec)) {
+      reader->Fail(*concurrency, StrCat("`concurrency: ", concurrency->text, "` for this stage"),
+                   "it takes one record at a time in each partition", "leave it out, and raise `partitions`");
     }
   }
-  if (const YamlNode* ordered = stage.Find("ordered")) {
-    if (ordered->text == "none") {
-      reader->FailAbsent(*ordered, "ordered: none", "use `ordered: key`, or leave it out");
-    }
-    reader->Choice<int>(*ordered, "ordered", {{"key", 0}, {"partition", 0}});
+  const YamlNode* const ordered = stage.Find("ordered");
+  if (ordered == nullptr) return;
+  spec->code.ordered = reader->Choice<CallOrder>(
+      *ordered, "ordered",
+      {{"key", CallOrder::kKey}, {"partition", CallOrder::kPartition}, {"none", CallOrder::kNone}});
+  if (spec->code.ordered == CallOrder::kNone && KeepsState(*spec)) {
+    reader->Fail(*ordered, "`ordered: none` for a stage with `state`",
+                 "each record of a key begins with the state that the one before it left",
+                 "use `ordered: key`, or leave it out");
   }
 }
 
@@ -202,6 +202,21 @@ CodePlace PlaceOfCode(const YamlNode& stage, const std::string& kind) {
     code = code->Find(kind == "dedupe" || kind == "lookup" ? "by" : "lua");
   if (code == nullptr || !code->IsScalar()) return {stage.line, false};
   return CodePlaceOf(*code);
+}
+
+// Of those that can have a pool and do not say how large, those in branches too. False: there is no stage with one.
+bool SetConcurrency(uint32_t concurrency, std::vector<StageSpec>* stages) {
+  bool any = false;
+  for (StageSpec& stage : *stages) {
+    if (CanRunInPool(stage)) {
+      any = true;
+      if (stage.code.concurrency == 0) stage.code.concurrency = concurrency;
+    }
+    auto* const branching = std::get_if<BranchStage>(&stage.what);
+    if (branching == nullptr) continue;
+    for (BranchSpec& branch : branching->branches) any |= SetConcurrency(concurrency, &branch.stages);
+  }
+  return any;
 }
 
 // Lists of stages, those in branches too, with what counts for all of them together.
@@ -216,6 +231,7 @@ class StageLists {
   StageSpec ReadStage(const YamlNode& stage, const std::string& position, int depth);
   BranchStage ReadBranches(const YamlNode& stage, const std::string& kind, const std::string& position,
                            int depth);
+  std::vector<StageSpec> ReadBalance(const YamlNode& stage, const std::string& position, int depth);
   void CheckBeside(const YamlNode& stage, const StageSpec& spec, int depth);
 
   YamlReader* const reader_;
@@ -234,6 +250,11 @@ std::vector<StageSpec> StageLists::Read(const YamlNode& stages, const std::strin
                   StrCat("a job has 1 to ", kMaxStages), "try `stages: [ { filter: r.delay > 0 } ]`");
   }
   for (size_t i = 0; i < stages.items.size() && reader_->ok(); ++i) {
+    if (stages.items[i].IsMapping() && stages.items[i].Find("balance") != nullptr) {
+      std::vector<StageSpec> copied = ReadBalance(stages.items[i], StrCat(prefix, i), depth);
+      std::move(copied.begin(), copied.end(), std::back_inserter(specs));
+      continue;
+    }
     specs.push_back(ReadStage(stages.items[i], StrCat(prefix, i), depth));
     if (reader_->ok()) CheckBeside(stages.items[i], specs.back(), depth);
   }
@@ -256,6 +277,24 @@ void StageLists::CheckBeside(const YamlNode& stage, const StageSpec& spec, int d
                   StrCat("a job has at most ", kMaxSegments, " segments"),
                   "submit the results of this job to a second one");
   }
+}
+
+// Copies of a chain that share its records by load are its stages, each with a pool of that many: what state there is
+// stays one for each key.
+std::vector<StageSpec> StageLists::ReadBalance(const YamlNode& stage, const std::string& position,
+                                               int depth) {
+  constexpr std::string_view kExample = "{ balance: 4, stages: [ { map: r } ] }";
+  reader_->CheckKeys(stage, "`balance`", {"balance", "stages"});
+  const auto copies = static_cast<uint32_t>(
+      reader_->Integer(*stage.Find("balance"), "balance", 1, kMaxConcurrency, "balance: 4"));
+  const YamlNode* const stages = reader_->Required(stage, "stages", "`balance`", kExample);
+  if (stages == nullptr || !reader_->ok()) return {};
+  std::vector<StageSpec> specs = Read(*stages, StrCat(position, "-"), depth + 1);
+  if (reader_->ok() && !SetConcurrency(copies, &specs)) {
+    reader_->Fail(*stages, "`balance` over stages that run no code in copies",
+                  "only `filter`, `map`, `flat_map` and `keyed` do", "leave `balance` out");
+  }
+  return specs;
 }
 
 BranchStage StageLists::ReadBranches(const YamlNode& stage, const std::string& kind,
@@ -308,7 +347,7 @@ StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& positi
     spec.code.timeout = reader->Duration(*timeout, "timeout", kMinTimeout, kMaxTimeout, "timeout: 2s");
   }
   spec.code.errors = ParseErrorPolicy(stage, reader);
-  CheckPoolSettings(stage, reader);
+  ParsePoolSettings(stage, &spec, reader);
   return spec;
 }
 

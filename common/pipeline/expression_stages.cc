@@ -130,7 +130,9 @@ class FlatMapStageImpl final : public ExpressionStage {
   std::vector<size_t> ends_;
 };
 
-std::vector<std::string> Expressions(const StageSpec& spec) {
+}  // namespace
+
+std::vector<std::string> ExpressionsOf(const StageSpec& spec) {
   if (const auto* filter = std::get_if<FilterStage>(&spec.what)) return {filter->expression};
   if (const auto* flat_map = std::get_if<FlatMapStage>(&spec.what)) return {flat_map->expression};
   if (const auto* inspect = std::get_if<InspectStage>(&spec.what)) return {inspect->expression};
@@ -140,8 +142,6 @@ std::vector<std::string> Expressions(const StageSpec& spec) {
   for (const auto& [name, expression] : map.fields) expressions.push_back(expression);
   return expressions;
 }
-
-}  // namespace
 
 LuaInput InputOf(const RecordView& record, const StepContext& context) {
   return {.record = &record,
@@ -157,7 +157,7 @@ absl::StatusOr<std::unique_ptr<Stage>> MakeExpressionStage(const StageSpec& spec
                                                            const ErrorPolicy& job_errors, LuaSandbox* lua,
                                                            StepContext* context) {
   const absl::StatusOr<LuaSandbox::ChunkId> chunk =
-      lua->AddExpressions(spec.code.name, spec.code.place, Expressions(spec));
+      lua->AddExpressions(spec.code.name, spec.code.place, ExpressionsOf(spec));
   if (!chunk.ok()) return chunk.status();
   std::unique_ptr<Stage> stage;
   if (std::holds_alternative<FilterStage>(spec.what)) {

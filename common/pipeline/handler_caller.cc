@@ -66,6 +66,8 @@ absl::StatusOr<const CallOutcome*> HandlerCaller::Call(const StepContext& contex
   Pack(context, record, key, time_ms);
   CallMemos::Request request;
   request.stage = stage_;
+  request.segment = context.segment;
+  request.partition = context.partition;
   request.offset = context.offset;
   request.record = context.record;
   request.nth = nth_++;

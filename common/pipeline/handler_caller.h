@@ -10,6 +10,11 @@
 
 namespace millrace {
 
+// Whether the stage's code is run by those whom the pipeline asks, and not by itself.
+inline bool RunsInPool(const StageSpec& spec, const StepContext& context) {
+  return context.calls != nullptr && context.calls->HasStage(spec.code.name);
+}
+
 // Not thread-safe.
 class HandlerCaller {
  public:

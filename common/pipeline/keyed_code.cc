@@ -31,8 +31,8 @@ class LuaKeyedCode final : public KeyedCode {
 
 class RemoteKeyedCode final : public KeyedCode {
  public:
-  RemoteKeyedCode(const StageSpec& spec, StepContext* context)
-      : context_(context), caller_(spec.code.name, context->calls) {}
+  RemoteKeyedCode(const StageSpec& spec, StepContext* context, bool has_on_timer)
+      : context_(context), caller_(spec.code.name, context->calls), has_on_timer_(has_on_timer) {}
 
   absl::StatusOr<bool> Run(const LuaInput& input, KeyedCall* call) override {
     const absl::StatusOr<const CallOutcome*> outcome =
@@ -43,14 +43,14 @@ class RemoteKeyedCode final : public KeyedCode {
     Tell(**outcome, call);
     return true;
   }
-  // A handler without one says so when the timer fires.
-  bool has_on_timer() const override { return true; }
+  bool has_on_timer() const override { return has_on_timer_; }
 
  private:
   static void Tell(const CallOutcome& outcome, KeyedCall* call);
 
   StepContext* const context_;
   HandlerCaller caller_;
+  const bool has_on_timer_;
 };
 
 void RemoteKeyedCode::Tell(const CallOutcome& outcome, KeyedCall* call) {
@@ -69,18 +69,29 @@ void RemoteKeyedCode::Tell(const CallOutcome& outcome, KeyedCall* call) {
   for (const HandlerTimer& timer : outcome.timers) call->timers.push_back({timer.event_time, timer.ms});
 }
 
+absl::StatusOr<LuaSandbox::ChunkId> CompileKeyed(const StageSpec& spec, LuaSandbox* lua) {
+  return lua->AddKeyed(spec.code.name, spec.code.place, std::get<KeyedStage>(spec.what).lua);
+}
+
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<KeyedCode>> MakePooledKeyedCode(const StageSpec& spec, LuaSandbox* lua,
+                                                               StepContext* context) {
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk = CompileKeyed(spec, lua);
+  if (!chunk.ok()) return chunk.status();
+  return std::make_unique<RemoteKeyedCode>(spec, context, lua->has_on_timer(*chunk));
+}
 
 absl::StatusOr<std::unique_ptr<KeyedCode>> MakeLuaKeyedCode(const StageSpec& spec, LuaSandbox* lua,
                                                             StepContext* context) {
-  const absl::StatusOr<LuaSandbox::ChunkId> chunk =
-      lua->AddKeyed(spec.code.name, spec.code.place, std::get<KeyedStage>(spec.what).lua);
+  const absl::StatusOr<LuaSandbox::ChunkId> chunk = CompileKeyed(spec, lua);
   if (!chunk.ok()) return chunk.status();
   return std::make_unique<LuaKeyedCode>(spec, lua, *chunk, context);
 }
 
 absl::StatusOr<std::unique_ptr<KeyedCode>> MakeRemoteKeyedCode(const StageSpec& spec, StepContext* context) {
-  return std::make_unique<RemoteKeyedCode>(spec, context);
+  // A handler without on_timer says so when the timer fires.
+  return std::make_unique<RemoteKeyedCode>(spec, context, /*has_on_timer=*/true);
 }
 
 }  // namespace millrace

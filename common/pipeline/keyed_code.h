@@ -24,6 +24,9 @@ class KeyedCode {
 // REQUIRES: spec.what is a KeyedStage with Lua code. INVALID_ARGUMENT: it does not compile.
 absl::StatusOr<std::unique_ptr<KeyedCode>> MakeLuaKeyedCode(const StageSpec& spec, LuaSandbox* lua,
                                                             StepContext* context);
+// The same code in a pool's threads, asked through context->calls.
+absl::StatusOr<std::unique_ptr<KeyedCode>> MakePooledKeyedCode(const StageSpec& spec, LuaSandbox* lua,
+                                                               StepContext* context);
 // REQUIRES: ... of handler processes (docs/handlers.md), asked through context->calls.
 absl::StatusOr<std::unique_ptr<KeyedCode>> MakeRemoteKeyedCode(const StageSpec& spec, StepContext* context);
 

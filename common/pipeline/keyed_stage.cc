@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "common/pipeline/expression_stages.h"
+#include "common/pipeline/handler_caller.h"
 #include "common/pipeline/header_codec.h"
 #include "common/pipeline/plugin_stages.h"
 #include "common/strings.h"
@@ -23,6 +24,7 @@ absl::StatusOr<std::unique_ptr<KeyedStageRunner>> KeyedStageRunner::Create(const
   absl::StatusOr<std::unique_ptr<KeyedCode>> code =
       !std::get<KeyedStage>(spec.what).remote.empty() ? MakeRemoteKeyedCode(spec, context)
       : PluginOf(spec) != nullptr                     ? MakePluginKeyedCode(spec, context)
+      : RunsInPool(spec, *context)                    ? MakePooledKeyedCode(spec, lua, context)
                                                       : MakeLuaKeyedCode(spec, lua, context);
   if (!code.ok()) return code.status();
   stage->code_ = *std::move(code);

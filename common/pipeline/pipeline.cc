@@ -12,12 +12,14 @@
 #include "common/pipeline/branch_stage.h"
 #include "common/pipeline/dedupe_stage.h"
 #include "common/pipeline/expression_stages.h"
+#include "common/pipeline/handler_caller.h"
 #include "common/pipeline/key_by_stage.h"
 #include "common/pipeline/keyed_stage.h"
 #include "common/pipeline/lookup_stage.h"
 #include "common/pipeline/lua_sandbox.h"
 #include "common/pipeline/output_stage.h"
 #include "common/pipeline/plugin_stages.h"
+#include "common/pipeline/pooled_stage.h"
 #include "common/pipeline/rate_limit_stage.h"
 #include "common/pipeline/remote_flat_map.h"
 #include "common/pipeline/step_runner.h"
@@ -162,6 +164,10 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     stages_.push_back(MakeRemoteFlatMapStage(spec, job_errors, &context_));
   } else if (PluginOf(spec) != nullptr) {
     absl::StatusOr<std::unique_ptr<Stage>> stage = MakePluginFlatMapStage(spec, job_errors, &context_);
+    if (!stage.ok()) return stage.status();
+    stages_.push_back(*std::move(stage));
+  } else if (RunsInPool(spec, context_)) {
+    absl::StatusOr<std::unique_ptr<Stage>> stage = MakePooledStage(spec, job_errors, lua_.get(), &context_);
     if (!stage.ok()) return stage.status();
     stages_.push_back(*std::move(stage));
   } else if (std::holds_alternative<KeyByStage>(spec.what)) {

@@ -142,8 +142,9 @@ struct PipelineOptions {
   CallObserver* observer = nullptr;    // not owned; may be null
   UnitObserver* units = nullptr;       // not owned; may be null
   RatePacer* pacer = nullptr;          // not owned; null: nothing waits for a rate
-  // Through which stages ask handler processes; not owned. Null: a Step that comes to such a stage fails with
-  // FAILED_PRECONDITION. REQUIRES: made of the stages of the job that the pipeline is of.
+  // Through which stages ask handler processes, and pools of threads where it has their stages; not owned. Null: a
+  // Step that comes to a stage of handler processes fails with FAILED_PRECONDITION, and Lua runs here. REQUIRES: made
+  // of the stages of the job that the pipeline is of.
   CallMemos* calls = nullptr;
 };
 

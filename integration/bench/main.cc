@@ -12,16 +12,15 @@
 
 int main(int argc, char** argv) {
   using Tool = absl::Status (*)(const std::vector<std::string>&);
-  const std::map<std::string, Tool> tools = {{"fill", millrace::bench::RunFill},
-                                             {"echo", millrace::bench::RunEcho},
-                                             {"watch", millrace::bench::RunWatch},
-                                             {"check", millrace::bench::RunCheck},
-                                             {"latency", millrace::bench::RunLatency}};
+  const std::map<std::string, Tool> tools = {
+      {"fill", millrace::bench::RunFill},       {"echo", millrace::bench::RunEcho},
+      {"watch", millrace::bench::RunWatch},     {"check", millrace::bench::RunCheck},
+      {"latency", millrace::bench::RunLatency}, {"pools", millrace::bench::RunPools}};
   millrace::SetUpProcess();
   millrace::CatchStopSignals();
   const auto tool = tools.find(argc > 1 ? argv[1] : "");
   if (tool == tools.end()) {
-    std::fputs("usage: bench_tools fill|echo|watch|check|latency [FLAGS]\n", stderr);
+    std::fputs("usage: bench_tools fill|echo|watch|check|latency|pools [FLAGS]\n", stderr);
     return millrace::kExitUsage;
   }
   const absl::Status status = tool->second(std::vector<std::string>(argv + 2, argv + argc));

@@ -29,6 +29,7 @@ absl::Status RunEcho(const std::vector<std::string>& arguments);
 absl::Status RunWatch(const std::vector<std::string>& arguments);
 absl::Status RunCheck(const std::vector<std::string>& arguments);
 absl::Status RunLatency(const std::vector<std::string>& arguments);
+absl::Status RunPools(const std::vector<std::string>& arguments);
 
 // A tool's flags: --nats and those it adds.
 class ToolFlags {

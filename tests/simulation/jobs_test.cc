@@ -97,6 +97,19 @@ TEST_F(JobsTest, TheOldLeadersLastAssignmentArrivesBehindTheNewLeaders) {
   ExpectRightEnd();
 }
 
+// The threads of pools, and what goes between them and lanes, are part of the simulation.
+TEST_F(JobsTest, CodeInPoolsComesToTheSameUnderFaults) {
+  int runs = 0;
+  for (uint64_t seed = 1; runs < 25 && !HasFailure(); ++seed) {
+    Scenario scenario = MakeScenario(seed);
+    if (scenario.cluster.ledger.handler != Handler::kLua) continue;
+    scenario.cluster.ledger.concurrency = 3;
+    SCOPED_TRACE(StrCat("seed ", seed));
+    EXPECT_EQ(RunScenario(scenario, folder_).failure, "");
+    ++runs;
+  }
+}
+
 TEST_F(JobsTest, TheSameSeedIsTheSameRunEventForEvent) {
   for (const uint64_t seed : {3, 17, 42}) {
     const Scenario scenario = MakeScenario(seed);

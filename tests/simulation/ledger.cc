@@ -67,13 +67,16 @@ constexpr char kWindowedStages[] = R"(
             emit: final
 )";
 
-std::string StageOf(Handler handler, std::string_view number, std::string_view beside) {
+std::string StageOf(const LedgerOptions& options, std::string_view number, std::string_view beside) {
+  const Handler handler = options.handler;
   const char* const text = handler == Handler::kNative     ? kNativeStage
                            : handler == Handler::kLua      ? kLuaStage
                            : handler == Handler::kBranched ? kBranchedStages
                            : handler == Handler::kWindowed ? kWindowedStages
                                                            : kFinalStage;
-  return absl::StrReplaceAll(text, {{"%}", StrCat(beside, "}")}, {"$", std::string(number)}});
+  std::string stages = absl::StrReplaceAll(text, {{"%}", StrCat(beside, "}")}, {"$", std::string(number)}});
+  if (options.concurrency > 0) StrAppend(&stages, "    concurrency: ", options.concurrency, "\n");
+  return stages;
 }
 
 std::string FilledUp(std::string key, size_t bytes) {
@@ -135,13 +138,10 @@ int64_t Ledger::BonusOf(const std::string& job_text) {
 std::string Ledger::JobText(const std::string& name, int64_t bonus) const {
   const bool goes_on = options_.segments() == 2;
   const bool is_lua = options_.handler == Handler::kLua;
-  std::string stages = StageOf(options_.handler, "seq",
-                               !goes_on ? ""
-                               : is_lua ? ", g = r.g"
-                                        : ", g: last(g)");
+  std::string stages = StageOf(options_, "seq", !goes_on ? "" : is_lua ? ", g = r.g" : ", g: last(g)");
   if (goes_on) {
     StrAppend(&stages, "  - key_by: g\n    partitions: ", options_.group_partitions,
-              StageOf(options_.handler, "sum", ""));
+              StageOf(options_, "sum", ""));
   }
   const std::string map =
       bonus == 0 ? "" : StrCat("\n  - map: {seq: '", kBonusText, bonus, "'", goes_on ? ", g: r.g" : "", "}");

@@ -28,6 +28,7 @@ struct LedgerOptions {
   uint32_t partitions = 3;
   size_t key_bytes = 0;  // keys are filled up to so many
   Handler handler = Handler::kNative;
+  uint32_t concurrency = 0;  // of kLua; 0: its code runs with its partition
   // The partitions of a second segment, which sums the first one's outputs up by group; 0: there is none.
   uint32_t group_partitions = 0;
   uint32_t groups = 5;

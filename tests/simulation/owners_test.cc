@@ -152,7 +152,7 @@ TEST_F(OwnersTest, AVerdictIsGivenThenTheProcessIsGone) {
   ASSERT_TRUE(tail.ok()) << tail.status();
   const uint64_t verdicts_before = tail->last_sequence;
   Watchdog watchdog(bus, clock, [&] { cluster.Kill(*owner, absl::Milliseconds(100)); });
-  Watchdog::Slot slot(watchdog, key, Epoch(1), *std::move(tail), Mark{});
+  Watchdog::Slot slot(watchdog, 1, key, Epoch(1), *std::move(tail), Mark{});
   const std::string stage = "keyed";
   slot.Enter(Offset(LastOf(key.input_stream()) + 1), 0, absl::Seconds(2), stage);
   clock.Advance(absl::Seconds(3));

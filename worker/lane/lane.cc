@@ -144,7 +144,7 @@ void Lane::Adopt(AdoptPartition event) {
   options.checkpoint_interval = event.checkpoint_interval;
   options.metrics = event.metrics;
   if (event.opened->gives_verdicts) {
-    hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, key, event.opened->epoch,
+    hosted->slot = std::make_unique<Watchdog::Slot>(watchdog_, event.instance, key, event.opened->epoch,
                                                     event.opened->verdict_tail, event.opened->low_mark);
     options.observer = hosted->slot.get();
   }

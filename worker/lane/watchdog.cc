@@ -14,9 +14,10 @@ namespace {
 constexpr int64_t kNoDeadlineNs = std::numeric_limits<int64_t>::max();
 }  // namespace
 
-Watchdog::Slot::Slot(Watchdog& watchdog, PartitionKey partition, Epoch epoch, LogTail verdict_tail,
-                     Mark low_mark)
+Watchdog::Slot::Slot(Watchdog& watchdog, uint64_t instance, PartitionKey partition, Epoch epoch,
+                     LogTail verdict_tail, Mark low_mark)
     : watchdog_(watchdog),
+      instance_(instance),
       partition_(std::move(partition)),
       epoch_(epoch),
       verdict_tail_(std::move(verdict_tail)),
@@ -31,14 +32,11 @@ Watchdog::Slot::~Slot() {
 }
 
 void Watchdog::Slot::Enter(Offset offset, uint32_t record, absl::Duration timeout, const std::string& stage) {
-  // What came of this record is in the result stream already: a replay must come to the same, however slow it
-  // is today.
-  const bool decided = offset.value() < low_mark_.offset;
   offset_.store(offset.value(), std::memory_order_relaxed);
   record_.store(record, std::memory_order_relaxed);
   stage_.store(&stage, std::memory_order_relaxed);
   const int64_t deadline_ns =
-      decided ? kNoDeadlineNs : absl::ToInt64Nanoseconds(watchdog_.clock_.Monotonic() + timeout);
+      IsDecided(offset) ? kNoDeadlineNs : absl::ToInt64Nanoseconds(watchdog_.clock_.Monotonic() + timeout);
   deadline_ns_.store(deadline_ns, std::memory_order_relaxed);
   state_.store(kRunning, std::memory_order_release);
 }
@@ -59,6 +57,32 @@ void Watchdog::Slot::Crash(int signal) {
 void Watchdog::Slot::SetVerdictTail(LogTail tail) {
   absl::MutexLock lock(&watchdog_.mutex_);
   verdict_tail_ = std::move(tail);
+}
+
+Watchdog::PoolSlot::PoolSlot(Watchdog& watchdog, std::string stage, absl::Duration timeout)
+    : watchdog_(watchdog), stage_(std::move(stage)), timeout_(timeout) {
+  absl::MutexLock lock(&watchdog_.mutex_);
+  watchdog_.pool_slots_.push_back(this);
+}
+
+Watchdog::PoolSlot::~PoolSlot() {
+  absl::MutexLock lock(&watchdog_.mutex_);
+  std::erase(watchdog_.pool_slots_, this);
+}
+
+void Watchdog::PoolSlot::Enter(const CallPlace& place) {
+  asker_.store(place.asker, std::memory_order_relaxed);
+  offset_.store(place.offset.value(), std::memory_order_relaxed);
+  record_.store(place.record, std::memory_order_relaxed);
+  deadline_ns_.store(absl::ToInt64Nanoseconds(watchdog_.clock_.Monotonic() + timeout_),
+                     std::memory_order_relaxed);
+  call_.store(++calls_, std::memory_order_release);
+}
+
+void Watchdog::PoolSlot::Leave() {
+  uint64_t running = calls_;
+  if (call_.compare_exchange_strong(running, kIdle)) return;
+  while (true) watchdog_.clock_.Sleep(absl::Seconds(1));
 }
 
 Watchdog::Watchdog(Bus& bus, Clock& clock, std::function<void()> end_process, Threads& threads)
@@ -90,20 +114,48 @@ void Watchdog::Check() {
     if (state != Slot::kRunning || now_ns < slot->deadline_ns_) continue;
     int running = Slot::kRunning;
     // From here on the call's outcome is decided: it failed. Leave can no longer return.
-    if (slot->state_.compare_exchange_strong(running, Slot::kCondemned)) Condemn(*slot);
+    if (!slot->state_.compare_exchange_strong(running, Slot::kCondemned)) continue;
+    const std::string& stage = *slot->stage_;
+    Condemn(*slot,
+            {Offset(slot->offset_), slot->record_, StrCat("stage ", stage, " overran its time"), stage});
+    end_process_();
+  }
+  CheckPools(now_ns);
+}
+
+void Watchdog::CheckPools(int64_t now_ns) {
+  for (PoolSlot* const slot : pool_slots_) {
+    const uint64_t call = slot->call_.load(std::memory_order_acquire);
+    if (call == PoolSlot::kIdle || call == PoolSlot::kCondemned || now_ns < slot->deadline_ns_) continue;
+    const auto partition = std::find_if(slots_.begin(), slots_.end(), [&](const Slot* candidate) {
+      return candidate->instance_ == slot->asker_;
+    });
+    CondemnInPool(*slot, call, partition == slots_.end() ? nullptr : *partition);
   }
 }
 
-void Watchdog::Condemn(Slot& slot) {
-  const Verdict verdict = {Offset(slot.offset_), slot.record_,
-                           StrCat("stage ", *slot.stage_, " overran its time"), *slot.stage_};
+// `partition`: whose call it is; null: it is gone, and nobody is to be charged. The thread is held up all the same.
+void Watchdog::CondemnInPool(PoolSlot& slot, uint64_t call, const Slot* partition) {
+  const Verdict verdict{Offset(slot.offset_), slot.record_,
+                        StrCat("stage ", slot.stage_, " overran its time"), slot.stage_};
+  if (partition != nullptr && partition->IsDecided(verdict.offset)) return;
+  if (!slot.call_.compare_exchange_strong(call, PoolSlot::kCondemned)) return;
+  if (partition == nullptr) {
+    LogError("user code overran its time for a partition that is gone: this process ends",
+             {{"stage", slot.stage_}});
+  } else {
+    Condemn(*partition, verdict);
+  }
+  end_process_();
+}
+
+void Watchdog::Condemn(const Slot& slot, const Verdict& verdict) {
   LogError("user code overran its time: this process ends, the record's attempt is counted",
            {{"partition", slot.partition_.ToString()},
             {"offset", verdict.offset.value()},
             {"record", verdict.record},
-            {"stage", *slot.stage_}});
+            {"stage", verdict.stage}});
   Tell(slot, verdict);
-  end_process_();
 }
 
 void Watchdog::EndCrashed(Slot& slot) {
@@ -122,7 +174,7 @@ void Watchdog::EndCrashed(Slot& slot) {
   end_process_();
 }
 
-void Watchdog::Tell(Slot& slot, const Verdict& verdict) {
+void Watchdog::Tell(const Slot& slot, const Verdict& verdict) {
   const std::string header = VerdictHeader(slot.partition_, slot.epoch_, slot.verdict_tail_);
   const std::string subject = slot.partition_.verdict_subject();
   const std::string payload = EncodeVerdict(verdict);

@@ -17,6 +17,7 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/frame/verdict.h"
+#include "common/handler/pool_thread.h"
 #include "common/ids.h"
 #include "common/mailbox.h"
 #include "common/pipeline/pipeline.h"
@@ -28,13 +29,15 @@ namespace millrace {
 
 inline constexpr absl::Duration kWatchdogInterval = absl::Milliseconds(50);
 
-// One call slot for each partition; all slots are watched by one thread.
+// One call slot for each partition, and one for each thread of a pool; all slots are watched by one thread.
 class Watchdog {
  public:
   // What the partition's calls are known by. Lives as long as the partition.
   class Slot : public CallObserver {
    public:
-    Slot(Watchdog& watchdog, PartitionKey partition, Epoch epoch, LogTail verdict_tail, Mark low_mark);
+    // `instance`: the partition's, by which calls in pools name it.
+    Slot(Watchdog& watchdog, uint64_t instance, PartitionKey partition, Epoch epoch, LogTail verdict_tail,
+         Mark low_mark);
     ~Slot() override;
     void Enter(Offset offset, uint32_t record, absl::Duration timeout, const std::string& stage) override;
     // Blocks for ever when the call was condemned meanwhile: the process is about to end, and nothing may
@@ -49,7 +52,12 @@ class Watchdog {
     friend class Watchdog;
     enum State : int { kIdle, kRunning, kCondemned, kCrashed };
 
+    // What came of this record is in the result stream already: a replay must come to the same, however slow it is
+    // today.
+    bool IsDecided(Offset offset) const { return offset.value() < low_mark_.offset; }
+
     Watchdog& watchdog_;
+    const uint64_t instance_;
     const PartitionKey partition_;
     const Epoch epoch_;
     LogTail verdict_tail_;  // guarded by the watchdog's lock
@@ -60,6 +68,30 @@ class Watchdog {
     std::atomic<uint32_t> record_{0};
     std::atomic<const std::string*> stage_{nullptr};
     std::atomic<int> signal_{0};  // kCrashed
+  };
+
+  // What one thread of a pool runs, for whichever partition. Lives as long as the thread's code.
+  class PoolSlot : public PoolCallWatch {
+   public:
+    PoolSlot(Watchdog& watchdog, std::string stage, absl::Duration timeout);
+    ~PoolSlot() override;
+    void Enter(const CallPlace& place) override;
+    void Leave() override;  // as Slot's
+
+   private:
+    friend class Watchdog;
+    static constexpr uint64_t kIdle = 0, kCondemned = UINT64_MAX;
+
+    Watchdog& watchdog_;
+    const std::string stage_;
+    const absl::Duration timeout_;
+    uint64_t calls_ = 0;
+    std::atomic<uint64_t> call_{
+        kIdle};  // the number of the one under way: what is read beside it is of that one
+    std::atomic<int64_t> deadline_ns_{0};
+    std::atomic<uint64_t> asker_{0};
+    std::atomic<uint64_t> offset_{0};
+    std::atomic<uint32_t> record_{0};
   };
 
   // `bus` is the watchdog's own connection (it blocks on it); `end_process` is what ends it (tests put
@@ -73,15 +105,18 @@ class Watchdog {
   void Stop();
 
  private:
-  void Condemn(Slot& slot);
+  void CheckPools(int64_t now_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CondemnInPool(PoolSlot& slot, uint64_t call, const Slot* partition);
+  void Condemn(const Slot& slot, const Verdict& verdict);
   void EndCrashed(Slot& slot);
-  void Tell(Slot& slot, const Verdict& verdict);
+  void Tell(const Slot& slot, const Verdict& verdict);
 
   Bus& bus_;
   Clock& clock_;
   const std::function<void()> end_process_;
   absl::Mutex mutex_;
   std::vector<Slot*> slots_ ABSL_GUARDED_BY(mutex_);
+  std::vector<PoolSlot*> pool_slots_ ABSL_GUARDED_BY(mutex_);
   Threads& threads_;
   struct Stopping {};
   Mailbox<Stopping> stop_;

@@ -31,7 +31,7 @@ PartitionCalls::PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start st
     : ports_(ports), clock_(clock), start_(std::move(start)), verdict_tail_(start_.verdict_tail) {}
 
 void PartitionCalls::UseCode(const JobSpec& job) {
-  std::vector<HandlerStage> stages = HandlerStagesOf(job, start_.uid);
+  std::vector<HandlerStage> stages = HandlerStagesOf(job, start_.uid, PooledLua::kInThreads);
   // Handlers of a stage that stays keep their connections: its pool is let go when it is held again.
   std::vector<std::unique_ptr<StageHandlers>> handlers;
   errors_.clear();

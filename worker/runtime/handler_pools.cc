@@ -3,17 +3,34 @@
 #include <atomic>
 #include <utility>
 
+#include "common/check.h"
+#include "common/pipeline/lua_handler.h"
 #include "common/strings.h"
 
 namespace millrace {
+namespace {
+
+// A thread's code and who watches it.
+class WatchedLua final : public PoolCode {
+ public:
+  WatchedLua(std::unique_ptr<PoolCallWatch> watch, std::unique_ptr<LuaHandler> handler)
+      : watch_(std::move(watch)), handler_(std::move(handler)) {}
+  std::string Run(std::string_view batch) override { return handler_->Run(batch); }
+
+ private:
+  const std::unique_ptr<PoolCallWatch> watch_;
+  const std::unique_ptr<LuaHandler> handler_;
+};
+
+}  // namespace
 
 // A server and its thread.
 class HandlerPools::Pool {
  public:
-  Pool(HandlerPool::Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver)
-      : endpoint(options.stage.endpoint),
-        uid(options.stage.uid),
-        server(std::move(options), clock, std::move(deliver)),
+  Pool(HandlerPool::Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver,
+       HandlerServer::Bind bind)
+      : stage(options.stage),
+        server(std::move(options), clock, std::move(deliver), std::move(bind), threads),
         thread_(threads.Start([this] {
           server.Run();
           ended_ = true;
@@ -29,7 +46,7 @@ class HandlerPools::Pool {
   bool stopping() const { return stopping_; }
   bool ended() const { return ended_; }
 
-  const std::string endpoint, uid;
+  const HandlerStage stage;  // as it was first known
   HandlerServer server;
 
  private:
@@ -58,14 +75,38 @@ HandlerPools::~HandlerPools() = default;
 std::unique_ptr<StageHandlers> HandlerPools::Use(const HandlerStage& stage, uint64_t asker) {
   absl::MutexLock lock(&mutex_);
   for (const std::shared_ptr<Pool>& pool : pools_) {
-    if (pool->stopping() || pool->endpoint != stage.endpoint || pool->uid != stage.uid) continue;
+    const bool is_it = pool->stage.uid == stage.uid && pool->stage.endpoint == stage.endpoint &&
+                       pool->stage.code == stage.code;
+    if (pool->stopping() || !is_it) continue;
     pool->server.Renew(stage);  // an update may have given it another name or timeout
     return std::make_unique<Handle>(pool, asker);
   }
+  pools_.push_back(MakePool(stage));
+  return std::make_unique<Handle>(pools_.back(), asker);
+}
+
+std::shared_ptr<HandlerPools::Pool> HandlerPools::MakePool(const HandlerStage& stage) {
   HandlerPool::Options options{stage, options_.worker, StrCat(options_.life, "-", ++pools_made_),
                                MakeHandlerMetrics(*options_.metrics, stage)};
-  pools_.push_back(std::make_shared<Pool>(std::move(options), clock_, threads_, deliver_));
-  return std::make_unique<Handle>(pools_.back(), asker);
+  return std::make_shared<Pool>(std::move(options), clock_, threads_, deliver_, BindOf(stage));
+}
+
+HandlerServer::Bind HandlerPools::BindOf(const HandlerStage& stage) const {
+  if (!stage.is_ours()) {
+    return [endpoint = EndpointOf(stage.endpoint, options_.worker)] { return HandlerRouter::Bind(endpoint); };
+  }
+  return [this, stage]() -> absl::StatusOr<std::unique_ptr<HandlerRouter>> {
+    PoolThreads::Options options;
+    options.threads = stage.concurrency;
+    options.mode = stage.mode;
+    options.make_code = [this, stage]() -> std::unique_ptr<PoolCode> {
+      auto watch = options_.watch_thread ? options_.watch_thread(stage) : nullptr;
+      auto handler = LuaHandler::Create(*stage.lua, options_.lua_memory_bytes, watch.get());
+      MILLRACE_CHECK(handler.ok());  // the pipeline that asks has compiled it
+      return std::make_unique<WatchedLua>(std::move(watch), *std::move(handler));
+    };
+    return std::make_unique<PoolThreads>(std::move(options), threads_);
+  };
 }
 
 void HandlerPools::Reap() {

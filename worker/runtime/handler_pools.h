@@ -1,7 +1,8 @@
-// The pools of handlers in this process, one for each stage of a job that has them, each with a thread and a socket
-// of its own. Partitions share them.
+// The pools of this process, one for each stage of a job that has one: of handler processes, with a socket, or of
+// threads that run the stage's Lua. Each has a thread of its own besides. Partitions share them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "common/handler/handler_server.h"
+#include "common/handler/pool_thread.h"
+#include "common/pipeline/pipeline.h"
 #include "common/threads.h"
 #include "worker/partition/partition_calls.h"
 
@@ -21,10 +24,13 @@ class HandlerPools {
     std::string worker;  // its name: `{worker}` in endpoints
     std::string life;    // no other has it, not even this worker's next incarnation
     Metrics* metrics;    // not owned
+    // Of one of a pool's threads, for as long as that runs; may answer null.
+    std::function<std::unique_ptr<PoolCallWatch>(const HandlerStage& stage)> watch_thread = {};
+    size_t lua_memory_bytes = PipelineOptions().lua_memory_bytes;  // of each thread's code
   };
   // `deliver`: as HandlerServer's; an asker is the number that it was given in Use.
   HandlerPools(Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver);
-  // Says bye to all handlers, and waits for the threads.
+  // Says bye to all handlers, and waits for the threads, and so for calls that are under way.
   ~HandlerPools();
 
   // The stage's pool, for `asker`, whose calls are dropped when it lets go. Never waits.
@@ -35,6 +41,9 @@ class HandlerPools {
  private:
   class Pool;
   class Handle;
+
+  std::shared_ptr<Pool> MakePool(const HandlerStage& stage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  HandlerServer::Bind BindOf(const HandlerStage& stage) const;
 
   const Options options_;
   Clock& clock_;

@@ -93,8 +93,12 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
     lanes_[lane]->Send(std::move(event));
   });
   handler_pools_ = std::make_unique<HandlerPools>(
-      HandlerPools::Options{options_.name, HandlerLife(options_.seed), &metrics_}, clock_, *options_.threads,
-      [this](uint64_t instance, std::vector<CallAnswer> answers) {
+      HandlerPools::Options{options_.name, HandlerLife(options_.seed), &metrics_,
+                            [this](const HandlerStage& stage) {
+                              return std::make_unique<Watchdog::PoolSlot>(*watchdog_, stage.name,
+                                                                          stage.timeout);
+                            }},
+      clock_, *options_.threads, [this](uint64_t instance, std::vector<CallAnswer> answers) {
         lanes_[LaneOf(instance)]->Send(CallsAnswered{instance, std::move(answers)});
       });
   for (uint32_t i = 0; i < options_.lanes; ++i) {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -166,7 +167,10 @@ TEST(HandlerVectorsTest, BatchesArePutTogetherAsThoseBytes) {
       const std::string sent = FramesOf(message)[2];
       const Cut cut = CutBatch(sent);
       std::vector<BatchCall> calls;
-      for (size_t i = 0; i < cut.calls.size(); ++i) calls.push_back({&cut.calls[i], cut.states[i]});
+      std::set<std::string> lines;
+      for (size_t i = 0; i < cut.calls.size(); ++i) {
+        calls.push_back({&cut.calls[i], cut.states[i], &*lines.insert(cut.calls[i].key).first});
+      }
       const json& body = message["body"];
       EXPECT_EQ(absl::BytesToHexString(BatchBody(body["id"].get<std::string>(), body["attempt"], calls)),
                 absl::BytesToHexString(sent))

@@ -12,6 +12,8 @@ namespace {
 
 class WatchdogTest : public testing::Test {
  protected:
+  static constexpr uint64_t kInstance = 7;
+
   WatchdogTest() {
     StreamConfig config;
     config.name = key_.verdict_stream();
@@ -21,7 +23,7 @@ class WatchdogTest : public testing::Test {
 
   std::unique_ptr<Watchdog::Slot> MakeSlot(uint64_t last_sequence = 0) {
     LogTail tail{WriterCursors(key_.uid), last_sequence};
-    return std::make_unique<Watchdog::Slot>(watchdog_, key_, Epoch(3), std::move(tail), low_mark_);
+    return std::make_unique<Watchdog::Slot>(watchdog_, kInstance, key_, Epoch(3), std::move(tail), low_mark_);
   }
   uint64_t Verdicts() { return bus_->GetStream(key_.verdict_stream())->messages; }
 
@@ -132,6 +134,46 @@ TEST_F(WatchdogTest, ASlotThatIsGoneIsNotWatched) {
   clock_.Advance(absl::Hours(1));
   watchdog_.Check();
   EXPECT_EQ(ends_, 0);
+}
+
+TEST_F(WatchdogTest, ACallInAPoolThatOverrunsIsChargedToItsPartition) {
+  const auto slot = MakeSlot();
+  Watchdog::PoolSlot thread(watchdog_, "score", absl::Seconds(1));
+  thread.Enter({kInstance, {}, {}, Offset(5), 2});
+  thread.Leave();
+  clock_.Advance(absl::Seconds(2));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 0);
+  thread.Enter({kInstance, {}, {}, Offset(6), 3});
+  clock_.Advance(absl::Seconds(1));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+  ASSERT_EQ(Verdicts(), 1u);
+  const auto verdict = ParseVerdict(bus_->GetMessage(key_.verdict_stream(), 1)->payload);
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_EQ(verdict->offset, Offset(6));
+  EXPECT_EQ(verdict->record, 3u);
+  EXPECT_EQ(verdict->stage, "score");
+}
+
+TEST_F(WatchdogTest, ACallInAPoolWhoseOutcomeIsOutMayTakeItsTime) {
+  low_mark_ = {6, 0};
+  const auto slot = MakeSlot();
+  Watchdog::PoolSlot thread(watchdog_, "score", absl::Seconds(1));
+  thread.Enter({kInstance, {}, {}, Offset(5), 2});
+  clock_.Advance(absl::Hours(1));
+  watchdog_.Check();
+  thread.Leave();
+  EXPECT_EQ(ends_, 0);
+}
+
+TEST_F(WatchdogTest, ACallInAPoolThatHangsForAPartitionThatIsGoneEndsTheProcessUncharged) {
+  Watchdog::PoolSlot thread(watchdog_, "score", absl::Seconds(1));
+  thread.Enter({kInstance, {}, {}, Offset(5), 2});
+  clock_.Advance(absl::Seconds(1));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+  EXPECT_EQ(Verdicts(), 0u);
 }
 
 }  // namespace

@@ -336,14 +336,16 @@ class PooledStage : public StageHandlers {
 std::unique_ptr<StageHandlers> PartitionOwner::UseHandlers(const HandlerStage& stage) {
   static int lives = 0;
   handlers_ = std::make_unique<FakeHandlers>(world_.handlers, world_.clock);
-  pool_ = std::make_unique<HandlerPool>(HandlerPool::Options{stage, "w", StrCat("life-", ++lives)},
-                                        *handlers_, world_.clock);
+  lua_pool_ = stage.is_ours() ? std::make_unique<LuaPool>(stage) : nullptr;
+  HandlerLink& link = lua_pool_ == nullptr ? static_cast<HandlerLink&>(*handlers_) : *lua_pool_;
+  pool_ = std::make_unique<HandlerPool>(HandlerPool::Options{stage, "w", StrCat("life-", ++lives)}, link,
+                                        world_.clock);
   return std::make_unique<PooledStage>(*pool_);
 }
 
 bool PartitionOwner::RunHandlers() {
   if (pool_ == nullptr || partition_ == nullptr) return false;
-  const bool did = handlers_->Run(*pool_);
+  const bool did = lua_pool_ == nullptr ? handlers_->Run(*pool_) : lua_pool_->Run(*pool_);
   pool_->Work();
   std::vector<CallAnswer> answers = pool_->TakeAnswers();
   if (!answers.empty()) partition_->HandleAnswers(std::move(answers));

@@ -14,6 +14,7 @@
 #include "common/job/job_spec.h"
 #include "common/metrics.h"
 #include "tests/support/fake_handlers.h"
+#include "tests/support/lua_pool.h"
 #include "tests/support/memory_blob_store.h"
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
@@ -153,7 +154,8 @@ class PartitionOwner : private PartitionPorts {
   std::optional<Epoch> sought_behind_;
   std::optional<std::pair<LogTail, std::vector<Verdict>>> verdicts_wanted_;
   std::unique_ptr<FakeHandlers> handlers_;
-  std::unique_ptr<HandlerPool> pool_;  // of the one stage that has handlers
+  std::unique_ptr<LuaPool> lua_pool_;  // in their place, where the stage's code is Lua
+  std::unique_ptr<HandlerPool> pool_;  // of the one stage that has one
   std::deque<BusEvent> events_;
   std::unique_ptr<Partition> partition_;
 };
