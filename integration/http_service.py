@@ -13,7 +13,7 @@ class Request:
 
 
 class Answer:
-    """`reset`: the connection is cut instead. `size`: so many bytes are sent (with at a time) in place of a body."""
+    """`reset`: the connection is cut instead. `size`: so many bytes are sent in place of a body."""
 
     def __init__(self, status=200, body=b"", headers=(), reset=False, raw=None, size=0):
         self.status, self.body, self.headers, self.reset, self.raw, self.size = status, body, dict(headers), reset, raw, size

@@ -143,6 +143,7 @@ void CallMemos::AskAnew(const Request& request) {
   call.serial = memo->serial;
   call.is_timer = request.is_timer;
   call.ending = request.ending;
+  call.nth = request.nth;
   call.suspect = message.lost.contains(memo->id);
   call.key = memo->key;
   call.packed = memo->packed;

@@ -19,7 +19,8 @@ namespace millrace {
 
 // Which stage of which job the calls are of: each has a pool of its own in a worker.
 struct HandlerStage {
-  std::string endpoint;  // empty: threads of this process run `lua`
+  // Empty: threads of this process run `lua`. Of a service: kHttpEndpoint and the stage's name.
+  std::string endpoint;
   std::string job, uid, name;
   HandlerMode mode = HandlerMode::kKeyed;
   absl::Duration timeout;
@@ -28,9 +29,16 @@ struct HandlerStage {
   std::shared_ptr<const StageSpec> lua = nullptr;
   std::string code = {};  // all of `lua`, as text: what tells its pool from that of other code
 
+  // Calls are requests to a service, and what it answers is written into the partition's verdict stream before it
+  // counts; null: they are not.
+  std::shared_ptr<const CallStage> http = nullptr;
+
+  bool is_recorded() const { return http != nullptr; }
   // Its code is Lua, in this process: whether a call fails follows from what it was given.
   bool is_ours() const { return lua != nullptr; }
 };
+
+inline constexpr std::string_view kHttpEndpoint = "http ";
 
 // Which unit of a Step a call is of.
 struct CallPlace {
@@ -50,11 +58,13 @@ struct HandlerCall {
   bool ending = false;   // the input has ended
   bool suspect = false;  // its handler was lost, or lied, when it was alone: to go out alone again
   std::string key;
-  std::string packed;  // as a batch has them: value, time_ms, headers, label
+  // As a batch has them: value, time_ms, headers, label. Of a stage of HTTP calls: an HttpCallRequest.
+  std::string packed;
   // The key's state, packed (nil: none); nullopt: what the call `after` of the same key leaves.
   std::optional<std::string> state;
   uint64_t after = 0;
   CallPlace place;
+  uint32_t nth = 0;  // which of the unit's calls of this stage
 };
 
 struct HandlerOutput {

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "common/handler/call_server.h"
 #include "common/handler/handler_pool.h"
 #include "common/handler/handler_router.h"
 #include "common/mailbox.h"
@@ -23,36 +24,25 @@ namespace millrace {
 // The endpoint as it is bound by the process `worker`: `{worker}` in it is its name.
 std::string EndpointOf(const std::string& endpoint, const std::string& worker);
 
-// Binds, and binds again each kBindInterval where that failed: until then calls wait. Steppable: Run is what a
-// thread does.
-class HandlerServer {
+// Binds, and binds again each kBindInterval where that failed: until then calls wait.
+class HandlerServer final : public CallServer {
  public:
-  // Called by the thread that runs the server, with answers of one asker; must only enqueue.
-  using Deliver = std::function<void(uint64_t asker, std::vector<CallAnswer> answers)>;
-
   // Makes the connection to handlers, when the server runs. UNAVAILABLE: not now.
   using Bind = std::function<absl::StatusOr<std::unique_ptr<HandlerRouter>>()>;
 
   // With handler processes at the stage's endpoint, or with whom `bind` connects.
   HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver);
   HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver, Bind bind, Threads& threads);
-  ~HandlerServer();
+  ~HandlerServer() override;
 
-  // --- for any thread
-  void Ask(std::vector<HandlerCall> calls);
-  void DropAsker(uint64_t asker);
-  // The stage is known as this from now on. REQUIRES: of the same endpoint, job and mode.
-  void Renew(HandlerStage stage);
-  // Ends Run, with a bye to all handlers.
-  void Stop();
-  // What calls wait for, for people; empty: there are handlers.
-  std::string waits_for() const;
-
-  // --- for one thread
-  // Until Stop; the endpoint is free then.
-  void Run();
-  // What came, and what follows from it; waits for it up to `wait`.
-  void Step(absl::Duration wait);
+  void Ask(std::vector<HandlerCall> calls) override;
+  void DropAsker(uint64_t asker) override;
+  void Renew(HandlerStage stage) override;
+  // With a bye to all handlers; the endpoint is free when Run has ended.
+  void Stop() override;
+  std::string waits_for() const override;
+  void Run() override;
+  void Step(absl::Duration wait) override;
 
  private:
   struct Drop {

@@ -1,5 +1,6 @@
 #include "common/handler/handler_stages.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/job/branches.h"
@@ -31,6 +32,17 @@ HandlerStage StageFor(const JobSpec& spec, const std::string& uid, const StageSp
 std::vector<HandlerStage> HandlerStagesOf(const JobSpec& spec, const std::string& uid, PooledLua pooled_lua) {
   std::vector<HandlerStage> stages;
   for (const StageSpec* const stage : AllStages(spec.stages)) {
+    if (const auto* call = std::get_if<CallStage>(&stage->what)) {
+      HandlerStage& service = stages.emplace_back();
+      service.endpoint = StrCat(kHttpEndpoint, stage->code.name);
+      service.job = spec.name;
+      service.uid = uid;
+      service.name = stage->code.name;
+      service.mode = HandlerMode::kStateless;
+      service.timeout = stage->code.timeout;
+      service.http = std::make_shared<const CallStage>(*call);
+      continue;
+    }
     const bool in_threads = pooled_lua == PooledLua::kInThreads && RunsInThreads(*stage);
     if (in_threads || !RemoteOf(*stage).empty()) stages.push_back(StageFor(spec, uid, *stage));
   }

@@ -4,7 +4,6 @@ namespace millrace {
 namespace {
 
 constexpr int64_t kMaxAttempts = 100;
-constexpr int kDefaultAttempts = 3;
 constexpr absl::Duration kMaxBackoff = absl::Hours(1);
 constexpr std::string_view kPolicyExample = "retry: { attempts: 3, backoff: 100ms..10s }";
 
@@ -27,9 +26,11 @@ BackoffSpec ParseBackoff(const YamlNode& value, YamlReader* reader) {
   return backoff;
 }
 
+}  // namespace
+
 RetrySpec ParseRetry(const YamlNode& value, YamlReader* reader) {
   RetrySpec retry;
-  retry.attempts = kDefaultAttempts;
+  retry.attempts = kDefaultRetryAttempts;
   if (!reader->Mapping(value, "retry", kPolicyExample)) return retry;
   reader->CheckKeys(value, "`retry`", {"attempts", "backoff"});
   if (const YamlNode* attempts = value.Find("attempts")) {
@@ -39,8 +40,6 @@ RetrySpec ParseRetry(const YamlNode& value, YamlReader* reader) {
   if (const YamlNode* backoff = value.Find("backoff")) retry.backoff = ParseBackoff(*backoff, reader);
   return retry;
 }
-
-}  // namespace
 
 std::optional<ErrorPolicy> ParseErrorPolicy(const YamlNode& owner, YamlReader* reader) {
   const YamlNode* on_error = owner.Find("on_error");
@@ -62,7 +61,7 @@ std::optional<ErrorPolicy> ParseErrorPolicy(const YamlNode& owner, YamlReader* r
                    "attempts only count with `on_error: retry`", "leave one of the two out");
     }
   } else if (policy.on_error == OnError::kRetry) {
-    policy.retry.attempts = kDefaultAttempts;
+    policy.retry.attempts = kDefaultRetryAttempts;
   }
   return policy;
 }

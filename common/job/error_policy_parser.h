@@ -8,6 +8,10 @@
 
 namespace millrace {
 
+inline constexpr int kDefaultRetryAttempts = 3;
+
+// Without `attempts` there are kDefaultRetryAttempts.
+RetrySpec ParseRetry(const YamlNode& value, YamlReader* reader);
 // nullopt when `owner` has neither key.
 std::optional<ErrorPolicy> ParseErrorPolicy(const YamlNode& owner, YamlReader* reader);
 

@@ -123,6 +123,20 @@ struct WorkFields {
     Add("rate_limit.per", stage.per == RateLimitStage::Per::kKey ? "key" : "stage");
     Add("rate_limit.excess", kExcess[static_cast<size_t>(stage.excess)]);
   }
+  void operator()(const CallStage& stage) const {
+    Add("call.http", stage.service.url);
+    Add("call.method", stage.method);
+    if (!stage.path.empty()) Add("call.path", stage.path);
+    for (const auto& [name, expression] : stage.query) Add(StrCat("call.query.", name), expression);
+    if (!stage.body.empty()) Add("call.body", stage.body);
+    for (const auto& [name, text] : stage.service.headers) Add(StrCat("call.headers.", name), text);
+    Add("call.result", stage.result);
+    Add("retry",
+        StrCat(stage.retry.attempts, " attempts, ", millrace::FormatDuration(stage.retry.backoff.initial),
+               "..", millrace::FormatDuration(stage.retry.backoff.maximum)));
+    Add("concurrency", StrCat(stage.concurrency));
+    Add("ordered", stage.by_key ? "key" : "none");
+  }
   void operator()(const BranchStage& stage) const {
     const char* const kind = stage.kind == BranchStage::Kind::kPartition ? "partition" : "broadcast";
     Add(kind, StrCat(stage.branches.size(), " branches"));

@@ -141,6 +141,26 @@ struct KeyedStage {
   PluginSpec plugin = {};
 };
 
+// A service that is spoken to over HTTP.
+struct HttpSpec {
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;  // values as FillSecrets takes them
+  absl::Duration timeout;                                    // of one request; of a stage, its CodeSettings'
+};
+
+// A request for each record; its answer goes into the record's new value. Expressions are over `r`.
+struct CallStage {
+  HttpSpec service;
+  std::string method = "POST";
+  std::string path;                                        // an expression; empty: nothing behind the URL
+  std::vector<std::pair<std::string, std::string>> query;  // name -> expression, in the file's order
+  std::string body;    // an expression; empty: the record, where the method has one
+  std::string result;  // an expression over `response`, too
+  RetrySpec retry = {5, {absl::Milliseconds(200), absl::Seconds(10)}};  // of the request
+  uint32_t concurrency = 16;  // requests on their way, in each worker
+  bool by_key = true;         // one of a key after the other
+};
+
 // Aggregates for each key and window of event time, put out when the window closes.
 struct WindowStage {
   enum class Kind { kTumbling, kSliding, kSession };
@@ -213,17 +233,10 @@ struct BranchStage {
 
 struct StageSpec {
   std::variant<FilterStage, MapStage, FlatMapStage, AggregateStage, KeyedStage, InspectStage, KeyByStage,
-               WindowStage, DedupeStage, RateLimitStage, BranchStage, LookupStage>
+               WindowStage, DedupeStage, RateLimitStage, BranchStage, LookupStage, CallStage>
       what;
   CodeSettings code;
   std::string place;  // `FILE:LINE:COLUMN` or `--set PATH=VALUE`, as messages begin
-};
-
-// A service that is spoken to over HTTP.
-struct HttpSpec {
-  std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;  // values as FillSecrets takes them
-  absl::Duration timeout;                                    // of one request
 };
 
 // Results in batches, each a request.
@@ -251,12 +264,21 @@ struct SinkSpec {
   bool goes_out() const { return kind == Kind::kFile || kind == Kind::kStream || kind == Kind::kHttp; }
 };
 
+// What a service answers in a test, to the next request of the stage.
+struct TestCall {
+  std::string stage;
+  int status = 200;
+  std::string body;
+  bool is_json = false;
+};
+
 // One of the file's own tests: records in, results expected.
 struct TestSpec {
   std::string name;
   std::vector<std::string> input;   // each a record in the source's format (JSON for a mapping in the file)
   std::vector<std::string> expect;  // each a JSON object {"key":…, "value":…}, in order for each key
   std::vector<std::string> dead_letters;  // each a substring of the error expected
+  std::vector<TestCall> calls;
   int line = 0;
 };
 

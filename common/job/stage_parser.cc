@@ -8,6 +8,7 @@
 #include "common/frame/frame.h"
 #include "common/job/aggregate_parser.h"
 #include "common/job/branch_parser.h"
+#include "common/job/call_parser.h"
 #include "common/job/dedupe_parser.h"
 #include "common/job/error_policy_parser.h"
 #include "common/job/key_parser.h"
@@ -27,15 +28,9 @@ constexpr absl::Duration kMaxTimeout = absl::Hours(1);
 
 const std::vector<std::string>& StageKinds() {
   static const auto& kinds = *new std::vector<std::string>{
-      "filter",     "map",    "flat_map", "aggregate", "keyed",     "window",  "dedupe",
-      "rate_limit", "lookup", "key_by",   "partition", "broadcast", "balance", "inspect"};
+      "filter", "map",  "flat_map", "aggregate", "keyed",     "window",  "dedupe", "rate_limit",
+      "lookup", "call", "key_by",   "partition", "broadcast", "balance", "inspect"};
   return kinds;
-}
-
-const std::vector<AbsentKey>& AbsentStages() {
-  static const auto& absent =
-      *new std::vector<AbsentKey>{{"call", "call the service from a reader of the results"}};
-  return absent;
 }
 
 std::string Expression(const YamlNode& value, std::string_view kind, std::string_view example,
@@ -157,7 +152,7 @@ void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* 
   std::vector<std::string> known = SettingsOf(kind);
   if (!kind.empty()) {
     known.insert(known.begin(), kind);
-    std::vector<AbsentKey> absent = AbsentStages();
+    std::vector<AbsentKey> absent;
     if (kind == "window") absent.push_back({"emit", "leave it out: a window is put out when it closes"});
     reader->CheckKeys(stage, StrCat("`", kind, "`"), known, absent);
     return;
@@ -168,7 +163,7 @@ void CheckStageKeys(const YamlNode& stage, const std::string& kind, YamlReader* 
     return entry.key.text == "emit" || entry.key.text == "partitions" ||
            std::find(known.begin(), known.end(), entry.key.text) != known.end();
   });
-  reader->CheckKeys(rest, "a stage", StageKinds(), AbsentStages());
+  reader->CheckKeys(rest, "a stage", StageKinds());
   reader->Fail(stage, "a stage without a kind", "it has to say what it does",
                StrCat("use one of ", absl::StrJoin(StageKinds(), ", ")));
 }
@@ -199,7 +194,7 @@ void ParsePoolSettings(const YamlNode& stage, StageSpec* spec, YamlReader* reade
 CodePlace PlaceOfCode(const YamlNode& stage, const std::string& kind) {
   const YamlNode* code = stage.Find(kind);
   if (code->IsMapping() && kind != "map")
-    code = code->Find(kind == "dedupe" || kind == "lookup" ? "by" : "lua");
+    code = code->Find(kind == "dedupe" || kind == "lookup" ? "by" : kind == "call" ? "result" : "lua");
   if (code == nullptr || !code->IsScalar()) return {stage.line, false};
   return CodePlaceOf(*code);
 }
@@ -331,6 +326,7 @@ StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& positi
   if (kind == "dedupe") spec.what = ParseDedupe(value, reader);
   if (kind == "lookup") spec.what = ParseLookup(value, reader);
   if (kind == "rate_limit") spec.what = ParseRateLimit(value, reader);
+  if (kind == "call") spec.what = ParseCall(stage, reader);
   if (kind == "key_by") spec.what = ParseKeyBy(stage, reader);
   if (kind == "partition" || kind == "broadcast") spec.what = ReadBranches(stage, kind, position, depth);
   if (kind == "inspect") spec.what = InspectStage{Expression(value, kind, "inspect: r.delay > 60", reader)};
@@ -343,8 +339,13 @@ StageSpec StageLists::ReadStage(const YamlNode& stage, const std::string& positi
       reader->FailValue(*name, "name", "1 to 64 letters, digits, _ and -", "name: late-only");
     }
   }
+  if (kind == "call") spec.code.timeout = kCallTimeout;
   if (const YamlNode* timeout = stage.Find("timeout")) {
     spec.code.timeout = reader->Duration(*timeout, "timeout", kMinTimeout, kMaxTimeout, "timeout: 2s");
+  }
+  if (kind == "call") {
+    spec.code.errors = ParseCallErrors(stage, reader);
+    return spec;
   }
   spec.code.errors = ParseErrorPolicy(stage, reader);
   ParsePoolSettings(stage, &spec, reader);

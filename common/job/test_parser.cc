@@ -47,17 +47,40 @@ std::string ParseExpected(const YamlNode& item, YamlReader* reader) {
   return StrCat("{\"key\":", JsonString(bytes), ",\"value\":", ToJson(*value), "}");
 }
 
+TestCall ParseTestCall(const YamlNode& item, YamlReader* reader) {
+  constexpr std::string_view kExample = "calls: [ { stage: score, body: { score: 7 } } ]";
+  TestCall call;
+  if (!reader->Mapping(item, "calls", kExample)) return call;
+  reader->CheckKeys(item, "an answer", {"stage", "status", "body"});
+  if (const YamlNode* stage = reader->Required(item, "stage", "an answer", kExample)) {
+    call.stage = reader->Text(*stage, "stage", "a stage's name", kExample);
+  }
+  if (const YamlNode* status = item.Find("status")) {
+    // What is answered otherwise is a record's error, with which a service has nothing to do any more.
+    call.status = static_cast<int>(reader->Integer(*status, "status", 200, 299, "status: 200"));
+  }
+  if (const YamlNode* body = item.Find("body")) {
+    call.is_json = !body->IsScalar();
+    call.body = call.is_json ? ToJson(*body) : body->text;
+  }
+  return call;
+}
+
 TestSpec ParseTest(const YamlNode& test, Format format, YamlReader* reader) {
   TestSpec spec;
   spec.line = test.line;
   if (!reader->Mapping(test, "tests", kTestExample)) return spec;
-  reader->CheckKeys(test, "a test", {"name", "input", "expect", "dead_letters"});
+  reader->CheckKeys(test, "a test", {"name", "input", "expect", "dead_letters", "calls"});
   if (const YamlNode* name = reader->Required(test, "name", "a test", "name: sums")) {
     spec.name = reader->Text(*name, "name", "a few words", "name: sums");
   }
   const YamlNode* input = reader->Required(test, "input", "a test", "input: [ { origin: ATL } ]");
   if (input != nullptr && reader->Sequence(*input, "input", "input: [ { origin: ATL } ]")) {
     for (const YamlNode& item : input->items) spec.input.push_back(ParseInput(item, format, reader));
+  }
+  const YamlNode* const calls = test.Find("calls");
+  if (calls != nullptr && reader->Sequence(*calls, "calls", "calls: [ { stage: score, body: {} } ]")) {
+    for (const YamlNode& item : calls->items) spec.calls.push_back(ParseTestCall(item, reader));
   }
   const YamlNode* expect = test.Find("expect");
   const YamlNode* dead_letters = test.Find("dead_letters");

@@ -53,30 +53,52 @@ void HandlerCaller::Pack(const StepContext& context, const RecordView* record, s
   writer.String(Label(context, key, time_ms));
 }
 
-absl::StatusOr<const CallOutcome*> HandlerCaller::Call(const StepContext& context, const RecordView* record,
-                                                       std::string_view key, int64_t time_ms,
-                                                       std::string_view state) {
-  if (calls_ == nullptr) {
-    return absl::FailedPreconditionError(
-        "the stage's code runs in handler processes, and none are asked here");
-  }
+void HandlerCaller::Follow(const StepContext& context) {
   if (frame_serial_ != context.frame_serial || record_ != context.record) nth_ = 0;
   frame_serial_ = context.frame_serial;
   record_ = context.record;
-  Pack(context, record, key, time_ms);
-  CallMemos::Request request;
+}
+
+absl::StatusOr<const CallOutcome*> HandlerCaller::Ask(const StepContext& context,
+                                                      CallMemos::Request request) {
+  if (calls_ == nullptr) {
+    return absl::FailedPreconditionError("the stage's code runs elsewhere, and nobody is asked here");
+  }
   request.stage = stage_;
   request.segment = context.segment;
   request.partition = context.partition;
   request.offset = context.offset;
   request.record = context.record;
   request.nth = nth_++;
-  request.is_timer = record == nullptr;
   request.ending = context.ending;
+  return calls_->Ask(request);
+}
+
+absl::StatusOr<const CallOutcome*> HandlerCaller::Call(const StepContext& context, const RecordView* record,
+                                                       std::string_view key, int64_t time_ms,
+                                                       std::string_view state) {
+  Follow(context);
+  Pack(context, record, key, time_ms);
+  CallMemos::Request request;
+  request.is_timer = record == nullptr;
   request.key = key;
   request.packed = packed_;
   request.state = state;
-  return calls_->Ask(request);
+  return Ask(context, request);
+}
+
+std::string HandlerCaller::NextLabel(const StepContext& context, std::string_view key, int64_t time_ms) {
+  Follow(context);
+  return Label(context, key, time_ms);
+}
+
+absl::StatusOr<const CallOutcome*> HandlerCaller::CallWith(const StepContext& context, std::string_view key,
+                                                           std::string_view packed) {
+  Follow(context);
+  CallMemos::Request request;
+  request.key = key;
+  request.packed = packed;
+  return Ask(context, request);
 }
 
 }  // namespace millrace

@@ -27,7 +27,14 @@ class HandlerCaller {
   absl::StatusOr<const CallOutcome*> Call(const StepContext& context, const RecordView* record,
                                           std::string_view key, int64_t time_ms, std::string_view state);
 
+  // Likewise, in two: the label of the unit's next call, and that call, whose `packed` is the stage's own.
+  std::string NextLabel(const StepContext& context, std::string_view key, int64_t time_ms);
+  absl::StatusOr<const CallOutcome*> CallWith(const StepContext& context, std::string_view key,
+                                              std::string_view packed);
+
  private:
+  void Follow(const StepContext& context);
+  absl::StatusOr<const CallOutcome*> Ask(const StepContext& context, CallMemos::Request request);
   std::string Label(const StepContext& context, std::string_view key, int64_t time_ms) const;
   void Pack(const StepContext& context, const RecordView* record, std::string_view key, int64_t time_ms);
 

@@ -42,6 +42,8 @@ void PushLuaInput(lua_State* lua, std::string_view name, const LuaUsage& usage, 
     PushHeaders(lua, headers);
   } else if (name == "label") {
     PushLabel(lua, input);
+  } else if (name == "response" && !input.response.empty()) {
+    PushPacked(lua, input.response);
   } else {
     lua_pushnil(lua);
   }

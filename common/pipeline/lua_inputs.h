@@ -21,10 +21,11 @@ struct LuaInput {
   SegmentId segment = kFirstSegment;
   PartitionId partition;
   Offset offset;
-  uint32_t position = 0;  // in the frame; label = "segment.partition.offset.position"
+  uint32_t position = 0;           // in the frame; label = "segment.partition.offset.position"
+  std::string_view response = {};  // of a call, packed; empty: there was none
 };
 
-inline constexpr const char* kLuaInputs[] = {"r", "key", "time", "headers", "label"};
+inline constexpr const char* kLuaInputs[] = {"r", "key", "time", "headers", "label", "response"};
 
 // Pushes one of kLuaInputs; nil when there is none, or the code does not mention it. `headers`: the record's.
 // Raises Lua errors.

@@ -142,7 +142,7 @@ void LuaSandbox::Request::CompileChunk(lua_State* lua) const {
     Compile(lua, name, text);
     lua_pop(lua, 1);
   }
-  text = StrCat(code.Padding(), "local r, key, time, headers, label = ... return ");
+  text = StrCat(code.Padding(), "local r, key, time, headers, label, response = ... return ");
   for (size_t i = 0; i < code.expressions.size(); ++i) {
     StrAppend(&text, i == 0 ? "(" : ", (", code.expressions[i], "\n)");
   }

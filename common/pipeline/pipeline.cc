@@ -10,6 +10,7 @@
 #include "common/job/branches.h"
 #include "common/pipeline/aggregate_stage.h"
 #include "common/pipeline/branch_stage.h"
+#include "common/pipeline/call_stage.h"
 #include "common/pipeline/dedupe_stage.h"
 #include "common/pipeline/expression_stages.h"
 #include "common/pipeline/handler_caller.h"
@@ -160,6 +161,10 @@ absl::Status PipelineImpl::AddStage(const StageSpec& spec, const JobSpec& job) {
     stages_.push_back(*std::move(stage));
   } else if (std::holds_alternative<RateLimitStage>(spec.what)) {
     stages_.push_back(MakeRateLimitStage(spec, table, job, &context_));
+  } else if (std::holds_alternative<CallStage>(spec.what)) {
+    absl::StatusOr<std::unique_ptr<Stage>> stage = MakeCallStage(spec, job_errors, lua_.get(), &context_);
+    if (!stage.ok()) return stage.status();
+    stages_.push_back(*std::move(stage));
   } else if (!RemoteOf(spec).empty()) {
     stages_.push_back(MakeRemoteFlatMapStage(spec, job_errors, &context_));
   } else if (PluginOf(spec) != nullptr) {

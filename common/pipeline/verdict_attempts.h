@@ -29,6 +29,7 @@ inline constexpr int kLeastHandlerLosses = 3;
 using VerdictAttempts = absl::flat_hash_map<std::pair<uint64_t, uint32_t>, SpentAttempts>;
 
 inline void CountVerdict(const Verdict& verdict, VerdictAttempts* attempts) {
+  if (verdict.outcome == Verdict::Outcome::kAnswered) return;
   SpentAttempts& spent = (*attempts)[{verdict.offset.value(), verdict.record}];
   switch (verdict.outcome) {
     case Verdict::Outcome::kOverran:
@@ -42,6 +43,8 @@ inline void CountVerdict(const Verdict& verdict, VerdictAttempts* attempts) {
       ++spent.losses;
       spent.why = verdict.reason;
       break;
+    case Verdict::Outcome::kAnswered:
+      return;
   }
   spent.stage = verdict.stage;
 }

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/handler/handler_stages.h"
 #include "common/job/segments.h"
 #include "common/log.h"
 #include "common/partitioner.h"
@@ -122,6 +123,9 @@ absl::Status Try(const std::string& path, const std::string& plugins, std::vecto
   };
   CallWatch watch(SystemClock(), std::move(watched));
   watch.Start();
+  for (const HandlerStage& stage : HandlerStagesOf(*spec, "local")) {
+    if (stage.http != nullptr) Say(StrCat("stage ", stage.name, " calls ", stage.http->service.url));
+  }
   LocalHandlers handlers({.name = "try", .check = CheckInterrupted}, SystemClock());
   const auto run = LocalRun::Create(*spec, &watch, &handlers);
   if (!run.ok()) return run.status();

@@ -7,6 +7,7 @@
 
 #include "common/strings.h"
 #include "common/value/json_text.h"
+#include "coordinator/local/given_answers.h"
 #include "coordinator/local/local_run.h"
 #include "coordinator/results/result_line.h"
 #include "nlohmann/json.hpp"
@@ -72,7 +73,8 @@ std::string KeyText(const SortedJson& key) {
 
 absl::Status FeedInput(const JobSpec& spec, const TestSpec& test, CallObserver* observer,
                        LocalHandlers* handlers, Collector* collector) {
-  auto run = LocalRun::Create(spec, observer, handlers);
+  GivenAnswers answers(test.calls);
+  auto run = LocalRun::Create(spec, observer, handlers, &answers);
   if (!run.ok()) return run.status();
   auto extractor = KeyExtractor::Create(spec);
   if (!extractor.ok()) return extractor.status();

@@ -1,6 +1,6 @@
 // The handler processes of stages that run here and not in a worker: `try`, `test`, `verify` and `replay` listen at
 // the stage's endpoint themselves, under a name of their own in place of `{worker}`, and call handlers as a worker
-// does.
+// does. What services answer comes from an AnswerSource; without one (`try`) they are asked.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,10 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/handler/call_memos.h"
-#include "common/handler/handler_server.h"
+#include "common/handler/call_server.h"
 #include "common/job/job_spec.h"
 #include "common/pipeline/verdict_attempts.h"
+#include "coordinator/local/answer_source.h"
 
 namespace millrace {
 
@@ -36,19 +37,22 @@ class LocalHandlers {
 
   // What a pipeline of the job's stages asks through; null where none of them has handlers. `uid`: the job's. They
   // must be gone before this is.
-  std::unique_ptr<CallMemos> MakeMemos(const JobSpec& job, const std::string& uid);
+  // `answers`: of services, also for Await; null: they are asked.
+  std::unique_ptr<CallMemos> MakeMemos(const JobSpec& job, const std::string& uid,
+                                       const AnswerSource* answers = nullptr);
   // Has what the Step asked for answered. A call that fails is one attempt of its record, counted in `attempts`.
-  // UNAVAILABLE, one line: no handler came, or nothing can be bound.
-  absl::Status Await(CallMemos& memos, VerdictAttempts* attempts);
+  // UNAVAILABLE, one line: no handler came, or nothing can be bound. OUT_OF_RANGE: `answers` has none to the calls that
+  // the Step has come to.
+  absl::Status Await(CallMemos& memos, VerdictAttempts* attempts, AnswerSource* answers = nullptr);
 
  private:
-  HandlerServer& ServerOf(const HandlerStage& stage);
-  void Ask(CallMemos& memos);
+  CallServer& ServerOf(const HandlerStage& stage);
+  absl::Status Ask(CallMemos& memos, AnswerSource* answers);
   absl::Status CheckPatience(const CallMemos& memos, absl::Duration began);
 
   const Options options_;
   Clock& clock_;
-  std::map<std::string, std::unique_ptr<HandlerServer>> servers_;  // by endpoint
+  std::map<std::string, std::unique_ptr<CallServer>> servers_;  // by endpoint
   uint64_t askers_ = 0;
   CallMemos* awaited_ = nullptr;  // whom answers are for
 };

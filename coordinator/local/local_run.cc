@@ -32,16 +32,17 @@ void AppendRecord(const RecordView& record, FrameBuilder* frame) {
 }
 
 absl::StatusOr<std::unique_ptr<LocalRun>> LocalRun::Create(const JobSpec& spec, CallObserver* observer,
-                                                           LocalHandlers* handlers) {
+                                                           LocalHandlers* handlers, AnswerSource* answers) {
   PipelineOptions options;
   options.observer = observer;
   auto run = std::unique_ptr<LocalRun>(new LocalRun());
   run->handlers_ = handlers;
+  run->answers_ = answers;
   for (const SegmentSpec& segment : SegmentsOf(spec)) {
     JobSpec alone = segment.job;
     alone.partitions = 1;  // what a limit of a whole stage is shared by
     auto& made = run->segments_.emplace_back(std::make_unique<Segment>());
-    if (handlers != nullptr) made->calls = handlers->MakeMemos(alone, /*uid=*/"local");
+    if (handlers != nullptr) made->calls = handlers->MakeMemos(alone, /*uid=*/"local", answers);
     options.calls = made->calls.get();
     auto pipeline = Pipeline::Create(alone, options);
     if (!pipeline.ok()) return pipeline.status();
@@ -114,7 +115,7 @@ absl::Status LocalRun::Step(Segment& segment, FrameBuilder& message, StepSink& s
     if (!step.ok() || step->done) break;
     input.first_record = step->resume_record;
     if (!step->waits_for_calls) continue;
-    status = handlers_->Await(*segment.calls, &segment.attempts);
+    status = handlers_->Await(*segment.calls, &segment.attempts, answers_);
     if (!status.ok()) break;
   }
   if (segment.calls != nullptr) segment.calls->Finish(input.offset);

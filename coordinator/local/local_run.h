@@ -22,9 +22,11 @@ namespace millrace {
 class LocalRun {
  public:
   // `observer` (not owned, may be null) is told of calls of user code. `handlers` (not owned, outlives the run)
-  // serves the stages whose code runs in handler processes; null: such a stage ends the run.
+  // serves the stages whose code runs in handler processes; null: such a stage ends the run. `answers` (likewise): of
+  // services; null: they are asked.
   static absl::StatusOr<std::unique_ptr<LocalRun>> Create(const JobSpec& spec, CallObserver* observer,
-                                                          LocalHandlers* handlers = nullptr);
+                                                          LocalHandlers* handlers = nullptr,
+                                                          AnswerSource* answers = nullptr);
 
   // Errors: ABORTED, the record fails the job; UNAVAILABLE, no handler came.
   absl::Status Feed(const RecordView& record, StepSink& sink);
@@ -55,6 +57,7 @@ class LocalRun {
   void TellWatermark(const Segment& from, Segment& to);
 
   LocalHandlers* handlers_ = nullptr;
+  AnswerSource* answers_ = nullptr;
   std::vector<std::unique_ptr<Segment>> segments_;
   uint64_t records_ = 0;
   uint64_t steps_ = 0;

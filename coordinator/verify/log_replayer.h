@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -12,6 +13,7 @@
 #include "common/job/segments.h"
 #include "coordinator/streams/stream_set.h"
 #include "coordinator/verify/partition_replay.h"
+#include "coordinator/verify/recorded_answer_log.h"
 
 namespace millrace {
 
@@ -29,7 +31,8 @@ class LogReplayer {
                                                            PartitionId partition, ReplayStarts& starts,
                                                            const ReplayStart& start, const ReplayAids& aids);
 
-  // Takes the next message. False at the end, and behind a record that failed the job (see failure()).
+  // Takes the next message. False at the end, behind a record that failed the job (see failure()), and in front of a
+  // message that is undecided().
   absl::StatusOr<bool> Step(StepSink& sink, const PartitionReplay::Crossed& crossed = {});
 
   PartitionReplay& replay() { return *replay_; }
@@ -37,16 +40,24 @@ class LogReplayer {
   uint64_t bytes() const { return bytes_; }
   // ABORTED with what failed the job, where the log comes to it.
   const absl::Status& failure() const { return failure_; }
+  // The message that the log ends before, since its owner has not written down yet what services answered to it.
+  const std::optional<Offset>& undecided() const { return undecided_; }
 
  private:
-  LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end, std::unique_ptr<PartitionReplay> replay);
+  struct Parts {
+    std::unique_ptr<RecordedAnswerLog> answers;  // null: no version of the code calls services
+    std::unique_ptr<PartitionReplay> replay;
+  };
+  LogReplayer(StreamSet& streams, StreamSet::Id input, Offset end, Parts parts);
 
   StreamSet& streams_;
   const StreamSet::Id input_;
   const Offset end_;
-  std::unique_ptr<PartitionReplay> replay_;
+  const std::unique_ptr<RecordedAnswerLog> answers_;
+  const std::unique_ptr<PartitionReplay> replay_;
   uint64_t bytes_ = 0;
   absl::Status failure_;
+  std::optional<Offset> undecided_;
 };
 
 }  // namespace millrace

@@ -39,7 +39,7 @@ absl::Status PartitionReplay::UseCode(uint64_t version) {
   PipelineOptions options;
   options.units = aids_.units;
   if (aids_.handlers != nullptr) {
-    calls_ = aids_.handlers->MakeMemos(versions_[version]->job, input_.cursors().uid());
+    calls_ = aids_.handlers->MakeMemos(versions_[version]->job, input_.cursors().uid(), aids_.answers);
     options.calls = calls_.get();
   }
   auto pipeline = Pipeline::Create(versions_[version]->job, options);
@@ -89,7 +89,8 @@ absl::Status PartitionReplay::Take(const Message& message, StepSink& sink, const
     if (step->done) break;
     input.first_record = step->resume_record;
     if (!step->waits_for_calls) continue;
-    if (absl::Status status = aids_.handlers->Await(*calls_, &attempts_); !status.ok()) return status;
+    if (absl::Status status = aids_.handlers->Await(*calls_, &attempts_, aids_.answers); !status.ok())
+      return status;
   }
   if (calls_ != nullptr) calls_->Finish(input.offset);
   return input_.code_version() == code_version_ ? absl::OkStatus() : UseCode(input_.code_version());

@@ -24,6 +24,8 @@ struct ReplayAids {
   UnitObserver* units = nullptr;  // watches each step
   // Of the stages whose code runs in handler processes: they are called again. Null: such a stage ends the replay.
   LocalHandlers* handlers = nullptr;
+  // Of the stages that call services. Null: these are asked.
+  AnswerSource* answers = nullptr;
 };
 
 // Not thread-safe.
@@ -37,7 +39,8 @@ class PartitionReplay {
 
   // The log's next message. REQUIRES: contiguous with the one before. Errors: ABORTED, the job fails here
   // (its `on_error: fail`), and nothing may come after; DATA_LOSS, the message is damaged; UNAVAILABLE, no
-  // handler came.
+  // handler came; OUT_OF_RANGE, what a service answered is not written down: the message has had no effect yet, and
+  // nothing may come after.
   // `crossed`, when given, is told of every record of a writer of the segment before that counts.
   using Crossed = std::function<void(const MessageHeader&, const RecordView&)>;
   absl::Status Take(const Message& message, StepSink& sink, const Crossed& crossed = {});

@@ -294,6 +294,15 @@ void Verifier::Conclude(Partition& at) {
     report_.notes.push_back(StrCat("partition ", at.name(), " fails the job at offset ",
                                    replay.offset().value(), ": ", ToStd(at.log->failure().message())));
   }
+  if (const std::optional<Offset>& undecided = at.log->undecided()) {
+    const std::string what = StrCat("partition ", at.name(), ": what services answered to message ",
+                                    undecided->value(), " is not written down");
+    if (completed_) {
+      report_.differences.Add(what);
+    } else {
+      report_.notes.push_back(StrCat(what, " yet; it was verified up to there"));
+    }
+  }
   if (completed_ && at.keeps_results && !at.cursor.ended())
     report_.differences.Add(StrCat("partition ", at.name(), ": the results have no end mark"));
   if (completed_ && !replay.progress().ended)

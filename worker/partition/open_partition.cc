@@ -300,9 +300,13 @@ class Opening {
     if (!opened_->gives_verdicts) return absl::OkStatus();
     const auto count = [&](const Message& message, const MessageHeader& header) -> absl::Status {
       if (header.kind != FrameKind::kVerdict) return absl::OkStatus();
-      absl::StatusOr<Verdict> verdict = ParseVerdict(message.payload);
-      if (!verdict.ok()) return verdict.status();
-      CountVerdict(*verdict, &opened_->attempts);
+      absl::StatusOr<std::vector<Verdict>> verdicts = ParseVerdicts(message.payload);
+      if (!verdicts.ok()) return verdicts.status();
+      for (const Verdict& verdict : *verdicts) {
+        CountVerdict(verdict, &opened_->attempts);
+        const bool is_answer = verdict.outcome == Verdict::Outcome::kAnswered;
+        if (is_answer && verdict.offset > opened_->offset) opened_->answers.Add(verdict);
+      }
       return absl::OkStatus();
     };
     const LogTailRequest all = {key_.verdict_stream(), 1, /*headers_only=*/false};

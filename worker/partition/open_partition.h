@@ -11,6 +11,7 @@
 #include "common/bus/bus.h"
 #include "common/clock.h"
 #include "common/frame/writer_cursors.h"
+#include "common/handler/recorded_answers.h"
 #include "common/job/segments.h"
 #include "common/metrics.h"
 #include "common/pipeline/verdict_attempts.h"
@@ -43,7 +44,8 @@ struct OpenedPartition {
   // What is made of messages before it was decided by earlier owners: outputs of it are out.
   Mark low_mark;
   VerdictAttempts attempts;
-  LogTail verdict_tail;  // likewise, where some version of the code may give verdicts
+  RecordedAnswers answers;  // to calls of messages behind `offset`
+  LogTail verdict_tail;     // likewise, where some version of the code may give verdicts
   bool gives_verdicts = false;
 
   // What is the same in all of them: where it stands, and who writes to it.

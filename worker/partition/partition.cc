@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<Ope
   parts.calls = std::make_unique<PartitionCalls>(
       ports, clock,
       PartitionCalls::Start{options.instance, opened->key.uid, opened->verdict_tail, opened->low_mark,
-                            &opened->attempts});
+                            &opened->attempts, &opened->answers});
   parts.calls->UseCode(opened->versions[version]->job);
   absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
       MakePipeline(opened->versions, version, options, parts);

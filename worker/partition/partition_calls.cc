@@ -28,7 +28,11 @@ bool StopsInMessages(const JobSpec& job) {
 }  // namespace
 
 PartitionCalls::PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start start)
-    : ports_(ports), clock_(clock), start_(std::move(start)), verdict_tail_(start_.verdict_tail) {}
+    : ports_(ports),
+      clock_(clock),
+      start_(std::move(start)),
+      verdict_tail_(start_.verdict_tail),
+      recorder_(start_.answers) {}
 
 void PartitionCalls::UseCode(const JobSpec& job) {
   std::vector<HandlerStage> stages = HandlerStagesOf(job, start_.uid, PooledLua::kInThreads);
@@ -54,11 +58,18 @@ void PartitionCalls::Ask(Offset last_seen, bool saw_all) {
   pace_.Looked(last_seen, saw_all, memos_->outstanding());
   for (const CallMemos::Failure& failure : memos_->TakeFailures()) Charge(failure);
   WriteVerdicts();
-  for (auto& [stage, calls] : memos_->TakeAsked()) handlers_[stage]->Ask(std::move(calls));
+  for (auto& [stage, calls] : memos_->TakeAsked()) {
+    const HandlerStage& of = memos_->stages()[stage];
+    std::vector<CallAnswer> known;
+    if (of.is_recorded()) calls = recorder_.Ask(of.name, std::move(calls), &known);
+    for (CallAnswer& answer : known) memos_->Take(std::move(answer));
+    if (!calls.empty()) handlers_[stage]->Ask(std::move(calls));
+  }
 }
 
 void PartitionCalls::Finish(Offset offset) {
   if (memos_ != nullptr) memos_->Finish(offset);
+  start_.answers->ForgetUpTo(offset);
   trouble_.clear();
 }
 
@@ -74,7 +85,10 @@ bool PartitionCalls::MayStep(Offset front, Offset newest) const {
 
 void PartitionCalls::HandleAnswers(std::vector<CallAnswer> answers) {
   if (memos_ == nullptr) return;
-  for (CallAnswer& answer : answers) memos_->Take(std::move(answer));
+  for (CallAnswer& answer : answers) {
+    if (!recorder_.Hold(&answer)) memos_->Take(std::move(answer));
+  }
+  WriteVerdicts();
 }
 
 // Where outputs of the message are out already, an earlier owner has settled what becomes of its calls: those that
@@ -100,17 +114,27 @@ void PartitionCalls::Charge(const CallMemos::Failure& failure) {
   verdicts_.push_back(std::move(verdict));
 }
 
+// Failures first: the message at the front waits for them.
 void PartitionCalls::WriteVerdicts() {
-  if (verdicts_.empty() || writing_ > 0 || clock_.Monotonic() < write_at_) return;
-  writing_ = verdicts_.size();
-  ports_.WriteVerdicts(verdict_tail_, verdicts_);
+  if (is_writing_ || clock_.Monotonic() < write_at_) return;
+  std::vector<Verdict> order = verdicts_;
+  writing_ = order.size();
+  recorder_.AppendOrder(&order);
+  if (order.empty()) return;
+  is_writing_ = true;
+  ports_.WriteVerdicts(verdict_tail_, std::move(order));
 }
 
 absl::Status PartitionCalls::HandleVerdicts(WrittenVerdicts written) {
   verdict_tail_ = std::move(written.tail);
-  for (size_t i = 0; i < written.written; ++i) CountVerdict(verdicts_[i], start_.attempts);
-  verdicts_.erase(verdicts_.begin(), verdicts_.begin() + static_cast<ptrdiff_t>(written.written));
+  const size_t failures = std::min(written.written, writing_);
+  for (size_t i = 0; i < failures; ++i) CountVerdict(verdicts_[i], start_.attempts);
+  verdicts_.erase(verdicts_.begin(), verdicts_.begin() + static_cast<ptrdiff_t>(failures));
+  for (CallAnswer& answer : recorder_.Written(written.written - failures)) {
+    if (memos_ != nullptr) memos_->Take(std::move(answer));
+  }
   writing_ = 0;
+  is_writing_ = false;
   if (absl::IsFailedPrecondition(written.status) || absl::IsDataLoss(written.status)) return written.status;
   if (!written.status.ok()) write_at_ = clock_.Monotonic() + kWriteAgain;
   WriteVerdicts();

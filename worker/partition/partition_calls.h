@@ -1,5 +1,5 @@
-// A partition's calls of handlers: asks their pools, and writes down what fails before the Step hears of it, so that
-// an heir comes to the same (verdicts). Runs on the owner's lane; never blocks.
+// A partition's calls of handlers and services: asks their pools, and writes down what fails, and what services answer,
+// before the Step hears of it, so that an heir comes to the same (verdicts). Runs on the owner's lane; never blocks.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,10 @@
 #include "common/frame/verdict.h"
 #include "common/handler/call_memos.h"
 #include "common/handler/handler_call.h"
+#include "common/handler/recorded_answers.h"
 #include "common/job/job_spec.h"
 #include "common/pipeline/verdict_attempts.h"
+#include "worker/partition/answer_recorder.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/look_ahead.h"
 
@@ -54,6 +56,7 @@ class PartitionCalls {
     LogTail verdict_tail;
     Mark low_mark;                        // outputs before it are out
     VerdictAttempts* attempts = nullptr;  // not owned; what is written down is counted here
+    RecordedAnswers* answers = nullptr;   // likewise, of services
   };
   PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start start);
 
@@ -100,6 +103,8 @@ class PartitionCalls {
 
   std::vector<Verdict> verdicts_;  // to be written, the first `writing_` of them are under way
   size_t writing_ = 0;
+  bool is_writing_ = false;  // these, or answers
+  AnswerRecorder recorder_;
   absl::Duration write_at_;  // not before
   absl::Duration step_at_;   // the next attempt of a call is due
   std::string trouble_;      // with a call whose outputs are out

@@ -9,6 +9,7 @@
 namespace millrace {
 namespace {
 
+constexpr size_t kAnswerOverheadBytes = 256;  // of its key and headers, at most
 constexpr absl::Duration kTryAgain = absl::Milliseconds(100);
 
 MessageHeader NextVerdict(const PartitionKey& partition, Epoch epoch, const LogTail& tail) {
@@ -16,6 +17,19 @@ MessageHeader NextVerdict(const PartitionKey& partition, Epoch epoch, const LogT
   const Mark next = {cursor.mark.offset + 1, 0};
   return {FrameKind::kVerdict, partition.uid, partition.writer(), epoch,
           cursor.mark,         next,          cursor.records + 1};
+}
+
+// What goes into one message: a failure alone, answers together up to kMaxAnswersMessageBytes.
+absl::Span<const Verdict> MessageOf(const std::vector<Verdict>& verdicts, size_t first) {
+  const auto is_answer = [&](size_t i) { return verdicts[i].outcome == Verdict::Outcome::kAnswered; };
+  size_t end = first + 1;
+  size_t bytes = verdicts[first].reason.size();
+  while (is_answer(first) && end < verdicts.size() && is_answer(end)) {
+    bytes += verdicts[end].reason.size() + kAnswerOverheadBytes;
+    if (bytes > kMaxAnswersMessageBytes) break;
+    ++end;
+  }
+  return absl::MakeConstSpan(verdicts).subspan(first, end - first);
 }
 
 }  // namespace
@@ -31,7 +45,8 @@ absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partitio
   while (*written < verdicts.size()) {
     const MessageHeader next = NextVerdict(partition, epoch, *tail);
     const std::string header = FormatMessageHeader(next);
-    const std::string payload = EncodeVerdict(verdicts[*written]);
+    const absl::Span<const Verdict> together = MessageOf(verdicts, *written);
+    const std::string payload = EncodeVerdicts(together);
     AppendRequest request;
     request.subject = subject;
     request.header = header;
@@ -41,8 +56,9 @@ absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partitio
     if (appended.ok()) {
       tail->cursors.Offer(next);
       tail->last_sequence = *appended;
-      ++*written;
+      *written += together.size();
       tries = 0;
+      if (together.front().outcome == Verdict::Outcome::kAnswered) MILLRACE_FAILPOINT("after_answers");
       MILLRACE_FAILPOINT("after_handler_verdict");
       continue;
     }
@@ -56,7 +72,7 @@ absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partitio
     const WriterCursors::Cursor cursor = tail->cursors.Get(partition.writer());
     if (cursor.epoch > epoch)
       return absl::FailedPreconditionError("a later owner has taken the partition over");
-    if (cursor.mark >= next.upto) ++*written;
+    if (cursor.mark >= next.upto) *written += together.size();
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// A verdict on its way into the partition's verdict stream: alone, with the expected sequence, before anything
-// that follows from it leaves.
+// Verdicts on their way into the partition's verdict stream: one message at a time, with the expected sequence, before
+// anything that follows from them leaves.
 #pragma once
 
 #include <string>
@@ -18,9 +18,10 @@ namespace millrace {
 // The header of the next verdict of this owner, behind `tail`.
 std::string VerdictHeader(const PartitionKey& partition, Epoch epoch, const LogTail& tail);
 
-inline constexpr int kMaxVerdictTries = 5;  // of one verdict in one call
+inline constexpr size_t kMaxAnswersMessageBytes = 256 << 10;  // one answer may be larger
+inline constexpr int kMaxVerdictTries = 5;                    // of one verdict in one call
 
-// Appends the verdicts one after the other and answers the stream's tail behind them. An outcome that is not known
+// Appends the verdicts one after the other, answers of services together, and answers the stream's tail behind them. An outcome that is not known
 // is read back, so that each of them stands there once. Blocks; uses the bus's Poll. Errors: FAILED_PRECONDITION, a
 // later owner is there; others: the broker's, and some of them may be in the stream: `tail` and `written` then
 // tell.

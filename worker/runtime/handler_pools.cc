@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/handler/handler_server.h"
+#include "common/handler/http_calls.h"
 #include "common/pipeline/lua_handler.h"
 #include "common/strings.h"
 
@@ -27,12 +29,9 @@ class WatchedLua final : public PoolCode {
 // A server and its thread.
 class HandlerPools::Pool {
  public:
-  Pool(HandlerPool::Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver,
-       HandlerServer::Bind bind)
-      : stage(options.stage),
-        server(std::move(options), clock, std::move(deliver), std::move(bind), threads),
-        thread_(threads.Start([this] {
-          server.Run();
+  Pool(const HandlerStage& of, std::unique_ptr<CallServer> calls, Threads& threads)
+      : stage(of), server(std::move(calls)), thread_(threads.Start([this] {
+          server->Run();
           ended_ = true;
         })) {}
   ~Pool() {
@@ -41,13 +40,13 @@ class HandlerPools::Pool {
   }
 
   void Stop() {
-    if (!std::exchange(stopping_, true)) server.Stop();
+    if (!std::exchange(stopping_, true)) server->Stop();
   }
   bool stopping() const { return stopping_; }
   bool ended() const { return ended_; }
 
   const HandlerStage stage;  // as it was first known
-  HandlerServer server;
+  const std::unique_ptr<CallServer> server;
 
  private:
   bool stopping_ = false;  // guarded by the pools' lock
@@ -58,16 +57,16 @@ class HandlerPools::Pool {
 class HandlerPools::Handle final : public StageHandlers {
  public:
   Handle(std::shared_ptr<Pool> pool, uint64_t asker) : pool_(std::move(pool)), asker_(asker) {}
-  ~Handle() override { pool_->server.DropAsker(asker_); }
-  void Ask(std::vector<HandlerCall> calls) override { pool_->server.Ask(std::move(calls)); }
-  std::string waits_for() const override { return pool_->server.waits_for(); }
+  ~Handle() override { pool_->server->DropAsker(asker_); }
+  void Ask(std::vector<HandlerCall> calls) override { pool_->server->Ask(std::move(calls)); }
+  std::string waits_for() const override { return pool_->server->waits_for(); }
 
  private:
   const std::shared_ptr<Pool> pool_;
   const uint64_t asker_;
 };
 
-HandlerPools::HandlerPools(Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver)
+HandlerPools::HandlerPools(Options options, Clock& clock, Threads& threads, CallServer::Deliver deliver)
     : options_(std::move(options)), clock_(clock), threads_(threads), deliver_(std::move(deliver)) {}
 
 HandlerPools::~HandlerPools() = default;
@@ -78,17 +77,11 @@ std::unique_ptr<StageHandlers> HandlerPools::Use(const HandlerStage& stage, uint
     const bool is_it = pool->stage.uid == stage.uid && pool->stage.endpoint == stage.endpoint &&
                        pool->stage.code == stage.code;
     if (pool->stopping() || !is_it) continue;
-    pool->server.Renew(stage);  // an update may have given it another name or timeout
+    pool->server->Renew(stage);  // an update may have given it another name or timeout
     return std::make_unique<Handle>(pool, asker);
   }
-  pools_.push_back(MakePool(stage));
+  pools_.push_back(std::make_shared<Pool>(stage, MakeServer(stage), threads_));
   return std::make_unique<Handle>(pools_.back(), asker);
-}
-
-std::shared_ptr<HandlerPools::Pool> HandlerPools::MakePool(const HandlerStage& stage) {
-  HandlerPool::Options options{stage, options_.worker, StrCat(options_.life, "-", ++pools_made_),
-                               MakeHandlerMetrics(*options_.metrics, stage)};
-  return std::make_shared<Pool>(std::move(options), clock_, threads_, deliver_, BindOf(stage));
 }
 
 HandlerServer::Bind HandlerPools::BindOf(const HandlerStage& stage) const {
@@ -107,6 +100,17 @@ HandlerServer::Bind HandlerPools::BindOf(const HandlerStage& stage) const {
     };
     return std::make_unique<PoolThreads>(std::move(options), threads_);
   };
+}
+
+std::unique_ptr<CallServer> HandlerPools::MakeServer(const HandlerStage& stage) {
+  ++pools_made_;
+  if (stage.http != nullptr) {
+    return std::make_unique<HttpCalls>(HttpCalls::Options{stage, options_.seed + pools_made_}, clock_,
+                                       deliver_);
+  }
+  HandlerPool::Options options{stage, options_.worker, StrCat(options_.life, "-", pools_made_),
+                               MakeHandlerMetrics(*options_.metrics, stage)};
+  return std::make_unique<HandlerServer>(std::move(options), clock_, deliver_, BindOf(stage), threads_);
 }
 
 void HandlerPools::Reap() {

@@ -1,5 +1,5 @@
-// The pools of this process, one for each stage of a job that has one: of handler processes, with a socket, or of
-// threads that run the stage's Lua. Each has a thread of its own besides. Partitions share them.
+// Where stages' calls go in this process, for each stage of a job that makes them: to handler processes, with a socket; to
+// threads that run the stage's Lua; or to a service, as requests. Each has a thread of its own besides. Partitions share them.
 #pragma once
 
 #include <functional>
@@ -7,10 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
+#include "common/handler/call_server.h"
 #include "common/handler/handler_server.h"
 #include "common/handler/pool_thread.h"
+#include "common/metrics.h"
 #include "common/pipeline/pipeline.h"
 #include "common/threads.h"
 #include "worker/partition/partition_calls.h"
@@ -27,9 +30,10 @@ class HandlerPools {
     // Of one of a pool's threads, for as long as that runs; may answer null.
     std::function<std::unique_ptr<PoolCallWatch>(const HandlerStage& stage)> watch_thread = {};
     size_t lua_memory_bytes = PipelineOptions().lua_memory_bytes;  // of each thread's code
+    uint64_t seed = 0;                                             // of pauses
   };
-  // `deliver`: as HandlerServer's; an asker is the number that it was given in Use.
-  HandlerPools(Options options, Clock& clock, Threads& threads, HandlerServer::Deliver deliver);
+  // `deliver`: as CallServer's; an asker is the number that it was given in Use.
+  HandlerPools(Options options, Clock& clock, Threads& threads, CallServer::Deliver deliver);
   // Says bye to all handlers, and waits for the threads, and so for calls that are under way.
   ~HandlerPools();
 
@@ -41,14 +45,13 @@ class HandlerPools {
  private:
   class Pool;
   class Handle;
-
-  std::shared_ptr<Pool> MakePool(const HandlerStage& stage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::unique_ptr<CallServer> MakeServer(const HandlerStage& stage) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   HandlerServer::Bind BindOf(const HandlerStage& stage) const;
 
   const Options options_;
   Clock& clock_;
   Threads& threads_;
-  const HandlerServer::Deliver deliver_;
+  const CallServer::Deliver deliver_;
   absl::Mutex mutex_;
   uint64_t pools_made_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::shared_ptr<Pool>> pools_ ABSL_GUARDED_BY(mutex_);

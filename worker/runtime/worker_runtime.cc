@@ -93,11 +93,15 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
     lanes_[lane]->Send(std::move(event));
   });
   handler_pools_ = std::make_unique<HandlerPools>(
-      HandlerPools::Options{options_.name, HandlerLife(options_.seed), &metrics_,
-                            [this](const HandlerStage& stage) {
-                              return std::make_unique<Watchdog::PoolSlot>(*watchdog_, stage.name,
-                                                                          stage.timeout);
-                            }},
+      HandlerPools::Options{.worker = options_.name,
+                            .life = HandlerLife(options_.seed),
+                            .metrics = &metrics_,
+                            .watch_thread =
+                                [this](const HandlerStage& stage) {
+                                  return std::make_unique<Watchdog::PoolSlot>(*watchdog_, stage.name,
+                                                                              stage.timeout);
+                                },
+                            .seed = options_.seed},
       clock_, *options_.threads, [this](uint64_t instance, std::vector<CallAnswer> answers) {
         lanes_[LaneOf(instance)]->Send(CallsAnswered{instance, std::move(answers)});
       });

@@ -8,12 +8,28 @@ namespace millrace {
 namespace {
 
 TEST(Verdict, ComesBackAsItWasWritten) {
-  const absl::StatusOr<Verdict> read = ParseVerdict(EncodeVerdict({Offset(17), 3, "too slow", "score"}));
+  const auto read = ParseVerdicts(EncodeVerdict({Offset(17), 3, "too slow", "score"}));
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->offset, Offset(17));
-  EXPECT_EQ(read->record, 3u);
-  EXPECT_EQ(read->reason, "too slow");
-  EXPECT_EQ(read->stage, "score");
+  ASSERT_EQ(read->size(), 1u);
+  EXPECT_EQ(read->front().offset, Offset(17));
+  EXPECT_EQ(read->front().record, 3u);
+  EXPECT_EQ(read->front().reason, "too slow");
+  EXPECT_EQ(read->front().stage, "score");
+  EXPECT_EQ(read->front().outcome, Verdict::Outcome::kOverran);
+}
+
+TEST(Verdict, AnswersComeManyInAMessage) {
+  const Verdict first = {Offset(17), 3, "\x81\xa1x\x07", "score", Verdict::Outcome::kAnswered, 2, "ab12"};
+  const Verdict second = {Offset(18), 0, "", "other", Verdict::Outcome::kAnswered, 0, "cd34"};
+  const auto read = ParseVerdicts(EncodeVerdicts(std::vector<Verdict>{first, second}));
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->size(), 2u);
+  EXPECT_EQ(read->front().outcome, Verdict::Outcome::kAnswered);
+  EXPECT_EQ(read->front().reason, first.reason);
+  EXPECT_EQ(read->front().nth, 2u);
+  EXPECT_EQ(read->front().request, "ab12");
+  EXPECT_EQ(read->back().offset, Offset(18));
+  EXPECT_EQ(read->back().stage, "other");
 }
 
 TEST(Verdict, OneOfAnEarlierVersionNamesNoStage) {
@@ -22,10 +38,10 @@ TEST(Verdict, OneOfAnEarlierVersionNamesNoStage) {
   record.key = "17.3";
   record.value = "too slow";
   frame.Add(record);
-  const absl::StatusOr<Verdict> read = ParseVerdict(frame.Finish());
+  const auto read = ParseVerdicts(frame.Finish());
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->offset, Offset(17));
-  EXPECT_EQ(read->stage, "");
+  EXPECT_EQ(read->front().offset, Offset(17));
+  EXPECT_EQ(read->front().stage, "");
 }
 
 TEST(Verdict, OtherFramesAndKeysAreRefused) {
@@ -34,12 +50,12 @@ TEST(Verdict, OtherFramesAndKeysAreRefused) {
     FrameBuilder frame(FrameKind::kVerdict);
     record.key = key;
     frame.Add(record);
-    EXPECT_TRUE(absl::IsDataLoss(ParseVerdict(frame.Finish()).status())) << key;
+    EXPECT_TRUE(absl::IsDataLoss(ParseVerdicts(frame.Finish()).status())) << key;
   }
   FrameBuilder data(FrameKind::kData);
   record.key = "17.3";
   data.Add(record);
-  EXPECT_TRUE(absl::IsDataLoss(ParseVerdict(data.Finish()).status()));
+  EXPECT_TRUE(absl::IsDataLoss(ParseVerdicts(data.Finish()).status()));
 }
 
 }  // namespace

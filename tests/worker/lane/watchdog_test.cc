@@ -62,11 +62,11 @@ TEST_F(WatchdogTest, AnOverrunIsAVerdictBeforeTheProcessEnds) {
   EXPECT_EQ(header->kind, FrameKind::kVerdict);
   EXPECT_EQ(header->writer, key_.writer());
   EXPECT_EQ(header->epoch, Epoch(3));
-  const auto verdict = ParseVerdict(message.payload);
+  const auto verdict = ParseVerdicts(message.payload);
   ASSERT_TRUE(verdict.ok()) << verdict.status();
-  EXPECT_EQ(verdict->offset, Offset(5));
-  EXPECT_EQ(verdict->record, 2u);
-  EXPECT_EQ(verdict->stage, stage_);
+  EXPECT_EQ(verdict->front().offset, Offset(5));
+  EXPECT_EQ(verdict->front().record, 2u);
+  EXPECT_EQ(verdict->front().stage, stage_);
   // The process would be gone by now; that call is not judged again.
   watchdog_.Check();
   EXPECT_EQ(ends_, 1);
@@ -106,13 +106,13 @@ TEST_F(WatchdogTest, ACrashIsAVerdictThatCountsAsALoss) {
   watchdog_.Check();
   EXPECT_EQ(ends_, 1);
   ASSERT_EQ(Verdicts(), 1u);
-  const auto verdict = ParseVerdict(bus_->GetMessage(key_.verdict_stream(), 1)->payload);
+  const auto verdict = ParseVerdicts(bus_->GetMessage(key_.verdict_stream(), 1)->payload);
   ASSERT_TRUE(verdict.ok()) << verdict.status();
-  EXPECT_EQ(verdict->offset, Offset(5));
-  EXPECT_EQ(verdict->record, 2u);
-  EXPECT_EQ(verdict->stage, stage_);
-  EXPECT_EQ(verdict->reason, "its plugin crashed with SIGSEGV");
-  EXPECT_EQ(verdict->outcome, Verdict::Outcome::kLost);
+  EXPECT_EQ(verdict->front().offset, Offset(5));
+  EXPECT_EQ(verdict->front().record, 2u);
+  EXPECT_EQ(verdict->front().stage, stage_);
+  EXPECT_EQ(verdict->front().reason, "its plugin crashed with SIGSEGV");
+  EXPECT_EQ(verdict->front().outcome, Verdict::Outcome::kLost);
   watchdog_.Check();
   EXPECT_EQ(ends_, 1);
 }
@@ -149,11 +149,11 @@ TEST_F(WatchdogTest, ACallInAPoolThatOverrunsIsChargedToItsPartition) {
   watchdog_.Check();
   EXPECT_EQ(ends_, 1);
   ASSERT_EQ(Verdicts(), 1u);
-  const auto verdict = ParseVerdict(bus_->GetMessage(key_.verdict_stream(), 1)->payload);
+  const auto verdict = ParseVerdicts(bus_->GetMessage(key_.verdict_stream(), 1)->payload);
   ASSERT_TRUE(verdict.ok()) << verdict.status();
-  EXPECT_EQ(verdict->offset, Offset(6));
-  EXPECT_EQ(verdict->record, 3u);
-  EXPECT_EQ(verdict->stage, "score");
+  EXPECT_EQ(verdict->front().offset, Offset(6));
+  EXPECT_EQ(verdict->front().record, 3u);
+  EXPECT_EQ(verdict->front().stage, "score");
 }
 
 TEST_F(WatchdogTest, ACallInAPoolWhoseOutcomeIsOutMayTakeItsTime) {

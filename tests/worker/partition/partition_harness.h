@@ -11,6 +11,7 @@
 
 #include "common/bus/bus.h"
 #include "common/clock.h"
+#include "common/handler/call_request.h"
 #include "common/job/job_spec.h"
 #include "common/metrics.h"
 #include "tests/support/fake_handlers.h"
@@ -73,6 +74,8 @@ class PartitionWorld {
   MemoryBlobPlace checkpoints;
   absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: owners have no store
   FakeHandlers::Plan handlers;                                    // of each owner, where the job has any
+  // Of stages that call one: what it answers, packed.
+  std::function<std::string(const HttpCallRequest&)> service = [](const HttpCallRequest&) { return ""; };
 
  private:
   struct Fed {
@@ -154,8 +157,9 @@ class PartitionOwner : private PartitionPorts {
   std::optional<Epoch> sought_behind_;
   std::optional<std::pair<LogTail, std::vector<Verdict>>> verdicts_wanted_;
   std::unique_ptr<FakeHandlers> handlers_;
-  std::unique_ptr<LuaPool> lua_pool_;  // in their place, where the stage's code is Lua
-  std::unique_ptr<HandlerPool> pool_;  // of the one stage that has one
+  std::unique_ptr<LuaPool> lua_pool_;      // in their place, where the stage's code is Lua
+  std::unique_ptr<HandlerPool> pool_;      // of the one stage that has one
+  std::deque<HandlerCall> service_calls_;  // of the one stage that calls a service
   std::deque<BusEvent> events_;
   std::unique_ptr<Partition> partition_;
 };
