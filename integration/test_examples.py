@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 import re
+import socket
+import sys
 import tempfile
 import time
 import unittest
@@ -15,11 +17,12 @@ import unittest.mock
 
 import handlers
 import plugins
-from cluster import Cluster, coordinator
+from cluster import Cluster, Process, coordinator, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
 FLIGHTS = EXAMPLES / "data/flights.jsonl"
 GAP_MS = 30 * 60 * 1000
+SERVICE_PORT = 8765  # as the example's job has it
 
 
 def records(path):
@@ -212,6 +215,18 @@ def cpp_plugin():
     return outputs
 
 
+def enrichment():
+    customers = {"ann": ("Ann Archer", "gold"), "bob": ("Bob Baker", "basic"), "eve": ("Eve Éluard", "silver")}
+    spent, outputs = collections.Counter(), collections.defaultdict(list)
+    for order in records("enrichment/orders.jsonl"):
+        who = order["customer"]
+        if who in customers:
+            name, tier = customers[who]
+            spent[who] += order["cents"]
+            outputs[who].append({"order": order["order"], "name": name, "tier": tier, "spent": spent[who]})
+    return outputs
+
+
 # Each with what its input is.
 ANSWERS = {
     "running-totals": (running_totals, FLIGHTS),
@@ -227,6 +242,7 @@ ANSWERS = {
     "fraud-score": (fraud_score, EXAMPLES / "fraud-score/payments.jsonl"),
     "lookup": (lookup, FLIGHTS),
     "cpp-plugin": (cpp_plugin, FLIGHTS),
+    "enrichment": (enrichment, EXAMPLES / "enrichment/orders.jsonl"),
     "user-totals": (user_totals, EXAMPLES / "user-totals/events.csv"),
 }
 
@@ -241,6 +257,17 @@ class ExamplesTest(unittest.TestCase):
         cls.addClassCleanup(served.stop)
         built = plugins.build(EXAMPLES / "cpp-plugin", folder.name)
         cls.enterClassContext(unittest.mock.patch.dict(os.environ, {"MILLRACE_PLUGINS": str(built)}))
+        service = Process([sys.executable, EXAMPLES / "enrichment/service.py", SERVICE_PORT], pathlib.Path(folder.name) / "service.log")
+        cls.addClassCleanup(service.kill)
+        wait_for(cls.service_answers, "the service of the example answers")
+
+    @staticmethod
+    def service_answers():
+        try:
+            socket.create_connection(("127.0.0.1", SERVICE_PORT), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def test_every_example_has_its_answer_here(self):
         self.assertEqual({path.parent.name for path in EXAMPLES.glob("*/job.yaml")}, set(ANSWERS))
