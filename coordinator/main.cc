@@ -12,7 +12,7 @@
 #include "common/units.h"
 #include "common/version.h"
 #include "coordinator/cli/command_table.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace {
 

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/blob/blob_store.h"
 #include "common/flags.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/cli/command_line.h"
 
 namespace millrace {
 

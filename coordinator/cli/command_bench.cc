@@ -7,9 +7,10 @@
 #include "common/signals.h"
 #include "common/strings.h"
 #include "coordinator/bench/bench.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_commands.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

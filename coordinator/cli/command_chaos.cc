@@ -13,9 +13,10 @@
 #include "coordinator/chaos/ledger.h"
 #include "coordinator/chaos/presets.h"
 #include "coordinator/chaos/report.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/table.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

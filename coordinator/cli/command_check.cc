@@ -7,11 +7,12 @@
 #include "common/log.h"
 #include "common/signals.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/local/call_watch.h"
 #include "coordinator/local/job_test.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

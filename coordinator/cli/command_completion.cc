@@ -6,8 +6,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/command_table.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

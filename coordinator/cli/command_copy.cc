@@ -1,9 +1,10 @@
 // copy: a job's input once more, in another number of partitions.
 #include "common/clock.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/copy/job_copy.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 

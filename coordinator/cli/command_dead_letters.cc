@@ -5,12 +5,13 @@
 #include "common/job/job_parser.h"
 #include "common/pipeline/event_time.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/dead_letters/dead_letter_reader.h"
 #include "coordinator/dead_letters/letter_purge.h"
 #include "coordinator/dead_letters/letter_retry.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/views/cluster.h"
 
 namespace millrace {

@@ -3,9 +3,10 @@
 
 #include "common/clock.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/doctor/doctor.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

@@ -1,9 +1,10 @@
 // pause, resume, cancel, delete.
 #include "common/clock.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_commands.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

@@ -2,8 +2,9 @@
 #include "absl/strings/str_format.h"
 #include "common/strings.h"
 #include "coordinator/capacity/capacity.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {

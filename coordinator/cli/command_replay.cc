@@ -3,10 +3,11 @@
 #include "common/job/segments.h"
 #include "common/strings.h"
 #include "coordinator/cli/checkpoint_store.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/replay/replay_trace.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/verify/log_replayer.h"
 #include "coordinator/views/cluster.h"
 

@@ -7,10 +7,11 @@
 #include "common/names.h"
 #include "common/strings.h"
 #include "common/units.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/results/result_line.h"
 #include "coordinator/results/result_reader.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/views/cluster.h"
 
 namespace millrace {

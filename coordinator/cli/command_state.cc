@@ -10,11 +10,12 @@
 #include "common/strings.h"
 #include "common/value/json_text.h"
 #include "coordinator/cli/checkpoint_store.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/cli/table.h"
 #include "coordinator/state/owner_query.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/verify/log_replayer.h"
 #include "nlohmann/json.hpp"
 

@@ -8,13 +8,14 @@
 #include "common/partitioner.h"
 #include "common/signals.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/local/call_watch.h"
 #include "coordinator/local/local_run.h"
 #include "coordinator/results/result_line.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {
@@ -151,8 +152,9 @@ int RunTry(const Arguments& arguments) {
       "Runs a job's stages here, without a cluster, and prints the results in the input's order.",
       "coordinator try delays.yaml --input flights.jsonl");
   command.flags().Positional("JOB.yaml", &path);
-  command.flags().Add("input", &inputs, "FILE|-",
-                      "a file to read, also gzip; - is standard input, the default");
+  command.flags().Add(
+      "input", &inputs, "FILE|-",
+      "a file to read, also gzip; - is standard input, the default");
   AddPluginsFlag(command.flags(), &plugins);
   if (const auto exit = command.Parse(arguments)) return *exit;
   const absl::Status status = Try(path, plugins, inputs);

@@ -2,10 +2,11 @@
 #include "common/clock.h"
 #include "common/names.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_commands.h"
 #include "coordinator/cli/job_file.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/update/code_update.h"
 
 namespace millrace {

@@ -3,9 +3,10 @@
 #include "common/strings.h"
 #include "common/value/json_text.h"
 #include "coordinator/cli/checkpoint_store.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/verify/verifier.h"
 
 namespace millrace {

@@ -9,9 +9,10 @@
 #include "common/strings.h"
 #include "common/units.h"
 #include "common/value/json_text.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/table.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/views/views.h"
 
 namespace millrace {

@@ -10,8 +10,9 @@
 #include "common/flags.h"
 #include "common/signals.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/clock.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 #include "coordinator/views/cluster.h"
 
 namespace millrace {

@@ -4,8 +4,8 @@
 #include "common/flags.h"
 #include "common/strings.h"
 #include "common/units.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/service/run_service.h"
 
 namespace millrace {

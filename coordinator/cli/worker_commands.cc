@@ -6,8 +6,8 @@
 #include "common/random_id.h"
 #include "common/strings.h"
 #include "coordinator/cli/command_key.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_commands.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

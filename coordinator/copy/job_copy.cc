@@ -10,9 +10,9 @@
 #include "common/names.h"
 #include "common/random_id.h"
 #include "common/strings.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/copy/copy_input.h"
 #include "coordinator/ingest/job_creation.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 

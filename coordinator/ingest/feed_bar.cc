@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/strings.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

@@ -5,12 +5,13 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "common/exit_codes.h"
 #include "common/names.h"
 #include "common/random_id.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/ingest/added_input.h"
+#include "coordinator/terminal/terminal.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {

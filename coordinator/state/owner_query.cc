@@ -7,7 +7,7 @@
 #include "common/names.h"
 #include "common/strings.h"
 #include "common/value/json_text.h"
-#include "coordinator/cli/context.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {

@@ -14,14 +14,15 @@
 #include "common/pipeline/pipeline.h"
 #include "common/random_id.h"
 #include "common/strings.h"
+#include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
-#include "coordinator/cli/context.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/added_input.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
 #include "coordinator/ingest/job_feed.h"
 #include "coordinator/sources/source_stream.h"
+#include "coordinator/terminal/terminal.h"
 
 namespace millrace {
 namespace {
@@ -207,8 +208,9 @@ int RunSubmit(const Arguments& arguments) {
       "reads a subject or a stream is given the input beside that.",
       "coordinator submit delays.yaml --input flights.jsonl --wait");
   command.flags().Positional("JOB.yaml", &flags.file);
-  command.flags().Add("input", &flags.inputs, "FILE|-",
-                      "what to read, in this order; gzip is recognised; - is stdin");
+  command.flags().Add(
+      "input", &flags.inputs, "FILE|-",
+      "what to read, in this order; gzip is recognised; - is stdin");
   command.flags().Add("name", &flags.name, "NAME", "the job's name, instead of the file's");
   command.flags().Add("set", &flags.sets, "PATH=VALUE",
                       "changes the job file: partitions=4, source.format=csv");
