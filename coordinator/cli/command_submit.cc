@@ -18,6 +18,7 @@
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/job_file.h"
 #include "coordinator/ingest/added_input.h"
+#include "coordinator/ingest/input_paths.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/ingest/job_creation.h"
 #include "coordinator/ingest/job_feed.h"
@@ -210,7 +211,7 @@ int RunSubmit(const Arguments& arguments) {
   command.flags().Positional("JOB.yaml", &flags.file);
   command.flags().Add(
       "input", &flags.inputs, "FILE|-",
-      "what to read, in this order; gzip is recognised; - is stdin");
+      "what to read, in this order: files, quoted patterns ('day-*.jsonl'); gzip is recognised; - is stdin");
   command.flags().Add("name", &flags.name, "NAME", "the job's name, instead of the file's");
   command.flags().Add("set", &flags.sets, "PATH=VALUE",
                       "changes the job file: partitions=4, source.format=csv");
@@ -223,6 +224,9 @@ int RunSubmit(const Arguments& arguments) {
   command.AddConnection();
   if (const std::optional<int> code = command.Parse(arguments); code.has_value()) return *code;
 
+  absl::StatusOr<std::vector<std::string>> paths = ExpandInputs(flags.inputs);
+  if (!paths.ok()) return Fail(paths.status());
+  flags.inputs = *std::move(paths);
   flags.names = !flags.name.empty() ||
                 std::any_of(arguments.begin(), arguments.end(),
                             [](const std::string& a) { return a == "--name" || a == "--name="; });

@@ -11,6 +11,7 @@
 #include "coordinator/cli/command_line.h"
 #include "coordinator/cli/commands.h"
 #include "coordinator/cli/job_file.h"
+#include "coordinator/ingest/input_paths.h"
 #include "coordinator/ingest/input_reader.h"
 #include "coordinator/local/call_watch.h"
 #include "coordinator/local/local_run.h"
@@ -109,7 +110,9 @@ absl::Status Try(const std::string& path, const std::string& plugins, std::vecto
   InputOptions options;
   options.max_line_bytes = spec->source.max_record_bytes;
   options.has_header = spec->source.format == Format::kCsv;
-  const auto input = InputReader::Open(inputs, options);
+  const auto paths = ExpandInputs(inputs);
+  if (!paths.ok()) return paths.status();
+  const auto input = InputReader::Open(*paths, options);
   if (!input.ok()) return input.status();
   const auto extractor = KeyExtractor::Create(*spec);
   if (!extractor.ok()) return extractor.status();
@@ -154,7 +157,7 @@ int RunTry(const Arguments& arguments) {
   command.flags().Positional("JOB.yaml", &path);
   command.flags().Add(
       "input", &inputs, "FILE|-",
-      "a file to read, also gzip; - is standard input, the default");
+      "a file to read, also gzip, or a quoted pattern ('day-*.jsonl'); - is standard input, the default");
   AddPluginsFlag(command.flags(), &plugins);
   if (const auto exit = command.Parse(arguments)) return *exit;
   const absl::Status status = Try(path, plugins, inputs);
