@@ -63,6 +63,9 @@ absl::Status ReadConfigLine(const FlagTable& table, const std::string& place, st
   const std::string shown = StrCat(place, ": ", EscapeControls(Shorten(name, kMostShownBytes)));
   const bool known = std::any_of(table.flags.begin(), table.flags.end(),
                                  [&](const Flag& flag) { return flag.name == name; });
+  if (!known && std::find(table.of_others.begin(), table.of_others.end(), name) != table.of_others.end()) {
+    return absl::OkStatus();
+  }
   if (!known || name == "config") return Unknown(table, shown, name);
   Given& entry = (*given)[name];
   entry.source = shown;

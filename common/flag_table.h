@@ -41,6 +41,7 @@ struct FlagTable {
   std::string usage, what, example;
   std::vector<Flag> flags;
   std::vector<Argument> arguments;
+  std::vector<std::string> of_others;  // names that a config file may set, to no effect here
 
   Flag& New(const std::string& name, const std::string& metavar, const std::string& help_text);
   Flag* Find(const std::string& name);  // null: there is none

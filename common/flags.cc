@@ -166,6 +166,12 @@ void Flags::Positionals(const std::string& name, std::vector<std::string>* value
       {name, false, true, [values](const std::string& text) { values->push_back(text); }});
 }
 
+void Flags::AcceptInConfig(const Flags& of_others) {
+  for (const Flag& flag : of_others.impl_->table.flags) {
+    if (flag.name != "config") impl_->table.of_others.push_back(flag.name);
+  }
+}
+
 absl::StatusOr<Flags::Outcome> Flags::Parse(const std::vector<std::string>& arguments) {
   GivenByName from_line, from_environment, given;
   std::vector<std::string> positional;

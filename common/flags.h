@@ -48,6 +48,9 @@ class Flags {
   void OptionalPositional(const std::string& name, std::string* value);
   void Positionals(const std::string& name, std::vector<std::string>* values);  // any number
 
+  // Flags that other commands have: a config file that serves them all may set them, and nothing comes of it here.
+  void AcceptInConfig(const Flags& of_others);
+
   // What to do after Parse: go on, or leave with `exit_code` (--help and --version have printed already).
   struct Outcome {
     bool proceed = true;

@@ -24,6 +24,12 @@ void CommandLine::AddConnection() {
 }
 
 std::optional<int> CommandLine::Parse(const std::vector<std::string>& arguments) {
+  // One config file serves all commands; those that work without a cluster pass over what it says of the connection.
+  if (!connects_) {
+    Flags connection("", "", "");
+    common_.AddTo(connection);
+    flags_.AcceptInConfig(connection);
+  }
   const auto outcome = flags_.Parse(arguments);
   if (!outcome.ok()) return Fail(outcome.status());
   if (!outcome->proceed) return outcome->exit_code;

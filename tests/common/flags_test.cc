@@ -9,6 +9,7 @@
 
 #include "common/strings.h"
 #include "common/version.h"
+#include "tests/support/temp_folder.h"
 
 namespace millrace {
 namespace {
@@ -56,12 +57,12 @@ class FlagsTest : public ::testing::Test {
   }
 
   std::string WriteConfig(const std::string& text) {
-    const std::string path = StrCat(::testing::TempDir(), "/",
-                                    ::testing::UnitTest::GetInstance()->current_test_info()->name(), ".conf");
+    const std::string path = folder_.path() + "/millrace.conf";
     std::ofstream(path) << text;
     return path;
   }
 
+  const TempFolder folder_{"millrace-flags"};
   CommonOptions common_;
   absl::Duration lease_ttl_ = absl::Seconds(15);
   int64_t lanes_ = 2;
@@ -185,6 +186,16 @@ TEST_F(FlagsTest, RefusesABadConfigFile) {
   EXPECT_THAT(Error({"--config", WriteConfig("[worker]\n"), "job.yaml"}), HasSubstr(".conf:1: "));
   EXPECT_THAT(Error({"--config", WriteConfig(std::string(2 << 20, 'a')), "job.yaml"}),
               HasSubstr("too large"));
+}
+
+TEST_F(FlagsTest, PassesOverWhatAConfigFileSaysToOtherCommandsAlone) {
+  Flags offline("coordinator check JOB.yaml", "Checks a job file.", "coordinator check job.yaml");
+  offline.AcceptInConfig(flags_);
+  EXPECT_TRUE(offline.Parse({"--config", WriteConfig("nats = nats://broker:4222\nlanes = 2\n")}).ok());
+  EXPECT_THAT(std::string(ToStd(offline.Parse({"--config", WriteConfig("lanez = 2\n")}).status().message())),
+              HasSubstr(".conf:1: lanez: no such flag"));
+  EXPECT_FALSE(offline.Parse({"--lanes", "2"}).ok());
+  EXPECT_FALSE(offline.Parse({"--config", WriteConfig("config = other.conf\n")}).ok());
 }
 
 TEST_F(FlagsTest, ShowsHelpAlsoWhenArgumentsAreMissing) {
