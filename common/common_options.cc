@@ -1,8 +1,14 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "common/escape.h"
 #include "common/flags.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -30,7 +36,7 @@ absl::Status CheckNatsUrl(std::string_view url) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      StrCat("\"", url,
+      StrCat("\"", WithoutPasswords(url),
              "\" is no address of a NATS server — it is nats://HOST:PORT or tls://HOST:PORT — try "
              "nats://127.0.0.1:4222"));
 }
@@ -41,6 +47,17 @@ absl::Status CheckNatsUrls(const std::string& urls) {
       return status;
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckInboxPrefix(const std::string& prefix) {
+  const std::vector<std::string> tokens = absl::StrSplit(prefix, '.');
+  const bool good =
+      std::all_of(tokens.begin(), tokens.end(), [](const std::string& token) { return IsValidName(token); });
+  if (good && tokens.front() != "mr") return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat(
+      "\"", prefix,
+      "\" is no place for replies — it is words of letters, digits, _ and - with dots between, and not "
+      "those of Millrace (mr.) — try _INBOX_worker"));
 }
 
 LogLevel LevelOf(std::string_view name) {
@@ -55,6 +72,8 @@ void CommonOptions::AddTo(Flags& flags) {
   flags.AddChecked("nats", &nats, "URL", CheckNatsUrls,
                    "where NATS listens; several are separated by commas; NATS_URL is read too");
   flags.Add("creds", &creds, "FILE", "NATS credentials");
+  flags.AddChecked("inbox-prefix", &inbox_prefix, "SUBJECT", CheckInboxPrefix,
+                   "in front of the subjects where replies come: what this user may subscribe to");
   flags.Add("tls-ca", &tls_ca, "FILE", "certificate authority that NATS is checked against");
   flags.Add("tls-cert", &tls_cert, "FILE", "certificate shown to NATS");
   flags.Add("tls-key", &tls_key, "FILE", "its private key");

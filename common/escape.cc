@@ -1,5 +1,6 @@
 #include "common/escape.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/strings/str_format.h"
@@ -27,6 +28,27 @@ std::string EscapeControls(std::string_view text) {
     } else {
       shown += text[i];
     }
+  }
+  return shown;
+}
+
+std::string WithoutPasswords(std::string_view urls) {
+  std::string shown;
+  for (size_t begin = 0; begin <= urls.size();) {
+    const size_t end = std::min(urls.find(',', begin), urls.size());
+    std::string_view url = urls.substr(begin, end - begin);
+    if (begin > 0) shown += ',';
+    const size_t at = url.rfind('@');
+    if (at != std::string_view::npos) {
+      const size_t scheme = url.find("://");
+      const size_t user = scheme == std::string_view::npos ? 0 : scheme + 3;
+      const size_t colon = url.find(':', user);
+      shown += url.substr(0, colon < at ? colon + 1 : user);
+      shown += "***";
+      url.remove_prefix(at);
+    }
+    shown += url;
+    begin = end + 1;
   }
   return shown;
 }

@@ -68,11 +68,12 @@ class Flags {
   std::unique_ptr<Impl> impl_;
 };
 
-// The flags that every command has: --nats, --creds, --tls-ca, --tls-cert, --tls-key, --log-level,
+// The flags that every command has: --nats, --creds, --inbox-prefix, --tls-ca, --tls-cert, --tls-key, --log-level,
 // --log-format.
 struct CommonOptions {
   std::string nats = "nats://127.0.0.1:4222";
   std::string creds, tls_ca, tls_cert, tls_key;
+  std::string inbox_prefix = "_INBOX";
   std::string log_level = "info";
   std::string log_format = "text";
 

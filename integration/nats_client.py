@@ -15,8 +15,10 @@ class NatsClient:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.lines = self.socket.makefile("rb")
         self.lines.readline()  # INFO
-        self.socket.sendall(b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"lang":"python","version":"1"}\r\n'
-                            b"SUB _INBOX.tests 1\r\n")
+        options = {"verbose": False, "pedantic": False, "headers": True, "lang": "python", "version": "1"}
+        if where.username:
+            options |= {"user": where.username, "pass": where.password}
+        self.socket.sendall(b"CONNECT " + json.dumps(options).encode() + b"\r\nSUB _INBOX.tests 1\r\n")
 
     def __enter__(self):
         return self

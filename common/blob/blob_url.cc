@@ -22,12 +22,6 @@ absl::Status BadUrl(std::string_view text, std::string_view why, std::string_vie
       StrCat("\"", text, "\" is no place for checkpoints — ", why, " — try ", instead));
 }
 
-bool IsObjectBucket(std::string_view name) {
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-}
-
 int UrlHexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

@@ -1,5 +1,6 @@
 #include "common/blob/object_info.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -75,6 +76,12 @@ absl::StatusOr<ObjectInfo> DecodeObjectInfo(std::string_view text) {
   info.deleted = deleted != json.end() && *deleted == true;
   if (!good || info.name.empty() || info.nuid.find_first_of(".*> ") != std::string::npos) return malformed();
   return info;
+}
+
+bool IsObjectBucket(std::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
 }
 
 std::string ObjectStream(std::string_view bucket) { return StrCat("OBJ_", bucket); }

@@ -28,6 +28,7 @@ std::string EncodeObjectInfo(const ObjectInfo& info);
 // DATA_LOSS when it is none.
 absl::StatusOr<ObjectInfo> DecodeObjectInfo(std::string_view json);
 
+bool IsObjectBucket(std::string_view name);                                      // letters, digits, _ and -
 std::string ObjectStream(std::string_view bucket);                               // OBJ_<bucket>
 std::string ObjectChunkSubject(std::string_view bucket, std::string_view nuid);  // $O.<bucket>.C.<nuid>
 std::string ObjectMetaSubject(std::string_view bucket, std::string_view name);   // $O.<bucket>.M.<base64>

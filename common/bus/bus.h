@@ -9,7 +9,8 @@
 //
 // Errors, by what the caller can do: UNAVAILABLE or DEADLINE_EXCEEDED, wait and ask again (the outcome is
 // unknown); NOT_FOUND / ALREADY_EXISTS, the world differs; FAILED_PRECONDITION, refused, do not repeat;
-// RESOURCE_EXHAUSTED, the stream or the server is full.
+// RESOURCE_EXHAUSTED, the stream or the server is full; PERMISSION_DENIED, the server does not let this user
+// (told of the control plane alone, and when its deadline is over).
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,9 @@
 #include "common/bus/nats_services.h"
 #include "common/bus/nats_subscription.h"
 #include "common/bus/nats_wire.h"
+#include "common/escape.h"
 #include "common/log.h"
+#include "common/random_id.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -170,22 +172,20 @@ absl::Status NatsBus::Start(const NatsOptions& options) {
       NatsConnection::Connect(options, clock_, *this);
   if (!connection.ok()) return connection.status();
   connection_ = *std::move(connection);
-  control_ = std::make_unique<NatsControl>(connection_->get());
-  services_ = std::make_unique<NatsServices>(connection_->get());
+  control_ = std::make_unique<NatsControl>(*connection_);
+  services_ = std::make_unique<NatsServices>(*connection_);
   max_payload_ = static_cast<uint64_t>(std::max<int64_t>(connection_->max_payload(), 1));
   if (const absl::Status status = control_->CheckJetStream(); !status.ok()) {
     const absl::StatusOr<ServerInfo> server = Server();
     if (absl::IsFailedPrecondition(status) || (server.ok() && !server->jetstream)) {
-      return absl::FailedPreconditionError(StrCat(
-          options.url, " has no JetStream — millrace keeps everything in it — start nats-server with -js"));
+      return absl::FailedPreconditionError(
+          StrCat(WithoutPasswords(options.url),
+                 " has no JetStream — millrace keeps everything in it — start nats-server with -js"));
     }
     return status;
   }
-  natsInbox* inbox = nullptr;
-  if (const natsStatus s = natsInbox_Create(&inbox); s != NATS_OK) return NatsError(s, "inbox");
-  inbox_ = inbox;
-  natsInbox_Destroy(inbox);
-  name_suffix_ = inbox_.substr(inbox_.rfind('.') + 1);
+  name_suffix_ = RandomId();
+  inbox_ = StrCat(options.inbox_prefix, ".", name_suffix_);
   absl::StatusOr<std::unique_ptr<NatsSubscription>> subscription = NatsSubscription::Start(
       connection_->get(), StrCat(inbox_, ".>"), NatsSubscription::kNoLimit, [this](NatsMsgPtr msg) {
         absl::MutexLock lock(&incoming_mutex_);

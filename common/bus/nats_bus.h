@@ -14,6 +14,8 @@ struct NatsOptions {
   std::string url = "nats://127.0.0.1:4222";
   std::string creds, tls_ca, tls_cert, tls_key;
   std::string client_name = "millrace";
+  // Replies come to subjects behind this and a dot: the server can let each user hear its own alone.
+  std::string inbox_prefix = "_INBOX";
   // How long Connect may try before it gives up with UNAVAILABLE; afterwards a lost connection is sought
   // again for ever, with jitter.
   absl::Duration connect_deadline = absl::Seconds(5);

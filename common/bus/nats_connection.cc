@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/escape.h"
 #include "common/log.h"
 #include "common/strings.h"
 
@@ -25,6 +26,7 @@ constexpr int kIoBufferBytes = 256 << 10;
 // While there is no connection nothing is kept for it: an append that waited there would be sent long after
 // its writer gave it up.
 constexpr int kReconnectBufferBytes = 1;
+constexpr size_t kMostRefused = 64;  // subjects kept, of those that the server refused
 
 // What the client says of the last error on this thread, in one line.
 std::string LastDetail(natsStatus status) {
@@ -36,6 +38,15 @@ std::string LastDetail(natsStatus status) {
 
 absl::Status Try(natsStatus status, std::string_view what) {
   return status == NATS_OK ? absl::OkStatus() : NatsError(status, what);
+}
+
+// Of the server's `Permissions Violation for Publish to "SUBJECT"`; empty: it says something else.
+std::string RefusedSubject(std::string_view complaint) {
+  constexpr std::string_view kBefore = "for Publish to \"";
+  const size_t before = complaint.find(kBefore);
+  if (before == std::string_view::npos) return {};
+  const std::string_view rest = complaint.substr(before + kBefore.size());
+  return std::string(rest.substr(0, rest.find('"')));
 }
 
 }  // namespace
@@ -77,7 +88,8 @@ absl::StatusOr<std::unique_ptr<NatsConnection>> NatsConnection::Connect(const Na
                                                                         ConnectionListener& listener) {
   std::unique_ptr<NatsConnection> connection(new NatsConnection(listener, clock, options.seed));
   if (absl::Status status = connection->Configure(options); !status.ok()) return status;
-  if (absl::Status status = connection->ConnectUntil(options.connect_deadline, options.url, clock);
+  if (absl::Status status =
+          connection->ConnectUntil(options.connect_deadline, WithoutPasswords(options.url), clock);
       !status.ok()) {
     return status;
   }
@@ -96,6 +108,7 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
   for (const std::string& url : urls) servers.push_back(url.c_str());
   then(natsOptions_SetServers(options_, servers.data(), static_cast<int>(servers.size())));
   then(natsOptions_SetName(options_, options.client_name.c_str()));
+  then(natsOptions_SetCustomInboxPrefix(options_, options.inbox_prefix.c_str()));
   then(natsOptions_SetTimeout(options_, kConnectTimeoutMs));
   then(natsOptions_SetPingInterval(options_, kPingIntervalMs));
   then(natsOptions_SetMaxPingsOut(options_, kMaxPingsOut));
@@ -134,7 +147,8 @@ absl::Status NatsConnection::Configure(const NatsOptions& options) {
         static_cast<NatsConnection*>(self)->SayError(connection, status);
       },
       this));
-  if (s != NATS_OK) return NatsError(s, StrCat("NATS address ", options.url, " is not usable"));
+  if (s != NATS_OK)
+    return NatsError(s, StrCat("NATS address ", WithoutPasswords(options.url), " is not usable"));
 
   for (const auto& [flag, path] : {std::pair("--creds", &options.creds),
                                    {"--tls-ca", &options.tls_ca},
@@ -193,14 +207,32 @@ absl::Status NatsConnection::ConnectUntil(absl::Duration deadline, const std::st
   }
 }
 
+absl::Status NatsConnection::RequestError(natsStatus status, const std::string& subject,
+                                          std::string_view what) const {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (status != NATS_TIMEOUT || std::find(refused_.begin(), refused_.end(), subject) == refused_.end()) {
+      return NatsError(status, what);
+    }
+  }
+  return absl::PermissionDeniedError(
+      StrCat(what, " — the server does not let this user publish to ", subject,
+             " — `coordinator nats-permissions` prints what each kind of user has to be allowed"));
+}
+
 void NatsConnection::SayError(natsConnection* connection, natsStatus status) {
   const char* detail = nullptr;
   static_cast<void>(natsConnection_GetLastError(connection, &detail));
   const std::string what =
       StrCat(natsStatus_GetText(status), detail == nullptr ? "" : ": ", detail == nullptr ? "" : detail);
+  const std::string refused = detail == nullptr ? std::string() : RefusedSubject(detail);
   std::optional<uint64_t> kept_back;
   {
     absl::MutexLock lock(&mutex_);
+    if (!refused.empty() && std::find(refused_.begin(), refused_.end(), refused) == refused_.end()) {
+      refused_.push_back(refused);
+      if (refused_.size() > kMostRefused) refused_.pop_front();
+    }
     kept_back = errors_.Pass(what, clock_.Monotonic());
   }
   if (kept_back.has_value()) LogWarning("NATS complains", {{"what", what}, {"kept_back", *kept_back}});

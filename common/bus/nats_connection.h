@@ -3,8 +3,11 @@
 
 #include <nats/nats.h>
 
+#include <deque>
 #include <memory>
+#include <random>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/random/random.h"
@@ -47,6 +50,9 @@ class NatsConnection {
   bool connected() const { return natsConnection_Status(connection_) == NATS_CONN_STATUS_CONNECTED; }
   // The server that answers now, as nats://host:port.
   std::string Url() const;
+  // Why nothing answered a request to `subject`; `what` begins the message. PERMISSION_DENIED where the server has
+  // refused this user to publish there: it tells of that beside the request, which then waits in vain.
+  absl::Status RequestError(natsStatus status, const std::string& subject, std::string_view what) const;
   int64_t max_payload() const { return natsConnection_GetMaxPayload(connection_); }
 
  private:
@@ -61,7 +67,8 @@ class NatsConnection {
   Clock& clock_;
   natsOptions* options_ = nullptr;
   natsConnection* connection_ = nullptr;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
+  std::deque<std::string> refused_ ABSL_GUARDED_BY(mutex_);  // subjects that this user may not publish to
   std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   LogGate errors_ ABSL_GUARDED_BY(mutex_);

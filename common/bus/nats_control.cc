@@ -62,10 +62,10 @@ absl::StatusOr<json> NatsControl::Call(const std::string& call, const json& requ
   const std::string payload = request.is_null() ? std::string() : request.dump();
   natsMsg* reply = nullptr;
   const natsStatus s =
-      natsConnection_Request(&reply, connection_, subject.c_str(), payload.data(),
+      natsConnection_Request(&reply, connection_.get(), subject.c_str(), payload.data(),
                              static_cast<int>(payload.size()), absl::ToInt64Milliseconds(kControlDeadline));
   const NatsMsgPtr owned(reply);
-  if (s != NATS_OK) return NatsError(s, call);
+  if (s != NATS_OK) return connection_.RequestError(s, subject, call);
   return ParseApiReply(Payload(reply));
 }
 
@@ -140,9 +140,12 @@ absl::StatusOr<Message> NatsControl::GetLastMessage(const std::string& stream, c
 absl::StatusOr<uint64_t> NatsControl::SendAndWait(natsMsg* msg) {
   natsMsg* reply = nullptr;
   const natsStatus s =
-      natsConnection_RequestMsg(&reply, connection_, msg, absl::ToInt64Milliseconds(kControlDeadline));
+      natsConnection_RequestMsg(&reply, connection_.get(), msg, absl::ToInt64Milliseconds(kControlDeadline));
   const NatsMsgPtr owned(reply);
-  if (s != NATS_OK) return NatsError(s, StrCat("append to ", natsMsg_GetSubject(msg)));
+  if (s != NATS_OK) {
+    const std::string subject = natsMsg_GetSubject(msg);
+    return connection_.RequestError(s, subject, StrCat("append to ", subject));
+  }
   return ParseAppendAck(Payload(reply));
 }
 

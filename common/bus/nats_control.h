@@ -15,7 +15,7 @@ namespace millrace {
 
 class NatsControl {
  public:
-  explicit NatsControl(natsConnection* connection) : connection_(connection) {}
+  explicit NatsControl(NatsConnection& connection) : connection_(connection) {}
 
   // FAILED_PRECONDITION when JetStream is not enabled.
   absl::Status CheckJetStream();
@@ -51,7 +51,7 @@ class NatsControl {
   absl::StatusOr<uint64_t> MakeKey(const std::string& bucket, const std::string& key, std::string_view value,
                                    uint64_t expected_revision);
 
-  natsConnection* const connection_;
+  NatsConnection& connection_;
 };
 
 }  // namespace millrace

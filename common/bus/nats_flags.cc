@@ -8,6 +8,7 @@ NatsOptions NatsOptionsOf(const CommonOptions& flags, std::string client_name) {
   NatsOptions options;
   options.url = flags.nats;
   options.creds = flags.creds;
+  options.inbox_prefix = flags.inbox_prefix;
   options.tls_ca = flags.tls_ca;
   options.tls_cert = flags.tls_cert;
   options.tls_key = flags.tls_key;

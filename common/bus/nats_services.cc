@@ -11,11 +11,11 @@ namespace millrace {
 absl::StatusOr<std::string> NatsServices::Request(const std::string& subject, std::string_view payload,
                                                   absl::Duration timeout) {
   natsMsg* reply = nullptr;
-  const natsStatus s = natsConnection_Request(&reply, connection_, subject.c_str(), payload.data(),
+  const natsStatus s = natsConnection_Request(&reply, connection_.get(), subject.c_str(), payload.data(),
                                               static_cast<int>(payload.size()),
                                               std::max<int64_t>(1, absl::ToInt64Milliseconds(timeout)));
   const NatsMsgPtr owned(reply);
-  if (s != NATS_OK) return NatsError(s, StrCat("request to ", subject));
+  if (s != NATS_OK) return connection_.RequestError(s, subject, StrCat("request to ", subject));
   return std::string(Payload(reply));
 }
 
@@ -29,7 +29,7 @@ absl::Status NatsServices::Serve(const std::string& subject, std::function<void(
   ended.reset();
   if (handler == nullptr) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<NatsSubscription>> service = NatsSubscription::Start(
-      connection_, subject, Bus::kMaxPendingRequests, [handler = std::move(handler)](NatsMsgPtr msg) {
+      connection_.get(), subject, Bus::kMaxPendingRequests, [handler = std::move(handler)](NatsMsgPtr msg) {
         const char* reply_to = natsMsg_GetReply(msg.get());
         handler({natsMsg_GetSubject(msg.get()), std::string(Payload(msg.get())),
                  reply_to == nullptr ? "" : reply_to});
@@ -41,8 +41,8 @@ absl::Status NatsServices::Serve(const std::string& subject, std::function<void(
 }
 
 absl::Status NatsServices::Reply(const std::string& reply_to, std::string_view payload) {
-  const natsStatus s =
-      natsConnection_Publish(connection_, reply_to.c_str(), payload.data(), static_cast<int>(payload.size()));
+  const natsStatus s = natsConnection_Publish(connection_.get(), reply_to.c_str(), payload.data(),
+                                              static_cast<int>(payload.size()));
   return s == NATS_OK ? absl::OkStatus() : NatsError(s, "reply");
 }
 

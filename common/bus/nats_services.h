@@ -19,7 +19,7 @@ namespace millrace {
 // Thread-safe. Its end waits until no handler runs any more.
 class NatsServices {
  public:
-  explicit NatsServices(natsConnection* connection) : connection_(connection) {}
+  explicit NatsServices(NatsConnection& connection) : connection_(connection) {}
 
   absl::StatusOr<std::string> Request(const std::string& subject, std::string_view payload,
                                       absl::Duration timeout);
@@ -27,7 +27,7 @@ class NatsServices {
   absl::Status Reply(const std::string& reply_to, std::string_view payload);
 
  private:
-  natsConnection* const connection_;
+  NatsConnection& connection_;
   absl::Mutex mutex_;
   std::map<std::string, std::unique_ptr<NatsSubscription>> services_ ABSL_GUARDED_BY(mutex_);  // by subject
 };

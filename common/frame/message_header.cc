@@ -9,7 +9,7 @@ namespace millrace {
 namespace {
 
 constexpr std::string_view kKindLetters = "dreztvc";  // at the FrameKind's number
-constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxFieldBytes = 64;
 
 std::string_view TakeWord(std::string_view* text) {
   const size_t space = text->find(' ');
@@ -32,7 +32,7 @@ bool ReadMark(std::string_view text, Mark* mark) {
 
 bool ReadName(std::string_view text, std::string* name) {
   name->assign(text);
-  return !text.empty() && text.size() <= kMaxNameBytes;
+  return !text.empty() && text.size() <= kMaxFieldBytes;
 }
 
 }  // namespace
@@ -53,8 +53,8 @@ std::string FormatMessageHeader(const MessageHeader& header) {
 absl::StatusOr<MessageHeader> ParseMessageHeader(std::string_view text) {
   std::string_view rest = text;
   const auto malformed = [&](std::string_view what) {
-    return absl::InvalidArgumentError(
-        StrCat("malformed ", kMessageHeaderName, " header (", what, "): ", Shorten(text, 2 * kMaxNameBytes)));
+    return absl::InvalidArgumentError(StrCat("malformed ", kMessageHeaderName, " header (", what,
+                                             "): ", Shorten(text, 2 * kMaxFieldBytes)));
   };
   if (TakeWord(&rest) != "1") return malformed("version is not 1");
   MessageHeader header;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/failpoint.h"
 #include "common/signals.h"
 #include "common/strings.h"
@@ -183,7 +184,7 @@ class ChaosRun {
                 " records for each of three jobs, ", scenario.load.rate, " a second, while ",
                 chaos::Plan(scenario, seed_).size(), " faults happen ",
                 flags_.nats.empty() ? StrCat("to ", scenario.cluster.workers, " workers")
-                                    : StrCat("in the cluster at ", flags_.nats),
+                                    : StrCat("in the cluster at ", WithoutPasswords(flags_.nats)),
                 "\n"));
   }
   // The document has standard output for itself.

@@ -35,6 +35,7 @@ const std::vector<CommandEntry>& CommandTable() {
       {"doctor", "is this NATS, disk, clock, process fit for it?", RunDoctor, {}},
       {"bench", "measure the running cluster with a temporary job", RunBench, {}},
       {"plan", "workers and concurrency from a rate and times", RunPlan, {}},
+      {"nats-permissions", "what each kind of user has to be allowed in NATS", RunNatsPermissions, {}},
       {"completion", "completion for bash, zsh or fish", RunCompletion, {"bash", "zsh", "fish"}},
   };
   return table;

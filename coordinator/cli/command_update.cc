@@ -47,7 +47,7 @@ bool IsPaused(const Cluster& cluster, const JobRecord& job) {
   return assigned != nullptr && assigned->paused;
 }
 
-std::string Progress(const JobRecord& job, const UpdateProgress& progress, uint64_t version) {
+std::string DescribeUpdate(const JobRecord& job, const UpdateProgress& progress, uint64_t version) {
   return StrCat("`", job.name, "`: ", progress.done, " of ", progress.partitions, " partitions run version ",
                 version);
 }
@@ -70,10 +70,10 @@ absl::Status AwaitUpdate(Bus& bus, const JobRecord& job, uint64_t version, absl:
       return absl::OkStatus();
     }
     const UpdateProgress progress = ProgressOf(*cluster, job, version);
-    if (const std::string line = Progress(job, progress, version); line != said) Say(said = line);
+    if (const std::string line = DescribeUpdate(job, progress, version); line != said) Say(said = line);
     if (progress.done == progress.partitions) return absl::OkStatus();
     if (SystemClock().Monotonic() >= deadline) {
-      return absl::DeadlineExceededError(StrCat(Progress(job, progress, version), " after ",
+      return absl::DeadlineExceededError(StrCat(DescribeUpdate(job, progress, version), " after ",
                                                 absl::FormatDuration(timeout), " — ", progress.waiting,
                                                 " — it goes on by itself; the same command waits again"));
     }

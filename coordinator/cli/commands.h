@@ -40,6 +40,7 @@ int RunDoctor(const Arguments& arguments);
 int RunBench(const Arguments& arguments);
 int RunChaos(const Arguments& arguments);
 int RunPlan(const Arguments& arguments);
+int RunNatsPermissions(const Arguments& arguments);
 int RunCompletion(const Arguments& arguments);
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 
 #include "common/blob/blob_url.h"
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/flags.h"
 #include "common/signals.h"
 #include "common/strings.h"
@@ -77,9 +78,12 @@ struct DevFlags {
     }
     options.nats_port = static_cast<uint16_t>(nats_port);
     options.nats = common.nats;
+    const bool own_inbox = common.inbox_prefix != CommonOptions().inbox_prefix;
     for (const auto& [flag, value] :
-         {std::pair("--creds", common.creds), std::pair("--tls-ca", common.tls_ca),
-          std::pair("--tls-cert", common.tls_cert), std::pair("--tls-key", common.tls_key)}) {
+         {std::pair("--creds", common.creds),
+          std::pair("--inbox-prefix", own_inbox ? common.inbox_prefix : ""),
+          std::pair("--tls-ca", common.tls_ca), std::pair("--tls-cert", common.tls_cert),
+          std::pair("--tls-key", common.tls_key)}) {
       if (!value.empty()) options.connection_flags.insert(options.connection_flags.end(), {flag, value});
     }
     options.log_flags = {"--log-level", common.log_level, "--log-format", common.log_format};
@@ -94,12 +98,13 @@ std::string ForPeople(const DevCluster& cluster, const DevOptions& options) {
     StrAppend(&workers, workers.empty() ? "" : ", ", worker["name"].get<std::string>(), " (pid ",
               worker["pid"].get<int64_t>(), ")");
   }
-  const std::string nats = cluster.nats_url() == kDefaultNats ? "" : StrCat(" --nats ", cluster.nats_url());
-  return StrCat("Millrace is ready.\n", "  NATS     ", cluster.nats_url(), "\n", "  HTTP     ",
-                cluster.http_url(), "\n", "  workers  ", workers.empty() ? "none" : workers, "\n",
-                "  data     ", cluster.data_path(), options.data.empty() ? " (removed at the end)" : "", "\n",
-                "Next, in another terminal:\n", "  coordinator submit JOB.yaml --input FILE --wait", nats,
-                "\n", "  coordinator status JOB", nats, "\n", "  coordinator results JOB", nats, "\n",
+  const std::string nats =
+      cluster.nats_url() == kDefaultNats ? "" : StrCat(" --nats ", WithoutPasswords(cluster.nats_url()));
+  return StrCat("Millrace is ready.\n", "  NATS     ", WithoutPasswords(cluster.nats_url()), "\n",
+                "  HTTP     ", cluster.http_url(), "\n", "  workers  ", workers.empty() ? "none" : workers,
+                "\n", "  data     ", cluster.data_path(), options.data.empty() ? " (removed at the end)" : "",
+                "\n", "Next, in another terminal:\n", "  coordinator submit JOB.yaml --input FILE --wait",
+                nats, "\n", "  coordinator status JOB", nats, "\n", "  coordinator results JOB", nats, "\n",
                 "  coordinator workers", nats, "\n", "Ctrl-C stops all of it.\n");
 }
 

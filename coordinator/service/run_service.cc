@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/bus/nats_flags.h"
+#include "common/escape.h"
 #include "common/http/http_server.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -56,7 +57,8 @@ std::unique_ptr<Bus> ConnectAndPrepare(const ServiceOptions& service, Clock& clo
     }
     if (status.ok()) return bus;
     if (said != status.message()) {
-      LogWarning("waiting for NATS", {{"nats", service.connection.nats}, {"error", ToStd(status.message())}});
+      LogWarning("waiting for NATS",
+                 {{"nats", WithoutPasswords(service.connection.nats)}, {"error", ToStd(status.message())}});
       said = std::string(status.message());
     }
     clock.Sleep(kBetweenTries);
@@ -78,8 +80,8 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
 
   bus = ConnectAndPrepare(options, clock);
   if (bus == nullptr) return absl::OkStatus();
-  LogInfo("connected",
-          {{"nats", options.connection.nats}, {"lease_ttl", millrace::FormatDuration(options.lease_ttl)}});
+  LogInfo("connected", {{"nats", WithoutPasswords(options.connection.nats)},
+                        {"lease_ttl", millrace::FormatDuration(options.lease_ttl)}});
   std::random_device entropy;
   const uint64_t random_id = (uint64_t{entropy()} << 32) | entropy();
   Service service({Self(random_id, url), options.lease_ttl, random_id}, *bus, clock, board, metrics);

@@ -18,5 +18,15 @@ TEST(EscapeControls, LeavesTextAsItIs) {
   EXPECT_EQ(EscapeControls("käse — a\\b `c`\xc2\xa0\xc2"), "käse — a\\b `c`\xc2\xa0\xc2");
 }
 
+TEST(WithoutPasswordsTest, KeepsAllButPasswordsAndTokens) {
+  EXPECT_EQ(WithoutPasswords("nats://127.0.0.1:4222"), "nats://127.0.0.1:4222");
+  EXPECT_EQ(WithoutPasswords("nats://worker:pass@host:4222"), "nats://worker:***@host:4222");
+  EXPECT_EQ(WithoutPasswords("tls://token@host"), "tls://***@host");
+  EXPECT_EQ(WithoutPasswords("worker:p@ss@host:4222"), "worker:***@host:4222");
+  EXPECT_EQ(WithoutPasswords("nats://a:b@x:1,nats://y:2, nats://c:d@z:3"),
+            "nats://a:***@x:1,nats://y:2, nats://c:***@z:3");
+  EXPECT_EQ(WithoutPasswords(""), "");
+}
+
 }  // namespace
 }  // namespace millrace
