@@ -71,10 +71,13 @@ bool CallMemos::IsFinal(const Memo& memo) const {
 }
 
 // Also ahead of what is known, as long as nothing of its key is missing: else the stages behind would be asked
-// for one record after the other.
+// for one record after the other. Where something is missing, what is behind would run in an order that never is.
 bool CallMemos::IsUsable(const Memo& memo, const Request& request) const {
   if (!IsFinal(memo)) return false;
-  return !ahead_ || !is_keyed(request.stage) || !unapplied_.contains(KeyOfStage(request.stage, request.key));
+  if (!ahead_) return true;
+  const auto end = ends_at_.find(ToAbsl(request.key));
+  if (end != ends_at_.end() && end->second <= request.stage) return false;
+  return !is_keyed(request.stage) || !unapplied_.contains(KeyOfStage(request.stage, request.key));
 }
 
 const CallOutcome* CallMemos::Ask(const Request& request) {

@@ -212,8 +212,12 @@ void CallQueue::ComeBack(const std::vector<Line*>& lines) {
     if (!seen.insert(line).second) continue;
     MakeReady(*line);
     if (line->busy > 0 || line->ready || !line->waiting.empty()) continue;
-    const Key key = line->key;
-    lines_.erase(key);
+    if (line->dropped) {
+      std::erase_if(dropped_, [&](const auto& dropped) { return dropped.get() == line; });
+    } else {
+      const Key key = line->key;
+      lines_.erase(key);
+    }
   }
 }
 
@@ -301,14 +305,16 @@ void CallQueue::DropAsker(uint64_t asker) {
   }
   std::erase_if(suspects_, [](const Tasks& group) { return group.empty(); });
   std::erase_if(ready_, [&](const Line* line) { return line->key.first == asker; });
-  absl::erase_if(lines_, [&](const auto& entry) {
+  // Who asks under this number from now on has lines of its own.
+  absl::erase_if(lines_, [&](auto& entry) {
     Line& line = *entry.second;
     if (line.key.first != asker) return false;
     waiting_ -= line.waiting.size();
     line.waiting.clear();
     line.ready = false;
     line.dropped = true;
-    return line.busy == 0;
+    if (line.busy > 0) dropped_.push_back(std::move(entry.second));
+    return true;
   });
 }
 

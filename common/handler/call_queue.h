@@ -68,7 +68,7 @@ class CallQueue {
 
   // Answered at once where it builds on a call that is not here (any more): only who asked knows that one's state.
   void Add(HandlerCall call, std::vector<CallAnswer>* answers);
-  // Its calls need no answers any more. Those that are out keep their keys until they come back.
+  // Its calls need no answers any more. Those that are out come back to nobody.
   void DropAsker(uint64_t asker);
 
   // The next batch, which is out from now on. `idle`: the handler that it is for has no other.
@@ -110,6 +110,7 @@ class CallQueue {
 
   Rules rules_;
   absl::flat_hash_map<Key, std::unique_ptr<Line>> lines_;
+  std::vector<std::unique_ptr<Line>> dropped_;  // whose asker is gone, with calls that are out
   std::deque<Line*> ready_;  // lines with calls that wait, and none that is out or suspected
   bool longest_next_ = false;
   std::deque<Tasks> suspects_;

@@ -28,7 +28,7 @@ class HandlerServer::Link : public HandlerLink {
   std::unique_ptr<HandlerRouter> router;
 };
 
-HandlerServer::HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver)
+HandlerServer::HandlerServer(const HandlerPool::Options& options, Clock& clock, Deliver deliver)
     : HandlerServer(
           options, clock, std::move(deliver),
           [endpoint = EndpointOf(options.stage.endpoint, options.worker)] {

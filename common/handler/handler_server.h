@@ -31,7 +31,7 @@ class HandlerServer final : public CallServer {
   using Bind = std::function<absl::StatusOr<std::unique_ptr<HandlerRouter>>()>;
 
   // With handler processes at the stage's endpoint, or with whom `bind` connects.
-  HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver);
+  HandlerServer(const HandlerPool::Options& options, Clock& clock, Deliver deliver);
   HandlerServer(HandlerPool::Options options, Clock& clock, Deliver deliver, Bind bind, Threads& threads);
   ~HandlerServer() override;
 

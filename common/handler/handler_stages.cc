@@ -10,6 +10,12 @@
 namespace millrace {
 namespace {
 
+std::string CodeText(const StageSpec& stage) {
+  std::string text = StrCat(stage.code.place.line);  // messages name it
+  for (const auto& [name, value] : StageFields("", stage)) StrAppend(&text, "\n", name, " ", value);
+  return text;
+}
+
 HandlerStage StageFor(const JobSpec& spec, const std::string& uid, const StageSpec& stage) {
   HandlerStage made;
   made.endpoint = RemoteOf(stage);
@@ -22,8 +28,7 @@ HandlerStage StageFor(const JobSpec& spec, const std::string& uid, const StageSp
   made.ordered = stage.code.ordered;
   if (!made.endpoint.empty()) return made;
   made.lua = std::make_shared<const StageSpec>(stage);
-  made.code = StrCat(stage.code.place.line);  // messages name it
-  for (const auto& [name, value] : StageFields("", stage)) StrAppend(&made.code, "\n", name, " ", value);
+  made.code = CodeText(stage);
   return made;
 }
 
@@ -41,6 +46,7 @@ std::vector<HandlerStage> HandlerStagesOf(const JobSpec& spec, const std::string
       service.mode = HandlerMode::kStateless;
       service.timeout = stage->code.timeout;
       service.http = std::make_shared<const CallStage>(*call);
+      service.code = CodeText(*stage);  // each version has its own pool: secrets are for its own service
       continue;
     }
     const bool in_threads = pooled_lua == PooledLua::kInThreads && RunsInThreads(*stage);

@@ -9,7 +9,7 @@
 namespace millrace {
 namespace {
 
-CallAnswer FailedAnswer(const HandlerCall& call, std::string why) {
+CallAnswer FailedAnswer(const HandlerCall& call, std::string_view why) {
   CallAnswer answer{call.asker, call.serial, {}};
   answer.outcome.kind = CallOutcome::Kind::kFailed;
   answer.outcome.why = std::string(Shorten(why, kMaxWhyBytes));
@@ -28,7 +28,7 @@ absl::Duration PauseBefore(int next_try, const BackoffSpec& backoff, double shar
 void RequestQueue::Add(HandlerCall call, std::vector<CallAnswer>* answers) {
   absl::StatusOr<HttpCallRequest> request = UnpackHttpRequest(call.packed);
   if (!request.ok()) {
-    answers->push_back(FailedAnswer(call, std::string(request.status().message())));
+    answers->push_back(FailedAnswer(call, ToStd(request.status().message())));
     return;
   }
   auto task = std::make_unique<Task>();
@@ -94,11 +94,11 @@ void RequestQueue::Take(Id id, const absl::StatusOr<HttpAnswer>& answer, const C
     absl::StatusOr<std::string> packed = PackHttpAnswer(*answer);
     answers->push_back(
         packed.ok() ? CallAnswer{task.call.asker, task.call.serial, OutcomeOfHttpAnswer(*std::move(packed))}
-                    : FailedAnswer(task.call, std::string(packed.status().message())));
+                    : FailedAnswer(task.call, ToStd(packed.status().message())));
   } else {
     std::string why = answer.ok() ? HttpAnswerText(*answer) : std::string(answer.status().message());
     if (verdict == HttpVerdict::kAgain) StrAppend(&why, " (", task.tries, " times)");
-    answers->push_back(FailedAnswer(task.call, std::move(why)));
+    answers->push_back(FailedAnswer(task.call, why));
   }
   Finish(task);
 }

@@ -65,14 +65,20 @@ absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partitio
     if (++tries > kMaxVerdictTries) return appended.status();
     LogWarning("a verdict was not taken: looking whether it is there", {{"why", appended.status()}});
     if (tries > 1) clock.Sleep(kTryAgain);
-    absl::StatusOr<LogTail> now =
-        ReadLogTail(bus, clock, {partition.verdict_stream(), tail->last_sequence + 1}, tail->cursors);
+    // What stands under the mark may be another message: an earlier order's of which no ack came, or the watchdog's.
+    bool stands = false;
+    const OnTaken look = [&](const Message& message, const MessageHeader&) {
+      stands = stands || message.payload == payload;
+      return absl::OkStatus();
+    };
+    const LogTailRequest rest = {partition.verdict_stream(), tail->last_sequence + 1, /*headers_only=*/false};
+    absl::StatusOr<LogTail> now = ReadLogTail(bus, clock, rest, tail->cursors, look);
     if (!now.ok()) return now.status();
     *tail = *std::move(now);
     const WriterCursors::Cursor cursor = tail->cursors.Get(partition.writer());
     if (cursor.epoch > epoch)
       return absl::FailedPreconditionError("a later owner has taken the partition over");
-    if (cursor.mark >= next.upto) *written += together.size();
+    if (stands) *written += together.size();
   }
   return absl::OkStatus();
 }

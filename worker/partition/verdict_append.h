@@ -22,7 +22,7 @@ inline constexpr size_t kMaxAnswersMessageBytes = 256 << 10;  // one answer may 
 inline constexpr int kMaxVerdictTries = 5;                    // of one verdict in one call
 
 // Appends the verdicts one after the other, answers of services together, and answers the stream's tail behind them. An outcome that is not known
-// is read back, so that each of them stands there once. Blocks; uses the bus's Poll. Errors: FAILED_PRECONDITION, a
+// is read back: a failure stands there once; answers may stand there again, which tells nobody anything new. Blocks; uses the bus's Poll. Errors: FAILED_PRECONDITION, a
 // later owner is there; others: the broker's, and some of them may be in the stream: `tail` and `written` then
 // tell.
 absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partition, Epoch epoch,

@@ -217,6 +217,19 @@ TEST_F(CallQueueTest, WhoLetGoGetsNoAnswers) {
   EXPECT_THAT(Next().tasks, IsEmpty());
 }
 
+TEST_F(CallQueueTest, WhoLetGoAndAsksAnewIsAnsweredThoughAnOldCallOfTheKeyIsOut) {
+  queue_.Add(CallOf(1, "a"), &answers_);
+  CallQueue::Batch old = Next();
+  queue_.DropAsker(1);
+  queue_.Add(CallOf(2, "a"), &answers_);
+  CallQueue::Batch anew = Next();
+  EXPECT_THAT(SerialsOf(anew.tasks), ElementsAre(2));
+  JudgedResult old_done = AllDone(old.tasks), new_done = AllDone(anew.tasks);
+  queue_.Accept(std::move(old.tasks), std::move(old_done), &answers_);
+  queue_.Accept(std::move(anew.tasks), std::move(new_done), &answers_);
+  EXPECT_THAT(Answered(CallOutcome::Kind::kDone), ElementsAre(2));
+}
+
 TEST_F(CallQueueTest, TheEndOfTheInputIsAWholeBatchs) {
   queue_.Add(CallOf(1, "a"), &answers_);
   HandlerCall last = CallOf(2, "b");
