@@ -16,7 +16,8 @@ using Type = PackToken::Type;
 // A batch comes from this process.
 PackToken TakeOurs(PackReader* reader) {
   PackToken token;
-  MILLRACE_CHECK(reader->Next(&token));
+  [[maybe_unused]] const bool there = reader->Next(&token);
+  MILLRACE_CHECK(there);
   return token;
 }
 
@@ -27,7 +28,8 @@ uint64_t TakeOurUint(PackReader* reader) {
 
 std::string_view TakeOurValue(PackReader* reader) {
   const char* const begin = reader->position();
-  MILLRACE_CHECK(reader->Skip());
+  [[maybe_unused]] const bool there = reader->Skip();
+  MILLRACE_CHECK(there);
   return {begin, static_cast<size_t>(reader->position() - begin)};
 }
 
@@ -194,7 +196,8 @@ void LuaHandler::ReadHeaders(PackReader* reader) {
     std::string name(TakeOurs(reader).text);
     list.emplace_back(std::move(name), TakeOurs(reader).text);
   }
-  MILLRACE_CHECK(MergeHeaders({}, list, &headers_).ok());
+  [[maybe_unused]] const absl::Status merged = MergeHeaders({}, list, &headers_);
+  MILLRACE_CHECK(merged.ok());
 }
 
 absl::Status LuaHandler::RunKeyed(uint32_t index, const LuaInput& input, Key* key) {
