@@ -2,7 +2,8 @@
 
 1. Every epoch has one mark, and epochs only rise from mark to mark.
 2. Every message stands where its owner expected it to: the broker was asked to refuse it anywhere else.
-3. What the owner in force appends goes on exactly where the accepted ends: no gap, no overlap.
+3. What the owner in force appends goes on exactly where the accepted ends: no gap, no overlap. But where a late append of an older
+   owner took the place of one, those sent behind that one may have landed: readers drop them, and they come again.
 """
 
 import collections
@@ -20,9 +21,9 @@ def _mark(text):
 
 
 def check_stream(name, messages):
-    """(sequence, headers, payload) of one result stream. Returns what was seen: {"messages", "epochs", "zombies"}."""
+    """(sequence, headers, payload) of one result stream. Returns what was seen: {"messages", "epochs", "zombies", "ahead"}."""
     seen = collections.Counter()
-    epoch, mark = 0, (0, 0)
+    epoch, mark, overtaken, to_come = 0, (0, 0), False, False
     for sequence, headers, _ in messages:
         if "Millrace" not in headers:
             raise StreamError(f"{name} {sequence}: a stranger's message in a result stream")
@@ -37,10 +38,18 @@ def check_stream(name, messages):
             seen["epochs"] += 1
         if own_epoch < epoch:
             seen["zombies"] += 1  # readers drop it
+            overtaken = True
             continue
+        if overtaken and prev > mark and kind != "e":
+            seen["ahead"] += 1  # likewise
+            to_come = True
+            continue
+        overtaken = to_come = False
         if prev != mark or upto < prev:
             raise StreamError(f"{name} {sequence}: it goes from {prev} to {upto}, and what was accepted ends at {mark}")
         epoch, mark = own_epoch, upto
+    if to_come:
+        raise StreamError(f"{name}: what was overtaken behind {mark} did not come again")
     return seen
 
 

@@ -45,12 +45,23 @@ class StreamCheckTest(unittest.TestCase):
             message(4, "r", 1, "3.0", "5.0"), message(5, "r", 2, "3.0", "4.0"), message(6, "z", 2, "4.0", "4.0")])
         self.assertEqual((seen["messages"], seen["epochs"], seen["zombies"]), (6, 2, 1))
 
+    def test_what_landed_behind_a_late_append_comes_again(self):
+        overtaken = [message(1, "e", 1, "0.0", "0.0"), message(2, "e", 2, "0.0", "0.0"), message(3, "r", 1, "0.0", "2.0"),
+                     message(4, "r", 2, "3.0", "4.0"), message(5, "r", 2, "4.0", "5.0")]
+        again = [message(6, "r", 2, "0.0", "3.0"), message(7, "r", 2, "3.0", "5.0"), message(8, "r", 1, "2.0", "3.0")]
+        seen = stream_check.check_stream("s", overtaken + again)
+        self.assertEqual((seen["zombies"], seen["ahead"]), (2, 2))
+        with self.assertRaises(stream_check.StreamError):
+            stream_check.check_stream("s", overtaken)
+
     def test_what_is_wrong_does_not(self):
         first = message(1, "e", 1, "0.0", "0.0")
         for what, messages in [
                 ("an epoch twice", [first, message(2, "e", 1, "0.0", "0.0")]),
                 ("where nobody expected it", [first, message(2, "r", 1, "0.0", "1.0", expected=0)]),
                 ("a gap", [first, message(2, "r", 1, "1.0", "2.0")]),
+                ("a gap behind a late append that was passed over", [first, message(2, "e", 2, "0.0", "0.0"), message(3, "r", 1, "0.0", "1.0"),
+                                                                     message(4, "r", 2, "0.0", "1.0"), message(5, "r", 2, "2.0", "3.0")]),
                 ("an overlap", [first, message(2, "r", 1, "0.0", "2.0"), message(3, "r", 1, "1.0", "3.0")]),
                 ("a stranger", [first, (2, {}, b"")])]:
             with self.subTest(what), self.assertRaises(stream_check.StreamError):
