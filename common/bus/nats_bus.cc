@@ -172,7 +172,7 @@ absl::Status NatsBus::Start(const NatsOptions& options) {
       NatsConnection::Connect(options, clock_, *this);
   if (!connection.ok()) return connection.status();
   connection_ = *std::move(connection);
-  control_ = std::make_unique<NatsControl>(*connection_);
+  control_ = std::make_unique<NatsControl>(*connection_, clock_);
   services_ = std::make_unique<NatsServices>(*connection_);
   max_payload_ = static_cast<uint64_t>(std::max<int64_t>(connection_->max_payload(), 1));
   if (const absl::Status status = control_->CheckJetStream(); !status.ok()) {

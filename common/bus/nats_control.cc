@@ -85,10 +85,14 @@ absl::StatusOr<StreamInfo> NatsControl::CreateStream(const StreamConfig& config)
 absl::StatusOr<StreamInfo> NatsControl::GetStream(const std::string& name) {
   const absl::StatusOr<json> reply = Call(StrCat("STREAM.INFO.", name), nullptr);
   if (!reply.ok()) return reply.status();
-  return ToStreamInfo(*reply);
+  StreamInfo info = ToStreamInfo(*reply);
+  if (info.created_ns <= 0) return absl::NotFoundError(StrCat("stream ", name, " is just being made"));
+  made_.Note(name, clock_.Monotonic());
+  return info;
 }
 
 absl::Status NatsControl::DeleteStream(const std::string& name) {
+  made_.Forget(name);
   return Call(StrCat("STREAM.DELETE.", name), nullptr).status();
 }
 
@@ -112,6 +116,9 @@ absl::StatusOr<std::vector<std::string>> NatsControl::ListStreams() {
 
 absl::StatusOr<Message> NatsControl::ReadMessage(const std::string& stream, const json& which,
                                                  std::string* block) {
+  if (!made_.Has(stream, clock_.Monotonic())) {
+    if (absl::Status made = GetStream(stream).status(); !made.ok()) return made;
+  }
   const absl::StatusOr<json> reply = Call(StrCat("STREAM.MSG.GET.", stream), which);
   if (!reply.ok()) return reply.status();
   const json stored = reply->value("message", json::object());

@@ -9,17 +9,20 @@
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
 #include "common/bus/nats_connection.h"
+#include "common/bus/streams_made.h"
+#include "common/clock.h"
 #include "nlohmann/json.hpp"
 
 namespace millrace {
 
 class NatsControl {
  public:
-  explicit NatsControl(NatsConnection& connection) : connection_(connection) {}
+  NatsControl(NatsConnection& connection, Clock& clock) : connection_(connection), clock_(clock) {}
 
   // FAILED_PRECONDITION when JetStream is not enabled.
   absl::Status CheckJetStream();
   absl::StatusOr<StreamInfo> CreateStream(const StreamConfig& config);
+  // NOT_FOUND also while the server is just making it.
   absl::StatusOr<StreamInfo> GetStream(const std::string& name);
   absl::Status DeleteStream(const std::string& name);
   absl::Status PurgeStream(const std::string& name, uint64_t up_to);
@@ -52,6 +55,8 @@ class NatsControl {
                                    uint64_t expected_revision);
 
   NatsConnection& connection_;
+  Clock& clock_;
+  StreamsMade made_;
 };
 
 }  // namespace millrace

@@ -83,10 +83,11 @@ void NatsReader::HandleInfo(const absl::StatusOr<json>& reply, absl::Duration no
     if (absl::IsNotFound(reply.status()) && options_.await_stream) return MakeAnewAfterPause(now);
     return Fail(reply.status(), events);
   }
+  const int64_t created_ns = ParseServerTimeNs(reply->value("created", std::string()));
+  if (created_ns <= 0) return MakeAnewAfterPause(now);  // it is just being made (streams_made.h)
   const json state = reply->value("state", json::object());
   const uint64_t first = state.value("first_seq", uint64_t{0});
   const uint64_t last = state.value("last_seq", uint64_t{0});
-  const int64_t created_ns = ParseServerTimeNs(reply->value("created", std::string()));
   if (created_ns_ != 0 && created_ns != created_ns_) {
     return Fail(absl::DataLossError(StrCat("stream ", options_.stream, " was deleted and made anew")),
                 events);

@@ -90,6 +90,18 @@ constexpr char kCreate[] = "$JS.API.CONSUMER.CREATE.S.";
 constexpr char kPull[] = "$JS.API.CONSUMER.MSG.NEXT.S.";
 constexpr char kDelete[] = "$JS.API.CONSUMER.DELETE.S.";
 
+// Of such a stream 2.9 says that it was created in the year 1: no time to remember it by.
+TEST_F(NatsReaderTest, WaitsForAStreamThatIsJustBeingMade) {
+  Start();
+  AnswerInfo(0, 0, "0001-01-01T00:00:00Z");
+  EXPECT_EQ(SentTo("$JS.API.CONSUMER"), 0u);
+  EXPECT_THAT(events_, IsEmpty());
+  Pass(absl::Seconds(10));
+  AnswerInfo(0, 0);
+  EXPECT_EQ(SentTo("$JS.API.CONSUMER"), 1u);
+  EXPECT_TRUE(Error().ok()) << Error();
+}
+
 TEST_F(NatsReaderTest, LooksAtTheStreamMakesAConsumerOfItsOwnAndPulls) {
   ReaderOptions options;
   options.start_sequence = 5;
