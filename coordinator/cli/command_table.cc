@@ -17,6 +17,7 @@ const std::vector<CommandEntry>& CommandTable() {
       {"status", "one job: state, records, lag", RunStatus, {}},
       {"partitions", "a job's partitions: who owns them, how far they are", RunPartitions, {}},
       {"workers", "the workers, their load and their leases", RunWorkers, {}},
+      {"top", "all of it at a glance, again and again", RunTop, {}},
       {"results", "what a job put out, each result once", RunResults, {}},
       {"pause", "let a job rest", RunPause, {}},
       {"resume", "let a paused job go on", RunResume, {}},

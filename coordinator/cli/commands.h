@@ -23,6 +23,7 @@ int RunJobs(const Arguments& arguments);
 int RunStatus(const Arguments& arguments);
 int RunPartitions(const Arguments& arguments);
 int RunWorkers(const Arguments& arguments);
+int RunTop(const Arguments& arguments);
 int RunResults(const Arguments& arguments);
 
 int RunPause(const Arguments& arguments);
