@@ -20,6 +20,7 @@
 #include "common/strings.h"
 #include "common/units.h"
 #include "common/version.h"
+#include "common/zone.h"
 #include "worker/http/worker_http.h"
 #include "worker/runtime/process_usage.h"
 #include "worker/runtime/worker_runtime.h"
@@ -111,10 +112,10 @@ absl::StatusOr<WorkerOptions> MakeOptions(WorkerFlags& flags) {
     return absl::InvalidArgumentError(
         "--drain-timeout leaves no time for the last commits — it is more than 0 — try 20s");
   }
-  if (!flags.zone.empty() && !IsValidName(flags.zone)) {
+  if (!flags.zone.empty() && !IsValidZone(flags.zone)) {
     return absl::InvalidArgumentError(
         StrCat("--zone \"", flags.zone,
-               "\" cannot be used — a zone has 1 to 64 of A-Z a-z 0-9 _ - — try eu-west-1a"));
+               "\" cannot be used — a zone has 1 to 253 of A-Z a-z 0-9 _ - . — try eu-west-1a"));
   }
   options.zone = flags.zone;
   options.plugins = flags.plugins;
