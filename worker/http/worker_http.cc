@@ -19,15 +19,24 @@ absl::Status WorkerHttp::Start(const std::string& address) {
 }
 
 void WorkerHttp::Serve(const WorkerRuntime* runtime) {
+  if (runtime == nullptr) return Serve(Source());
+  Serve({[runtime] { return runtime->ready(); }, [runtime] { return runtime->Reports(); }});
+}
+
+void WorkerHttp::Serve(Source source) {
   absl::MutexLock lock(&mutex_);
-  runtime_ = runtime;
+  source_ = std::move(source);
 }
 
 HttpResponse WorkerHttp::Answer(const HttpRequest& request) {
-  absl::MutexLock lock(&mutex_);
-  if (request.path == "/healthz") return {200, "text/plain", "ok\n"};
+  if (request.path == "/healthz") return {200, "text/plain", "ok\n"};  // waits for nothing: not even a lock
+  return AnswerFromSource(request);
+}
+
+HttpResponse WorkerHttp::AnswerFromSource(const HttpRequest& request) {
+  absl::ReaderMutexLock lock(&mutex_);
   if (request.path == "/readyz") {
-    const bool ready = runtime_ != nullptr && runtime_->ready();
+    const bool ready = source_.ready != nullptr && source_.ready();
     return ready ? HttpResponse{200, "text/plain", "ready\n"}
                  : HttpResponse{503, "text/plain", "no lease yet\n"};
   }
@@ -37,9 +46,10 @@ HttpResponse WorkerHttp::Answer(const HttpRequest& request) {
 }
 
 std::string WorkerHttp::MetricsText() {
+  absl::MutexLock lock(&series_mutex_);
   std::set<std::string> here;
-  if (runtime_ != nullptr) {
-    for (const PartitionReport& report : runtime_->Reports()) {
+  if (source_.reports != nullptr) {
+    for (const PartitionReport& report : source_.reports()) {
       const std::string name = StrCat(report.uid, "/", report.segment, "/", report.partition);
       here.insert(name);
       const auto [it, made] = series_.try_emplace(name);
@@ -105,8 +115,8 @@ void WorkerHttp::Update(Series& series, const PartitionReport& report) {
 
 std::string WorkerHttp::PartitionsJson() {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
-  if (runtime_ != nullptr) {
-    for (const PartitionReport& report : runtime_->Reports()) {
+  if (source_.reports != nullptr) {
+    for (const PartitionReport& report : source_.reports()) {
       rows.push_back({{"job", report.job},
                       {"segment", report.segment},
                       {"partition", report.partition},

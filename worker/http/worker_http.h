@@ -1,9 +1,11 @@
 // What a worker answers over HTTP: /healthz, /readyz, /metrics, /api/v1/partitions.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
@@ -21,8 +23,14 @@ class WorkerHttp {
   absl::Status Start(const std::string& address);
   // REQUIRES: Start succeeded.
   std::string address() const { return server_->address(); }
-  // `runtime` must live until it is replaced by another or by nullptr.
+  // What is asked of a runtime: on the server's threads, by several at once.
+  struct Source {
+    std::function<bool()> ready;
+    std::function<std::vector<PartitionReport>()> reports;
+  };
+  // `runtime` must live until it is replaced by another or by nullptr; likewise what a source asks.
   void Serve(const WorkerRuntime* runtime);
+  void Serve(Source source);
   // The process's; what others add to it is answered too.
   Metrics& metrics() { return metrics_; }
 
@@ -36,14 +44,18 @@ class WorkerHttp {
   };
 
   HttpResponse Answer(const HttpRequest& request);
-  std::string MetricsText() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string PartitionsJson() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  HttpResponse AnswerFromSource(const HttpRequest& request);
+  std::string MetricsText() ABSL_SHARED_LOCKS_REQUIRED(mutex_) ABSL_LOCKS_EXCLUDED(series_mutex_);
+  std::string PartitionsJson() ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void Update(Series& series, const PartitionReport& report);
 
+  // Held for reading by each answer that asks the source: it lives until the answer is there, and none waits
+  // for another.
   absl::Mutex mutex_;
-  const WorkerRuntime* runtime_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Source source_ ABSL_GUARDED_BY(mutex_);  // empty functions: there is none
   Metrics metrics_;
-  std::map<std::string, Series> series_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex series_mutex_ ABSL_ACQUIRED_AFTER(mutex_);
+  std::map<std::string, Series> series_ ABSL_GUARDED_BY(series_mutex_);
   std::unique_ptr<HttpServer> server_;  // last: it stops first, and its handlers use the rest
 };
 

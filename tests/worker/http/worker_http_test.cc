@@ -1,5 +1,11 @@
 #include "worker/http/worker_http.h"
 
+#include <gmock/gmock.h>
+
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
 #include "tests/support/http_exchange.h"
 #include "tests/support/metric_value.h"
 #include "tests/worker/runtime/worker_runtime_fixture.h"
@@ -39,6 +45,24 @@ TEST_F(WorkerHttpTest, AnErrorIsARetryADeadLetterOrARecordLeftOut) {
   EXPECT_EQ(Value("retries_total"), static_cast<double>(report.retries));
   http_.Serve(nullptr);
   EXPECT_EQ(Value("errors_total"), std::nullopt);
+}
+
+TEST_F(WorkerHttpTest, HealthAndReadinessDoNotWaitForMetrics) {
+  ASSERT_EQ(http_.Start("127.0.0.1:0"), absl::OkStatus());
+  absl::Notification asked, answer;
+  http_.Serve({[] { return true; },
+               [&] {
+                 asked.Notify();
+                 answer.WaitForNotification();
+                 return std::vector<PartitionReport>();
+               }});
+  std::thread scrape([&] { EXPECT_THAT(Get("/metrics"), testing::HasSubstr("200 OK")); });
+  asked.WaitForNotification();
+  EXPECT_THAT(Get("/healthz"), testing::HasSubstr("200 OK"));
+  EXPECT_THAT(Get("/readyz"), testing::HasSubstr("200 OK"));
+  answer.Notify();
+  scrape.join();
+  http_.Serve(nullptr);
 }
 
 }  // namespace
