@@ -159,6 +159,41 @@ class UpdateCommands(UpdateCase):
         self.finish()
 
 
+class SubmitThatUpdates(UpdateCase):
+    """What a deployment does again and again with the job files that it has: make the job, or bring it up to date."""
+
+    def setUp(self):
+        scenario.announce(self.id())
+        self.cluster = self.enterContext(Cluster())
+        self.old = self.cluster.write("old.yaml", job("sums"))
+        self.new = self.cluster.write("new.yaml", job("sums", new=True))
+        self.input = self.cluster.write("records.jsonl", "".join(lines(600)))
+
+    def submit(self, job_file, records):
+        return self.cluster.try_run("submit", job_file, "--input", records, "--update")
+
+    def test_makes_the_job_then_its_code_then_nothing(self):
+        for job_file, version in ((self.old, 0), (self.old, 0), (self.new, 1), (self.new, 1), (self.old, 2)):
+            done = self.submit(job_file, self.input)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.cluster.status("sums")["code"], version, done.stderr)
+        self.cluster.start_worker("w1")
+        self.cluster.wait_state("sums", "completed")
+        self.assertIn("differences   0", self.cluster.run("verify", "sums").stdout)
+
+    def test_other_input_and_an_ended_job_are_refused_and_change_nothing(self):
+        self.assertEqual(self.submit(self.old, self.input).returncode, 0)
+        refused = self.submit(self.new, self.cluster.write("others.jsonl", "".join(lines(601))))
+        assert_one_line(self, refused, FAILED)
+        self.assertEqual(self.cluster.status("sums")["code"], 0)
+        self.cluster.start_worker("w1")
+        self.cluster.wait_state("sums", "completed")
+        ended = self.submit(self.new, self.input)
+        assert_one_line(self, ended, FAILED)
+        self.assertIn("is there already and differs", ended.stderr)
+        self.assertEqual(self.submit(self.old, self.input).returncode, 0)
+
+
 class MixedVersions(UpdateCase):
     def test_code_for_a_later_engine_is_run_by_those_that_have_it(self):
         self.begin(["w1"])

@@ -24,6 +24,8 @@
 #include "coordinator/ingest/job_feed.h"
 #include "coordinator/sources/source_stream.h"
 #include "coordinator/terminal/terminal.h"
+#include "coordinator/update/code_update.h"
+#include "coordinator/views/cluster.h"
 
 namespace millrace {
 namespace {
@@ -35,6 +37,7 @@ struct SubmitFlags {
   bool names = false;  // also where the name is empty
   std::string plugins;
   std::vector<std::string> sets;
+  bool update = false;
   bool wait = false;
   absl::Duration timeout = absl::InfiniteDuration();
   int64_t replicas = 1;
@@ -112,6 +115,9 @@ class Submission {
     request.new_uid = RandomId();
     request.now_ms = absl::ToUnixMillis(clock_.Now());
     request.replicas = static_cast<int>(flags_.replicas);
+    if (flags_.update) {
+      if (const absl::Status updated = UpdateIfItRuns(request); !updated.ok()) return updated;
+    }
     const absl::StatusOr<JobRecord> job = EnsureJob(bus_, request);
     if (!job.ok()) return job.status();
     JobFeed& feed = feed_.emplace(spec_, job->uid, bus_, clock_, FeedLimits{start_, flags_.timeout});
@@ -146,6 +152,26 @@ class Submission {
     const absl::StatusOr<InputFile> source = FindSource(bus_, spec_);
     if (!source.ok()) return source.status();
     return std::vector<InputFile>{*source};
+  }
+
+  // Of a job that runs on the same input, this file becomes the code. Any other is left alone: EnsureJob makes
+  // it, or says what differs.
+  absl::Status UpdateIfItRuns(const JobRequest& request) {
+    const absl::StatusOr<Cluster> cluster = ReadCluster(bus_);
+    if (!cluster.ok()) return cluster.status();
+    const JobRecord* const job = cluster->FindJob(spec_.name);
+    if (job == nullptr || cluster->FindFinal(job->uid) != nullptr) return absl::OkStatus();
+    const auto same = [](const InputFile& a, const InputFile& b) {
+      return a.bytes == b.bytes && a.digest == b.digest;
+    };
+    if (!std::equal(job->inputs.begin(), job->inputs.end(), request.inputs.begin(), request.inputs.end(),
+                    same)) {
+      return absl::OkStatus();
+    }
+    const absl::StatusOr<UpdateMade> made = UpdateCode(bus_, *job, {&spec_, request.now_ms});
+    if (!made.ok()) return made.status();
+    if (made->is_new) Say(StrCat("job ", spec_.name, ": version ", made->version, " of its code is made"));
+    return absl::OkStatus();
   }
 
   // Input that is damaged, or of which a later part has another header, does not get better by the same command,
@@ -203,7 +229,7 @@ int RunSubmit(const Arguments& arguments) {
   SubmitFlags flags;
   CommandLine command(
       "coordinator submit JOB.yaml [--input FILE|-]... [--name NAME] [--set PATH=VALUE]... [--plugins DIR] "
-      "[--wait]",
+      "[--update] [--wait]",
       "Creates a job and feeds its input. Run again after an interruption, it goes on where it was. A job "
       "that "
       "reads a subject or a stream is given the input beside that.",
@@ -216,6 +242,9 @@ int RunSubmit(const Arguments& arguments) {
   command.flags().Add("set", &flags.sets, "PATH=VALUE",
                       "changes the job file: partitions=4, source.format=csv");
   AddPluginsFlag(command.flags(), &flags.plugins);
+  command.flags().AddSwitch(
+      "update", &flags.update,
+      "where a job of that name runs already: make the file its code, as `update` does");
   command.flags().AddSwitch("wait", &flags.wait, "wait until the job has ended");
   command.flags().Add("timeout", &flags.timeout, "give up after this long (exit code 4)");
   command.flags().Add("replicas", &flags.replicas, "N",
