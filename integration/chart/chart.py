@@ -11,7 +11,7 @@ CHART = ROOT / "helm/millrace"
 VALUES = sorted((ROOT / "integration/chart/values").glob("*.yaml")) + [CHART / "values-tryout.yaml"]
 WRONG = sorted((ROOT / "integration/chart/wrong").glob("*.yaml"))
 HELM = os.environ.get("HELM_PROGRAM", "helm")
-NAMESPACE, RELEASE = "streams", "mill"
+NAMESPACE, RELEASE = "streams", "lake"
 CLUSTER = ("--kube-version", "1.34.0")  # helm's own guess, where there is no cluster, depends on how it was built
 
 
