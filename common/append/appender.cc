@@ -1,9 +1,9 @@
 #include "common/append/appender.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
+#include "common/check.h"
 #include "common/strings.h"
 
 namespace millrace {
@@ -40,7 +40,7 @@ bool Appender::HasRoom(uint32_t partition) const {
 
 void Appender::Push(uint32_t partition, PendingAppend append) {
   AppendQueue& queue = lanes_[partition].queue;
-  assert(queue.size() < kSerialMask / 2);  // cookies of all that is on the way differ
+  MILLRACE_CHECK(queue.size() < kSerialMask / 2);  // cookies of all that is on the way differ
   if (unconfirmed_partitions_ == 0) last_answer_at_ = clock_.Monotonic();  // patience starts with the waiting
   if (queue.empty()) ++unconfirmed_partitions_;
   bytes_ -= queue.bytes();

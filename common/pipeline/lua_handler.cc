@@ -16,7 +16,7 @@ using Type = PackToken::Type;
 // A batch comes from this process.
 PackToken TakeOurs(PackReader* reader) {
   PackToken token;
-  [[maybe_unused]] const bool there = reader->Next(&token);
+  const bool there = reader->Next(&token);
   MILLRACE_CHECK(there);
   return token;
 }
@@ -28,7 +28,7 @@ uint64_t TakeOurUint(PackReader* reader) {
 
 std::string_view TakeOurValue(PackReader* reader) {
   const char* const begin = reader->position();
-  [[maybe_unused]] const bool there = reader->Skip();
+  const bool there = reader->Skip();
   MILLRACE_CHECK(there);
   return {begin, static_cast<size_t>(reader->position() - begin)};
 }
@@ -196,7 +196,7 @@ void LuaHandler::ReadHeaders(PackReader* reader) {
     std::string name(TakeOurs(reader).text);
     list.emplace_back(std::move(name), TakeOurs(reader).text);
   }
-  [[maybe_unused]] const absl::Status merged = MergeHeaders({}, list, &headers_);
+  const absl::Status merged = MergeHeaders({}, list, &headers_);
   MILLRACE_CHECK(merged.ok());
 }
 

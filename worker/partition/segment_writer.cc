@@ -256,7 +256,6 @@ void SegmentWriter::CheckInvariants() const {
     }
     MILLRACE_CHECK(at <= route.queued);
     MILLRACE_CHECK(route.low <= route.emitted);
-    static_cast<void>(at);
   }
 }
 
