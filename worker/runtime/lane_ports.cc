@@ -67,11 +67,10 @@ void WorkerRuntime::LookForLaterOwner(uint32_t lane, uint64_t instance, const Pa
 
 void WorkerRuntime::WriteVerdicts(uint32_t lane, uint64_t instance, const PartitionKey& partition,
                                   Epoch epoch, const LogTail& tail, std::vector<Verdict> verdicts) {
-  const size_t i = instance / kMaxLanes % openers_.size();
-  openers_[i]->Submit([this, i, lane, instance, partition, epoch, tail, verdicts = std::move(verdicts)] {
+  recorder_->Submit([this, lane, instance, partition, epoch, tail, verdicts = std::move(verdicts)] {
     WrittenVerdicts written;
     written.tail = tail;
-    written.status = AppendVerdicts(*opener_buses_[i], clock_, partition, epoch, verdicts, &written.tail,
+    written.status = AppendVerdicts(*recorder_bus_, clock_, partition, epoch, verdicts, &written.tail,
                                     &written.written);
     lanes_[lane]->Send(VerdictsWritten{instance, std::move(written)});
   });

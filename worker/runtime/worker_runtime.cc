@@ -52,8 +52,9 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
   data_dir_ = *std::move(data_dir);
   db_resources_ = options_.make_db_resources(memory_plan_.db);
 
-  for (auto& [bus, purpose] : {std::pair(&data_bus_, "data"), std::pair(&manager_bus_, "manager"),
-                               std::pair(&watchdog_bus_, "watchdog")}) {
+  for (auto& [bus, purpose] :
+       {std::pair(&data_bus_, "data"), std::pair(&manager_bus_, "manager"),
+        std::pair(&watchdog_bus_, "watchdog"), std::pair(&recorder_bus_, "recorder")}) {
     absl::StatusOr<std::unique_ptr<Bus>> connected = connect(purpose);
     if (!connected.ok()) return connected.status();
     *bus = *std::move(connected);
@@ -111,6 +112,7 @@ absl::Status WorkerRuntime::Start(const Connect& connect) {
         *options_.threads));
   }
   committer_ = std::make_unique<TaskThread>(*options_.threads);
+  recorder_ = std::make_unique<TaskThread>(*options_.threads);
   for (int i = 0; i < kOpeners; ++i) openers_.push_back(std::make_unique<TaskThread>(*options_.threads));
   pull_loop_->Start(*options_.threads);
   return absl::OkStatus();
@@ -221,6 +223,7 @@ void WorkerRuntime::ShutDown() {
   for (const auto& lane : lanes_) lane->Join();
   handler_pools_.reset();
   for (const auto& opener : openers_) opener->Join();
+  recorder_->Join();
   committer_->Join();
   if (checkpointer_ != nullptr) StopStoreUsers(deadline);
   watchdog_->Stop();  // last: as long as a lane lives, user code may run on it

@@ -1,15 +1,15 @@
 // A worker process put together: connections, lanes, pull loop, committer, openers, lease; and the manager
 // that makes what runs here agree with what the leader wants.
 //
-// Threads: the caller's (manager: lease, assignments, queries), the pull loop, the lanes, one committer, the
-// openers, one for each stage whose code runs in handler processes, the checkpointer, the standby keeper, the watchdog, and the NATS client's own. Connections: one for
-// the lanes' data, one for the manager, one for each opener, one for the watchdog, and those of the checkpoint
+// Threads: the caller's (manager: lease, assignments, queries), the pull loop, the lanes, one committer, one recorder of
+// verdicts, the openers, one for each stage whose code runs in handler processes, the checkpointer, the standby keeper, the watchdog, and the NATS client's own. Connections: one for
+// the lanes' data, one for the manager, one for each opener, one for the recorder, one for the watchdog, and those of the checkpoint
 // store, so that nothing that blocks on one holds up another.
 //
 // Shutdown, each step waiting for the one before: the lease says `draining` -> partitions go on until others
 // have copied their state and own them, where there is a checkpoint store and for half of the drain timeout
 // at most -> lanes release every partition that is left (a last commit each) -> the lease is given back -> no
-// more questions are taken -> pull loop ends -> lanes end -> pools of handlers end -> committer and openers end -> the checkpointer and
+// more questions are taken -> pull loop ends -> lanes end -> pools of handlers end -> committer, recorder and openers end -> the checkpointer and
 // the standby keeper end, at their next file -> the watchdog ends -> connections close. What is not released,
 // or stored, within the drain timeout is left as a crash would leave it: the process ends without waiting for
 // it.
@@ -194,7 +194,7 @@ class WorkerRuntime : private LanePorts {
   MemoryPlan memory_plan_;
   CodeFiles code_files_{options_.plugins};
 
-  std::unique_ptr<Bus> data_bus_, manager_bus_, watchdog_bus_, checkpoint_bus_;
+  std::unique_ptr<Bus> data_bus_, manager_bus_, watchdog_bus_, recorder_bus_, checkpoint_bus_;
   std::vector<std::unique_ptr<Bus>> opener_buses_;
   ReportBoard board_;
   std::unique_ptr<Watchdog> watchdog_;
@@ -205,6 +205,7 @@ class WorkerRuntime : private LanePorts {
   std::unique_ptr<Checkpointer> checkpointer_;  // nullptr: no store
   std::unique_ptr<StandbyKeeper> keeper_;       // likewise
   std::unique_ptr<TaskThread> committer_;
+  std::unique_ptr<TaskThread> recorder_;  // of verdicts: what waits for them waits for no restore
   std::vector<std::unique_ptr<TaskThread>> openers_;
   Mailbox<ManagerEvent> inbox_{*options_.threads};
   std::atomic<int64_t> lease_valid_until_ns_{0};

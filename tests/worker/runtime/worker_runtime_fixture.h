@@ -13,12 +13,28 @@
 #include "common/value/json_text.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/support/forwarding_bus.h"
 #include "tests/support/memory_bus.h"
 #include "worker/runtime/worker_runtime.h"
 
 namespace millrace {
 
 inline constexpr absl::Duration kLongEnough = absl::Seconds(30);
+
+// A connection that, while it is told to, appends nothing.
+class DetainedBus final : public ForwardingBus {
+ public:
+  DetainedBus(std::unique_ptr<Bus> bus, const std::atomic<bool>& detained)
+      : ForwardingBus(*bus), bus_(std::move(bus)), detained_(detained) {}
+  absl::StatusOr<uint64_t> AppendAndWait(const AppendRequest& request) override {
+    if (detained_) return absl::UnavailableError("this connection is busy");
+    return bus_->AppendAndWait(request);
+  }
+
+ private:
+  const std::unique_ptr<Bus> bus_;
+  const std::atomic<bool>& detained_;
+};
 
 class WorkerRuntimeTest : public testing::Test {
  protected:
@@ -79,7 +95,10 @@ class WorkerRuntimeTest : public testing::Test {
     options.metrics = &metrics_;
     auto created = WorkerRuntime::Create(
         options,
-        [this](const std::string&) -> absl::StatusOr<std::unique_ptr<Bus>> { return broker_.Connect(); },
+        [this](const std::string& purpose) -> absl::StatusOr<std::unique_ptr<Bus>> {
+          if (purpose != "opener") return broker_.Connect();
+          return std::make_unique<DetainedBus>(broker_.Connect(), openers_detained_);
+        },
         SystemClock());
     if (created.ok()) runtime_ = *std::move(created);
     return created.status();
@@ -123,6 +142,7 @@ class WorkerRuntimeTest : public testing::Test {
   const PartitionKey key_{"j", "0123456789abcdef", SegmentId(0), PartitionId(0)};
   std::unique_ptr<WorkerRuntime> runtime_;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> openers_detained_{false};
   std::thread thread_;
 };
 

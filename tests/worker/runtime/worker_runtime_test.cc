@@ -84,6 +84,18 @@ TEST_F(WorkerRuntimeTest, LetsGoOfAJobWhoseNewCodeItCannotRun) {
   EXPECT_THAT(report.reason, HasSubstr("step version"));
 }
 
+TEST_F(WorkerRuntimeTest, VerdictsAreWrittenWhateverHoldsTheOpenersUp) {
+  MakeJob(
+      "stages:\n  - call: { http: 'http://127.0.0.1:1/x', result: r }\n    retry: { attempts: 1, backoff: "
+      "1ms }\n");
+  Start();
+  Await([](const PartitionReport& report) { return report.state == "running"; });
+  openers_detained_ = true;
+  Feed(R"({"k":"a"})");
+  Await([](const PartitionReport& report) { return report.dead_letters == 1; });
+  openers_detained_ = false;
+}
+
 TEST_F(WorkerRuntimeTest, RemovesTheStateOfAJobThatIsGone) {
   MakeJob("stages:\n  - aggregate: { n: count() }\n");
   const std::string stray = folder_ + "/data/ffffffffffffffff/0-0";
