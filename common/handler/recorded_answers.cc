@@ -8,6 +8,9 @@ namespace millrace {
 namespace {
 
 constexpr size_t kDigestDigits = 32;  // 128 bits: nobody looks for a collision with himself
+constexpr size_t kEntryBytes = 256;   // what an answer takes beside itself
+
+size_t BytesOf(const std::string& answer) { return kEntryBytes + answer.size(); }
 
 }  // namespace
 
@@ -30,7 +33,7 @@ void RecordedAnswers::Add(const Verdict& verdict) {
       Id(verdict.offset.value(), verdict.record, verdict.nth, verdict.stage, verdict.request));
   if (!is_new) return;
   answer->second = std::make_shared<const std::string>(verdict.reason);
-  bytes_ += verdict.reason.size();
+  bytes_ += BytesOf(verdict.reason);
 }
 
 std::shared_ptr<const std::string> RecordedAnswers::Find(const std::string& stage,
@@ -43,7 +46,7 @@ std::shared_ptr<const std::string> RecordedAnswers::Find(const std::string& stag
 
 void RecordedAnswers::ForgetUpTo(Offset offset) {
   while (!answers_.empty() && std::get<0>(answers_.begin()->first) <= offset.value()) {
-    bytes_ -= answers_.begin()->second->size();
+    bytes_ -= BytesOf(*answers_.begin()->second);
     answers_.erase(answers_.begin());
   }
 }

@@ -24,6 +24,9 @@ std::string RequestDigest(std::string_view packed);
 // The verdict with the answer to `call`, a packed value. REQUIRES: the call was done.
 Verdict AnswerVerdict(const std::string& stage, const HandlerCall& call, const CallOutcome& outcome);
 
+// So much is kept of answers that were written down, for a log that is run again; the rest is read when there is room.
+inline constexpr size_t kMaxRecordedAnswerBytes = 64 << 20;
+
 // Not thread-safe.
 class RecordedAnswers {
  public:

@@ -53,6 +53,9 @@ struct Lane::Hosted : public PartitionPorts {
     lane.ports_.WriteVerdicts(lane.number_, instance, partition->key(), partition->epoch(), tail,
                               std::move(verdicts));
   }
+  void ReadAnswers(AnswerReading reading) override {
+    lane.ports_.ReadAnswers(lane.number_, instance, partition->key(), std::move(reading));
+  }
   size_t PartitionsOnLane() const override { return lane.partitions_.size(); }
   bool MayAct() const override { return lane.ports_.MayAct(); }
 
@@ -114,6 +117,8 @@ void Lane::Handle(LaneEvent event) {
     With(answered->instance, [&](Partition& p) { p.HandleAnswers(std::move(answered->answers)); });
   } else if (auto* verdicts = std::get_if<VerdictsWritten>(&event)) {
     TakeVerdicts(std::move(*verdicts));
+  } else if (auto* recorded = std::get_if<RecordedAnswersRead>(&event)) {
+    With(recorded->instance, [&](Partition& p) { p.HandleAnswersRead(std::move(recorded->read)); });
   } else if (auto* pause = std::get_if<PausePartition>(&event)) {
     With(pause->instance, [&](Partition& p) { p.SetPaused(pause->paused); });
   } else if (auto* move = std::get_if<MovePartition>(&event)) {

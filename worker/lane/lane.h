@@ -20,7 +20,7 @@ namespace millrace {
 
 // --- what a lane is told. A lane may be held up by user code for as long as a stage's `timeout`; what waits
 // for it then is bounded: messages by its readers' windows, acks by its writers' windows, answers of handlers by
-// twice kMaxCallsAsked a partition, commits, tails and verdicts by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
+// twice kMaxCallsAsked a partition, commits, tails, verdicts and recorded answers by one of each a partition, questions by kMaxWaitingQuestions, the rest by what the leader changes
 // meanwhile.
 struct AdoptPartition {
   uint64_t instance;
@@ -69,6 +69,10 @@ struct VerdictsWritten {
   uint64_t instance;
   WrittenVerdicts written;
 };
+struct RecordedAnswersRead {
+  uint64_t instance;
+  absl::StatusOr<AnswersRead> read;
+};
 struct PausePartition {
   uint64_t instance;
   bool paused;
@@ -95,8 +99,8 @@ struct SetStateBudget {
 struct StopLane {};
 using LaneEvent =
     std::variant<AdoptPartition, BusEvents, CommitWritten, CheckpointLinked, CheckpointStored, TailRead,
-                 LaterOwnerSought, CodeKnown, CallsAnswered, VerdictsWritten, PausePartition, MovePartition,
-                 ReleasePartition, StateQuery, SetStateBudget, StopLane>;
+                 LaterOwnerSought, CodeKnown, CallsAnswered, VerdictsWritten, RecordedAnswersRead,
+                 PausePartition, MovePartition, ReleasePartition, StateQuery, SetStateBudget, StopLane>;
 
 // Whose last commit a checkpoint is made of.
 struct CheckpointOwner {
@@ -124,6 +128,8 @@ class LanePorts {
   virtual std::unique_ptr<StageHandlers> UseHandlers(uint64_t instance, const HandlerStage& stage) = 0;
   virtual void WriteVerdicts(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
                              const LogTail& tail, std::vector<Verdict> verdicts) = 0;
+  virtual void ReadAnswers(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                           AnswerReading reading) = 0;
   virtual bool MayAct() const = 0;
   // The partition is gone from the lane, its database closed. Not OK: it stopped by itself, with this; its
   // last report stays on the board.

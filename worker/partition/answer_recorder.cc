@@ -15,18 +15,28 @@ bool IsSameCall(const Verdict& a, const Verdict& b) {
 
 }  // namespace
 
-std::vector<HandlerCall> AnswerRecorder::Ask(const std::string& stage, std::vector<HandlerCall> calls,
-                                             std::vector<CallAnswer>* answers) {
+std::vector<HandlerCall> AnswerRecorder::TakeKnown(const std::string& stage, std::vector<HandlerCall> calls,
+                                                   std::vector<CallAnswer>* answers) const {
   std::vector<HandlerCall> rest;
   for (HandlerCall& call : calls) {
     if (const auto known = known_->Find(stage, call)) {
       answers->push_back({call.asker, call.serial, OutcomeOfHttpAnswer(*known)});
-      continue;
+    } else {
+      rest.push_back(std::move(call));
     }
-    asked_[call.serial] = {stage, call};
-    rest.push_back(std::move(call));
   }
   return rest;
+}
+
+void AnswerRecorder::NoteAsked(const std::string& stage, const std::vector<HandlerCall>& calls) {
+  for (const HandlerCall& call : calls) asked_[call.serial] = {stage, call};
+}
+
+// A pool that was let go answers nobody.
+void AnswerRecorder::ForgetUpTo(Offset offset) {
+  if (asked_.size() < sweep_at_) return;
+  absl::erase_if(asked_, [&](const auto& entry) { return entry.second.call.place.offset <= offset; });
+  sweep_at_ = std::max(kLeastSwept, 2 * asked_.size());
 }
 
 bool AnswerRecorder::Hold(CallAnswer* answer) {

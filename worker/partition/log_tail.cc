@@ -35,6 +35,7 @@ absl::StatusOr<LogTail> ReadLogTail(Bus& bus, Clock& clock, const LogTailRequest
 
   std::vector<BusEvent> events;
   absl::Duration heard = clock.Monotonic();
+  uint64_t payload_bytes = 0;
   while (true) {
     events.clear();
     bus.Poll(absl::Milliseconds(100), kTailBatch, &events);
@@ -56,7 +57,12 @@ absl::StatusOr<LogTail> ReadLogTail(Bus& bus, Clock& clock, const LogTailRequest
       if (counts && taken) {
         if (absl::Status status = taken(event.message, **header); !status.ok()) return status;
       }
+      payload_bytes += event.message.payload.size();
       if (event.message.sequence >= tail.last_sequence) return tail;
+      if (payload_bytes >= request.max_payload_bytes) {
+        tail.last_sequence = event.message.sequence;
+        return tail;
+      }
     }
     if (messages > 0) {
       bus.Grant(reader, messages, bytes);

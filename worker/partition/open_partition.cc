@@ -298,6 +298,7 @@ class Opening {
 
   absl::Status ReadVerdicts() {
     if (!opened_->gives_verdicts) return absl::OkStatus();
+    bool keeps_answers = true;
     const auto count = [&](const Message& message, const MessageHeader& header) -> absl::Status {
       if (header.kind != FrameKind::kVerdict) return absl::OkStatus();
       absl::StatusOr<std::vector<Verdict>> verdicts = ParseVerdicts(message.payload);
@@ -305,15 +306,28 @@ class Opening {
       for (const Verdict& verdict : *verdicts) {
         CountVerdict(verdict, &opened_->attempts);
         const bool is_answer = verdict.outcome == Verdict::Outcome::kAnswered;
-        if (is_answer && verdict.offset > opened_->offset) opened_->answers.Add(verdict);
+        if (is_answer && keeps_answers && verdict.offset > opened_->offset) opened_->answers.Add(verdict);
       }
       return absl::OkStatus();
     };
-    const LogTailRequest all = {key_.verdict_stream(), 1, /*headers_only=*/false};
-    absl::StatusOr<LogTail> tail = ReadLogTail(bus_, clock_, all, WriterCursors(key_.uid), count);
-    if (!tail.ok()) return tail.status();
-    opened_->verdict_tail = *std::move(tail);
-    return MarkStream(key_.verdict_stream(), key_.verdict_subject(), opened_->verdict_tail, count);
+    LogTail& tail = opened_->verdict_tail;
+    tail.cursors = WriterCursors(key_.uid);
+    opened_->answers_kept = {tail, request_.max_answer_bytes};
+    for (bool more = true; more;) {
+      const uint64_t part = keeps_answers ? AnswerPartBytes(request_.max_answer_bytes) : UINT64_MAX;
+      const LogTailRequest rest = {key_.verdict_stream(), tail.last_sequence + 1, /*headers_only=*/false,
+                                   part};
+      absl::StatusOr<LogTail> read = ReadLogTail(bus_, clock_, rest, tail.cursors, count);
+      if (!read.ok()) return read.status();
+      more = read->last_sequence > tail.last_sequence;
+      tail = *std::move(read);
+      if (keeps_answers) opened_->answers_kept.tail = tail;
+      keeps_answers = opened_->answers.bytes() < request_.max_answer_bytes;
+    }
+    keeps_answers = opened_->answers_kept.tail.last_sequence == tail.last_sequence;
+    absl::Status marked = MarkStream(key_.verdict_stream(), key_.verdict_subject(), tail, count);
+    if (keeps_answers) opened_->answers_kept.tail = tail;
+    return marked;
   }
 
   Bus& bus_;

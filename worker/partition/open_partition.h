@@ -17,6 +17,7 @@
 #include "common/pipeline/verdict_attempts.h"
 #include "common/state/commit_row.h"
 #include "common/state/partition_db.h"
+#include "worker/partition/answer_window.h"
 #include "worker/partition/downstream_mark.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/partition_id.h"
@@ -44,8 +45,9 @@ struct OpenedPartition {
   // What is made of messages before it was decided by earlier owners: outputs of it are out.
   Mark low_mark;
   VerdictAttempts attempts;
-  RecordedAnswers answers;  // to calls of messages behind `offset`
-  LogTail verdict_tail;     // likewise, where some version of the code may give verdicts
+  RecordedAnswers answers;  // to calls of messages behind `offset`, as far as `answers_kept` says
+  AnswersKept answers_kept;
+  LogTail verdict_tail;  // likewise, where some version of the code may give verdicts
   bool gives_verdicts = false;
 
   // What is the same in all of them: where it stands, and who writes to it.
@@ -59,6 +61,7 @@ struct OpenRequest {
   uint64_t state_budget_bytes = 64 << 20;
   // Asked before the epoch is claimed, which takes the partition from whoever has it; empty: it is.
   std::function<bool()> still_wanted = {};
+  size_t max_answer_bytes = kMaxRecordedAnswerBytes;
   BlobStore* checkpoints = nullptr;  // not owned; nullptr: this worker has no store
   int failures = 0;                  // of opening it, before
   Histogram restore_seconds;

@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<Partition>> Partition::Create(std::unique_ptr<Ope
   parts.calls = std::make_unique<PartitionCalls>(
       ports, clock,
       PartitionCalls::Start{options.instance, opened->key.uid, opened->verdict_tail, opened->low_mark,
-                            &opened->attempts, &opened->answers});
+                            &opened->attempts, &opened->answers, opened->answers_kept, opened->offset});
   parts.calls->UseCode(opened->versions[version]->job);
   absl::StatusOr<std::unique_ptr<Pipeline>> pipeline =
       MakePipeline(opened->versions, version, options, parts);
@@ -127,13 +127,6 @@ void Partition::HandleTail(const absl::StatusOr<LogTail>& tail) {
   } else if (absl::IsDataLoss(tail.status()) || absl::IsNotFound(tail.status())) {
     Stop(Phase::kStopped, tail.status());
   }  // otherwise the broker is away: asked again from Tick
-}
-
-void Partition::HandleVerdicts(WrittenVerdicts written) {
-  const absl::Status status = calls().HandleVerdicts(std::move(written));
-  if (phase_ != Phase::kRunning || status.ok()) return;
-  if (absl::IsFailedPrecondition(status)) return Supersede("a later owner has taken the partition over");
-  Stop(Phase::kStopped, status);
 }
 
 void Partition::SetPaused(bool paused) { paused_ = paused; }
@@ -261,7 +254,7 @@ absl::StatusOr<StepResult> Partition::Step(StepInput* input) {
   QueueAhead ahead(queue_, input_, *input);
   input->ahead = &ahead;
   absl::StatusOr<StepResult> result = pipeline_->Step(*input, *opened_->store, *this);
-  if (result.ok() && result->waits_for_calls) calls().Ask(ahead.last_seen(), ahead.saw_all());
+  if (result.ok() && result->waits_for_calls) calls().Ask(ahead);
   return result;
 }
 

@@ -97,6 +97,7 @@ class Partition : private StepSink {
   void HandleVersions(SegmentVersions versions);
   void HandleAnswers(std::vector<CallAnswer> answers) { calls().HandleAnswers(std::move(answers)); }
   void HandleVerdicts(WrittenVerdicts written);
+  void HandleAnswersRead(absl::StatusOr<AnswersRead> read);
   void SetPaused(bool paused);  // NOLINT: the verb names it
   // Another worker copies this partition's state, and is to own it when it has what was applied by now: that
   // is committed and put into a checkpoint soon, and checkpoints then follow one another more closely.
@@ -156,6 +157,8 @@ class Partition : private StepSink {
   // StepSink
   void Emit(const RecordView& record) override;
   void Reject(const DeadLetter& letter) override;
+
+  void FollowVerdictStream(const absl::Status& status);
 
   PartitionCalls& calls() const { return *parts_.calls; }
   bool CanStep() const;

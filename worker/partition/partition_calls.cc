@@ -32,7 +32,9 @@ PartitionCalls::PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start st
       clock_(clock),
       start_(std::move(start)),
       verdict_tail_(start_.verdict_tail),
-      recorder_(start_.answers) {}
+      recorder_(start_.answers),
+      window_(start_.answers, start_.kept, start_.verdict_tail.last_sequence),
+      done_(start_.done) {}
 
 void PartitionCalls::UseCode(const JobSpec& job) {
   std::vector<HandlerStage> stages = HandlerStagesOf(job, start_.uid, PooledLua::kInThreads);
@@ -51,25 +53,56 @@ void PartitionCalls::UseCode(const JobSpec& job) {
   const uint64_t serials = memos_ == nullptr ? last_serial_ : memos_->last_serial();
   last_serial_ = serials;
   pace_ = {};
+  parked_.clear();
   memos_ = stages.empty() ? nullptr : std::make_unique<CallMemos>(start_.asker, std::move(stages), serials);
 }
 
-void PartitionCalls::Ask(Offset last_seen, bool saw_all) {
-  pace_.Looked(last_seen, saw_all, memos_->outstanding());
+void PartitionCalls::Ask(const QueueAhead& seen) {
+  pace_.Looked(seen.last_seen(), seen.saw_all(), memos_->outstanding());
   for (const CallMemos::Failure& failure : memos_->TakeFailures()) Charge(failure);
   WriteVerdicts();
-  for (auto& [stage, calls] : memos_->TakeAsked()) {
-    const HandlerStage& of = memos_->stages()[stage];
+  for (auto& [stage, calls] : memos_->TakeAsked()) AskStage(stage, std::move(calls));
+  ReadAnswers();
+}
+
+// Calls that are parked once keep their order: what may have an answer in the rest, all behind it may have.
+void PartitionCalls::AskStage(size_t stage, std::vector<HandlerCall> calls) {
+  const HandlerStage& of = memos_->stages()[stage];
+  if (of.is_recorded()) {
     std::vector<CallAnswer> known;
-    if (of.is_recorded()) calls = recorder_.Ask(of.name, std::move(calls), &known);
+    std::vector<HandlerCall> parked;
+    for (HandlerCall& call : recorder_.TakeKnown(of.name, std::exchange(calls, {}), &known)) {
+      (window_.MayHave(call.place.offset) ? parked : calls).push_back(std::move(call));
+    }
     for (CallAnswer& answer : known) memos_->Take(std::move(answer));
-    if (!calls.empty()) handlers_[stage]->Ask(std::move(calls));
+    recorder_.NoteAsked(of.name, calls);
+    if (!parked.empty()) parked_.emplace_back(stage, std::move(parked));
   }
+  if (!calls.empty()) handlers_[stage]->Ask(std::move(calls));
+}
+
+void PartitionCalls::AskParked() {
+  for (auto& [stage, calls] : std::exchange(parked_, {})) AskStage(stage, std::move(calls));
+}
+
+// The message at the front may have been looked at long ago, when it was behind.
+void PartitionCalls::ReadAnswers() {
+  const Offset front = done_.Next();
+  const auto is_missed = [&](const auto& part) {
+    return std::any_of(part.second.begin(), part.second.end(),
+                       [&](const HandlerCall& call) { return call.place.offset <= front; });
+  };
+  const bool misses = std::any_of(parked_.begin(), parked_.end(), is_missed);
+  std::optional<AnswerReading> reading =
+      window_.Next(done_, misses ? std::optional<Offset>(front) : std::nullopt, clock_.Monotonic());
+  if (reading.has_value()) ports_.ReadAnswers(*std::move(reading));
 }
 
 void PartitionCalls::Finish(Offset offset) {
   if (memos_ != nullptr) memos_->Finish(offset);
   start_.answers->ForgetUpTo(offset);
+  recorder_.ForgetUpTo(offset);
+  done_ = offset;
   trouble_.clear();
 }
 
@@ -141,7 +174,17 @@ absl::Status PartitionCalls::HandleVerdicts(WrittenVerdicts written) {
   return absl::OkStatus();
 }
 
-void PartitionCalls::Tick() { WriteVerdicts(); }
+absl::Status PartitionCalls::HandleAnswersRead(absl::StatusOr<AnswersRead> read) {
+  if (absl::Status taken = window_.Take(std::move(read), clock_.Monotonic()); !taken.ok()) return taken;
+  AskParked();
+  ReadAnswers();
+  return absl::OkStatus();
+}
+
+void PartitionCalls::Tick() {
+  WriteVerdicts();
+  ReadAnswers();
+}
 
 std::string PartitionCalls::WaitsFor(Offset front) const {
   if (memos_ == nullptr || HasWhatItNeeds(front)) return {};

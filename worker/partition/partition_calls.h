@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,6 +19,7 @@
 #include "common/job/job_spec.h"
 #include "common/pipeline/verdict_attempts.h"
 #include "worker/partition/answer_recorder.h"
+#include "worker/partition/answer_window.h"
 #include "worker/partition/log_tail.h"
 #include "worker/partition/look_ahead.h"
 
@@ -46,6 +48,8 @@ class PartitionCallPorts {
   virtual std::unique_ptr<StageHandlers> UseHandlers(const HandlerStage& stage) = 0;
   // On another thread, one order at a time; Partition::HandleVerdicts follows.
   virtual void WriteVerdicts(const LogTail& tail, std::vector<Verdict> verdicts) = 0;
+  // Likewise; Partition::HandleAnswersRead follows.
+  virtual void ReadAnswers(AnswerReading reading) = 0;
 };
 
 class PartitionCalls {
@@ -57,6 +61,8 @@ class PartitionCalls {
     Mark low_mark;                        // outputs before it are out
     VerdictAttempts* attempts = nullptr;  // not owned; what is written down is counted here
     RecordedAnswers* answers = nullptr;   // likewise, of services
+    AnswersKept kept;                     // what of the verdict stream is in them
+    Offset done;                          // last applied
   };
   PartitionCalls(PartitionCallPorts& ports, Clock& clock, Start start);
 
@@ -66,9 +72,9 @@ class PartitionCalls {
   CallMemos* memos() { return memos_.get(); }
 
   // --- the Step
-  // It came back without effect, having looked ahead up to `last_seen`: asks for answers that are missing, and has
-  // written down what failed.
-  void Ask(Offset last_seen, bool saw_all);
+  // It came back without effect, having looked ahead: asks for answers that are missing, and has written down what
+  // failed.
+  void Ask(const QueueAhead& seen);
   // The message, and all before it, have had their effect.
   void Finish(Offset offset);
   // Whether the Step of the message at the front may come (again): what it waits for is there, and written down; or
@@ -79,6 +85,8 @@ class PartitionCalls {
   void HandleAnswers(std::vector<CallAnswer> answers);
   // FAILED_PRECONDITION: a later owner is there.
   absl::Status HandleVerdicts(WrittenVerdicts written);
+  // DATA_LOSS: the verdict stream is not what it was.
+  absl::Status HandleAnswersRead(absl::StatusOr<AnswersRead> read);
   void Tick();
 
   // Where the Step waits for calls: for what, for people; empty: nothing special.
@@ -88,6 +96,9 @@ class PartitionCalls {
   bool HasWhatItNeeds(Offset front) const;
   void Charge(const CallMemos::Failure& failure);
   void WriteVerdicts();
+  void AskStage(size_t stage, std::vector<HandlerCall> calls);
+  void AskParked();
+  void ReadAnswers();
 
   PartitionCallPorts& ports_;
   Clock& clock_;
@@ -105,6 +116,10 @@ class PartitionCalls {
   size_t writing_ = 0;
   bool is_writing_ = false;  // these, or answers
   AnswerRecorder recorder_;
+  AnswerWindow window_;
+  Offset done_;
+  // Calls to which the answer may stand where the window has not come to; by stage of memos_.
+  std::vector<std::pair<size_t, std::vector<HandlerCall>>> parked_;
   absl::Duration write_at_;  // not before
   absl::Duration step_at_;   // the next attempt of a call is due
   std::string trouble_;      // with a call whose outputs are out

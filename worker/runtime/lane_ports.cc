@@ -70,9 +70,17 @@ void WorkerRuntime::WriteVerdicts(uint32_t lane, uint64_t instance, const Partit
   recorder_->Submit([this, lane, instance, partition, epoch, tail, verdicts = std::move(verdicts)] {
     WrittenVerdicts written;
     written.tail = tail;
-    written.status = AppendVerdicts(*recorder_bus_, clock_, partition, epoch, verdicts, &written.tail,
-                                    &written.written);
+    written.status =
+        AppendVerdicts(*recorder_bus_, clock_, partition, epoch, verdicts, &written.tail, &written.written);
     lanes_[lane]->Send(VerdictsWritten{instance, std::move(written)});
+  });
+}
+
+void WorkerRuntime::ReadAnswers(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                                AnswerReading reading) {
+  recorder_->Submit([this, lane, instance, partition, reading = std::move(reading)] {
+    lanes_[lane]->Send(
+        RecordedAnswersRead{instance, millrace::ReadAnswers(*recorder_bus_, clock_, partition, reading)});
   });
 }
 

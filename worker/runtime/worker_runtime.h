@@ -155,6 +155,8 @@ class WorkerRuntime : private LanePorts {
   }
   void WriteVerdicts(uint32_t lane, uint64_t instance, const PartitionKey& partition, Epoch epoch,
                      const LogTail& tail, std::vector<Verdict> verdicts) override;
+  void ReadAnswers(uint32_t lane, uint64_t instance, const PartitionKey& partition,
+                   AnswerReading reading) override;
   bool MayAct() const override;
   void Released(uint64_t instance, const absl::Status& why) override;
 

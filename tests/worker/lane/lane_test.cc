@@ -37,6 +37,7 @@ class LanePeers : public LanePorts {
   }
   void WriteVerdicts(uint32_t, uint64_t, const PartitionKey&, Epoch, const LogTail&,
                      std::vector<Verdict>) override {}
+  void ReadAnswers(uint32_t, uint64_t, const PartitionKey&, AnswerReading) override {}
   bool MayAct() const override { return true; }
   void Released(uint64_t instance, const absl::Status& why) override { released.emplace_back(instance, why); }
 

@@ -32,7 +32,9 @@ std::vector<std::string> Told(const std::vector<CallAnswer>& answers) {
 
 class AnswerRecorderTest : public testing::Test {
  protected:
-  void Ask(const HandlerCall& call) { recorder_.Ask("s", {call}, &known_now_); }
+  void Ask(const HandlerCall& call) {
+    recorder_.NoteAsked("s", recorder_.TakeKnown("s", {call}, &known_now_));
+  }
   bool Hold(CallAnswer answer) { return recorder_.Hold(&answer); }
   std::vector<Verdict> Order() {
     std::vector<Verdict> order;
@@ -81,6 +83,14 @@ TEST_F(AnswerRecorderTest, AnAnswerIsToThatVeryRequest) {
   EXPECT_THAT(known_now_, IsEmpty());
   known_.ForgetUpTo(Offset(5));
   EXPECT_EQ(known_.bytes(), 0u);
+}
+
+TEST_F(AnswerRecorderTest, WhatNobodyAnswersIsForgottenBehindItsMessage) {
+  for (uint64_t serial = 1; serial <= 3 * kLeastSwept; ++serial) {
+    Ask(RequestOf(serial, serial));
+    recorder_.ForgetUpTo(Offset(serial));
+    EXPECT_LE(recorder_.asked(), kLeastSwept);
+  }
 }
 
 TEST_F(AnswerRecorderTest, AFailureIsNoAnswer) {

@@ -195,6 +195,7 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   checkpoints_ = world.checkpoints.Open();
   if (world.checkpoint_interval != absl::InfiniteDuration()) request.checkpoints = checkpoints_.get();
   request.failures = failures;
+  request.max_answer_bytes = world.max_answer_bytes;
   absl::StatusOr<std::unique_ptr<OpenedPartition>> opened =
       OpenPartition(*opener_bus_, world.clock, *data_dir_, world.db_resources, request);
   opened_ = opened.status();
@@ -320,6 +321,13 @@ bool PartitionOwner::WriteVerdicts() {
   return true;
 }
 
+bool PartitionOwner::ReadAnswers() {
+  if (!answers_wanted_.has_value()) return false;
+  const AnswerReading reading = *std::exchange(answers_wanted_, std::nullopt);
+  partition_->HandleAnswersRead(millrace::ReadAnswers(*opener_bus_, world_.clock, key_, reading));
+  return true;
+}
+
 // Asks the owner's one pool, for as long as the partition holds it.
 class PooledStage : public StageHandlers {
  public:
@@ -401,7 +409,7 @@ void PartitionOwner::Step(std::mt19937_64& random) {
       if (!WriteCommit() && !AnswerCommit() && !LinkCheckpoint()) StoreCheckpoint();
       break;
     case 6:
-      if (!ReadTail() && !SeekOwner()) WriteVerdicts();
+      if (!ReadTail() && !SeekOwner() && !ReadAnswers()) WriteVerdicts();
       break;
     case 7:
       Tick();

@@ -74,6 +74,7 @@ class PartitionWorld {
   MemoryBlobPlace checkpoints;
   absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: owners have no store
   FakeHandlers::Plan handlers;                                    // of each owner, where the job has any
+  size_t max_answer_bytes = kMaxRecordedAnswerBytes;
   // Of stages that call one: what it answers, packed.
   std::function<std::string(const HttpCallRequest&)> service = [](const HttpCallRequest&) { return ""; };
 
@@ -113,7 +114,8 @@ class PartitionOwner : private PartitionPorts {
                            // and in the log, and the lane hears of it
   bool ReadTail();         // the opener reads the tail that was asked for
   bool SeekOwner();        // the opener looks for the later owner that was asked for
-  bool WriteVerdicts();    // the opener writes what was asked for, and the lane hears of it
+  bool ReadAnswers();      // the recorder reads what was asked for, and the lane hears of it
+  bool WriteVerdicts();    // the recorder writes what was asked for, and the lane hears of it
   bool RunHandlers();      // a handler, or its pool, does something, and the lane hears of answers
   void Tick();
 
@@ -137,6 +139,7 @@ class PartitionOwner : private PartitionPorts {
   void WriteVerdicts(const LogTail& tail, std::vector<Verdict> verdicts) override {
     verdicts_wanted_.emplace(tail, std::move(verdicts));
   }
+  void ReadAnswers(AnswerReading reading) override { answers_wanted_ = std::move(reading); }
   size_t PartitionsOnLane() const override { return 1; }
   bool MayAct() const override { return may_act; }
 
@@ -156,6 +159,7 @@ class PartitionOwner : private PartitionPorts {
   std::optional<LogTail> tail_wanted_;
   std::optional<Epoch> sought_behind_;
   std::optional<std::pair<LogTail, std::vector<Verdict>>> verdicts_wanted_;
+  std::optional<AnswerReading> answers_wanted_;
   std::unique_ptr<FakeHandlers> handlers_;
   std::unique_ptr<LuaPool> lua_pool_;      // in their place, where the stage's code is Lua
   std::unique_ptr<HandlerPool> pool_;      // of the one stage that has one

@@ -73,12 +73,33 @@ TEST_F(ServiceCallsTest, AnHeirTakesTheAnswersThatWereWrittenDown) {
   for (const auto& [label, times] : asked_) EXPECT_EQ(times, 1) << label;
 }
 
+TEST_F(ServiceCallsTest, AnHeirThatKeepsAFewAnswersAtATimeAsksNobodyTwice) {
+  PartitionWorld world(Job());
+  AnswerAtRandom(world);
+  constexpr int kMessages = 100;
+  for (int n = 0; n < kMessages; ++n) world.Feed({{StrCat("k", n % 3), n}, {"a", n}});
+  std::mt19937_64 random(1);
+  {
+    PartitionOwner owner(world, "one");
+    ASSERT_EQ(owner.opened(), absl::OkStatus());
+    for (int i = 0; i < 100'000 && world.Results().size() < 2 * kMessages; ++i) owner.Step(random);
+    ASSERT_EQ(world.Results().size(), 2u * kMessages);
+  }
+  world.FeedEnd();
+  world.max_answer_bytes = 4000;
+  PartitionOwner heir(world, "two");  // without the state of the first
+  ASSERT_TRUE(heir.RunToEnd(random));
+  ExpectConsistent(world.Results(), 2 * kMessages);
+  for (const auto& [label, times] : asked_) EXPECT_EQ(times, 1) << label;
+}
+
 TEST_F(ServiceCallsTest, ResultsAndStateAgreeWhoeverDiesWhenever) {
-  for (int seed = 1; seed <= 40; ++seed) {
+  for (int seed = 1; seed <= 80; ++seed) {
     SCOPED_TRACE(StrCat("seed ", seed));
     std::mt19937_64 random(seed);
     PartitionWorld world(Job());
     AnswerAtRandom(world);
+    if (seed > 40) world.max_answer_bytes = 500 + random() % 3000;
     size_t records = 0;
     for (int message = 0; message < 12; ++message) {
       std::vector<PartitionWorld::Record> batch;
