@@ -8,7 +8,15 @@
 namespace millrace {
 namespace {
 
+constexpr size_t kMemoBytes = 512;  // what a call takes beside its texts
+
 std::string_view PackedState(std::string_view state) { return state.empty() ? kNoPackedState : state; }
+
+size_t BytesOf(const CallOutcome& outcome) {
+  size_t bytes = outcome.why.size() + outcome.state.value_or("").size();
+  for (const HandlerOutput& output : outcome.outputs) bytes += sizeof output + output.value.size();
+  return bytes;
+}
 
 }  // namespace
 
@@ -33,7 +41,20 @@ void CallMemos::BeginRun() {
 
 // Behind a failure it is not worth it: what becomes of the record is written down first.
 bool CallMemos::HasRoomAhead() const {
-  return outstanding_ < kMaxCallsAsked && by_serial_.size() < kMaxCallsKept && failures_.empty();
+  return outstanding_ < kMaxCallsAsked && by_serial_.size() < kMaxCallsKept && HasBytesAhead() &&
+         failures_.empty();
+}
+
+bool CallMemos::HasBytesAhead() const {
+  return bytes_ + outstanding_ * largest_answer_bytes_.value_or(kFirstAnswerBytes) < kMaxCallBytesKept;
+}
+
+// Its texts are as they stay for a while.
+void CallMemos::Count(Memo& memo) {
+  bytes_ -= memo.bytes;
+  memo.bytes = kMemoBytes + memo.key.size() + memo.packed.size() + memo.state.value_or("").size() +
+               BytesOf(memo.outcome);
+  bytes_ += memo.bytes;
 }
 
 size_t CallMemos::outstanding(Offset offset) const {
@@ -120,8 +141,8 @@ const CallOutcome* CallMemos::TellFailure(Memo& memo, const Request& request) {
 
 // The message at the front has room of its own: it always gets on.
 bool CallMemos::MayAsk(const Request& request) const {
-  const size_t asked = in_messages_behind_ ? outstanding_ : outstanding(request.offset);
-  return asked < kMaxCallsAsked;
+  if (in_messages_behind_) return outstanding_ < kMaxCallsAsked && HasBytesAhead();
+  return outstanding(request.offset) < kMaxCallsAsked;
 }
 
 void CallMemos::AskAnew(const Request& request) {
@@ -161,6 +182,7 @@ void CallMemos::AskAnew(const Request& request) {
   } else {
     call.after = memo->before;
   }
+  Count(*memo);
   last->second = memo->serial;
   by_serial_[memo->serial] = memo.get();
   ++outstanding_;
@@ -184,6 +206,7 @@ void CallMemos::Settle(Memo& memo) {
 
 std::unique_ptr<CallMemos::Memo> CallMemos::Remove(Memo& memo) {
   if (!memo.answered) Settle(memo);
+  bytes_ -= memo.bytes;
   by_serial_.erase(memo.serial);
   auto& memos = messages_.at(memo.offset).memos;
   const auto found = memos.find(memo.id);
@@ -207,7 +230,10 @@ std::optional<std::string> CallMemos::StateBehind(const Memo* memo) const {
 void CallMemos::Finish(Offset offset) {
   while (!messages_.empty() && messages_.begin()->first <= offset.value()) {
     MessageCalls& message = messages_.begin()->second;
-    for (const auto& [id, memo] : message.memos) by_serial_.erase(memo->serial);
+    for (const auto& [id, memo] : message.memos) {
+      bytes_ -= memo->bytes;
+      by_serial_.erase(memo->serial);
+    }
     outstanding_ -= message.outstanding;
     messages_.erase(messages_.begin());
   }
@@ -238,8 +264,12 @@ void CallMemos::Take(CallAnswer answer) {
   Settle(*memo);
   memo->answered = true;
   memo->outcome = std::move(answer.outcome);
+  Count(*memo);
+  largest_answer_bytes_ = std::max(largest_answer_bytes_.value_or(0), BytesOf(memo->outcome));
   Memo* const behind = MemoOf(memo->behind);
-  if (behind != nullptr && !behind->state.has_value()) behind->state = StateBehind(memo);
+  if (behind == nullptr || behind->state.has_value()) return;
+  behind->state = StateBehind(memo);
+  Count(*behind);
 }
 
 }  // namespace millrace

@@ -32,6 +32,11 @@ namespace millrace {
 inline constexpr size_t kMaxCallsAsked = 8192;
 // Answered or not, of messages that are not done: beyond that nothing is looked at ahead.
 inline constexpr size_t kMaxCallsKept = 2 * kMaxCallsAsked;
+// Likewise, of what they take in memory with their answers. One that is under way is reckoned with the largest answer that
+// has come; before any has, with kFirstAnswerBytes. What one message asks for is bounded by its records alone: it steps when
+// all of it is there.
+inline constexpr size_t kMaxCallBytesKept = 64 << 20;
+inline constexpr size_t kFirstAnswerBytes = 256 << 10;
 
 // Not thread-safe.
 class CallMemos {
@@ -80,6 +85,8 @@ class CallMemos {
   // Calls without an answer: of all messages, and of one.
   size_t outstanding() const { return outstanding_; }
   size_t outstanding(Offset offset) const;
+  // What is kept in memory of calls and answers.
+  size_t bytes() const { return bytes_; }
   uint64_t last_serial() const { return serials_; }
   // Calls that the last run came to which failed, or whose handlers were lost: each once. They are asked for again
   // when the Step comes to them again, unless it then knows that they are spent.
@@ -105,6 +112,7 @@ class CallMemos {
     uint64_t behind = 0;  // the serial of the call behind it whose state follows from this one
     bool answered = false;
     CallOutcome outcome;
+    size_t bytes = 0;  // as counted in bytes_
   };
   struct MessageCalls {
     absl::flat_hash_map<Id, std::unique_ptr<Memo>> memos;
@@ -128,6 +136,8 @@ class CallMemos {
   const CallOutcome* EndUnit(const Request& request);
   const CallOutcome* TellFailure(Memo& memo, const Request& request);
   bool MayAsk(const Request& request) const;
+  bool HasBytesAhead() const;
+  void Count(Memo& memo);
   void AskAnew(const Request& request);
   void Build(Memo& memo, uint64_t before);
   void Settle(Memo& memo);
@@ -149,6 +159,8 @@ class CallMemos {
   std::vector<std::unique_ptr<Memo>> failed_;  // that the Step was told of
   uint64_t serials_;                           // given out
   size_t outstanding_ = 0;
+  size_t bytes_ = 0;
+  std::optional<size_t> largest_answer_bytes_;
   std::vector<std::pair<size_t, HandlerCall>> asked_;
   std::vector<Failure> failures_;
 };

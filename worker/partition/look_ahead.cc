@@ -7,7 +7,7 @@
 
 namespace millrace {
 bool QueueAhead::Next(StepInput* input) {
-  if (front_.ends_input) return false;
+  if (front_.ends_input || !has_room_()) return false;
   while (seen_ < queue_.size() && seen_ < kMaxMessagesLookedAt) {
     const Sight sight = Look(queue_[seen_], input);
     if (sight == Sight::kEnd) return false;

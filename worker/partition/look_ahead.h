@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <utility>
 
 #include "common/bus/bus.h"
 #include "common/frame/frame.h"
@@ -23,12 +25,15 @@ inline int64_t BrokerTimeMs(const Message& message) {
 inline constexpr size_t kMaxMessagesLookedAt = 256;
 
 // The messages behind the front, judged under R3 by a copy of the partition's judge: that one moves with what is
-// applied only. Nothing is looked at behind a mark of new code, the end of the input, or what cannot be read.
+// applied only. Nothing is looked at behind a mark of new code, the end of the input, or what cannot be read, nor when the
+// rows that are read for it have no room.
 class QueueAhead final : public MessagesAhead {
  public:
   // `front`: as its Step is given it; R3 has taken it. `queue` holds it, and must stay as it is while this lives.
-  QueueAhead(const std::deque<Message>& queue, const InputJudge& judge, const StepInput& front)
-      : queue_(queue), judge_(judge), front_(front) {}
+  // `has_room`: whether the state may read more into memory.
+  QueueAhead(const std::deque<Message>& queue, const InputJudge& judge, const StepInput& front,
+             std::function<bool()> has_room)
+      : queue_(queue), judge_(judge), front_(front), has_room_(std::move(has_room)) {}
 
   bool Next(StepInput* input) override;
 
@@ -43,6 +48,7 @@ class QueueAhead final : public MessagesAhead {
   const std::deque<Message>& queue_;
   InputJudge judge_;
   const StepInput front_;
+  const std::function<bool()> has_room_;
   size_t seen_ = 1;  // of the queue
   FrameView frame_;
 };

@@ -192,7 +192,10 @@ bool Partition::StepOne() {
     Stop(absl::IsAborted(applied.status()) ? Phase::kFailed : Phase::kStopped, applied.status());
     return false;
   }
-  if (!*applied) return false;
+  if (!*applied) {
+    opened_->store->Trim();  // of what was read for the messages behind
+    return false;
+  }
   MILLRACE_FAILPOINT("after_step");
   FinishMessage(message);
   queue_.pop_front();
@@ -251,7 +254,7 @@ absl::StatusOr<bool> Partition::Apply(const Message& message) {
 // Where it waits for calls, those of the messages behind are asked as well.
 absl::StatusOr<StepResult> Partition::Step(StepInput* input) {
   if (calls().memos() == nullptr) return pipeline_->Step(*input, *opened_->store, *this);
-  QueueAhead ahead(queue_, input_, *input);
+  QueueAhead ahead(queue_, input_, *input, [this] { return opened_->store->HasRoomAhead(); });
   input->ahead = &ahead;
   absl::StatusOr<StepResult> result = pipeline_->Step(*input, *opened_->store, *this);
   if (result.ok() && result->waits_for_calls) calls().Ask(ahead);

@@ -82,6 +82,9 @@ class StateStore : public State {
   // Evicts clean keys while over the budget; a bounded amount of work a call. Invalidates slots.
   // REQUIRES: no record or message begun.
   void Trim();
+  // Whether keys may be loaded that nothing needs yet: the budget and an eighth of it are not reached. (A state that is larger
+  // than its budget always takes all of it.)
+  bool HasRoomAhead() const { return memory_bytes() <= budget_bytes_ + budget_bytes_ / 8; }
   // Over the budget, and too much of it is dirty for Trim to help.
   bool wants_commit() const;
 

@@ -139,6 +139,8 @@ TEST_F(CallMemosTest, AFailureAheadIsToldOnlyWhenItsMessageIsAtTheFront) {
 
 TEST_F(CallMemosTest, TheMessageAtTheFrontHasRoomWhateverIsAskedAhead) {
   memos_.BeginRun();
+  Ask(kPlain, 7, 1, "c");
+  Answer(Asked().front().serial, std::nullopt);  // it is small
   Ask(kPlain, 7, 0, "a");
   memos_.BeginAhead();
   uint32_t record = 0;
@@ -152,6 +154,29 @@ TEST_F(CallMemosTest, TheMessageAtTheFrontHasRoomWhateverIsAskedAhead) {
   EXPECT_EQ(Ask(kKeyed, 7, 0, "a", "s"), nullptr);
   EXPECT_EQ(Ask(kKeyed, 7, 1, "c", "s"), nullptr);
   EXPECT_EQ(memos_.outstanding(Offset(7)), 2U);
+}
+
+TEST_F(CallMemosTest, WhatIsAskedAheadIsBoundedByWhatItTakesInMemory) {
+  constexpr size_t kLarge = 1 << 20;
+  memos_.BeginRun();
+  Ask(kPlain, 7, 0, "a");
+  memos_.BeginAhead();
+  for (uint32_t record = 0; memos_.HasRoomAhead(); ++record) Ask(kPlain, 8, record, "b");
+  EXPECT_LE(memos_.outstanding(), kMaxCallBytesKept / kFirstAnswerBytes);
+  for (const HandlerCall& call : Asked()) {
+    if (call.place.offset == Offset(7) || memos_.bytes() < kMaxCallBytesKept / 2) {
+      Answer(call.serial, std::string(kLarge, 's'));
+    }
+  }
+  EXPECT_FALSE(memos_.HasRoomAhead()) << "what is under way may be as large";
+  memos_.Finish(Offset(8));
+  EXPECT_EQ(memos_.bytes(), 0u);
+  memos_.BeginRun();
+  Ask(kPlain, 9, 0, "a");
+  memos_.BeginAhead();
+  for (uint32_t record = 0; memos_.HasRoomAhead(); ++record) Ask(kPlain, 10, record, "b");
+  EXPECT_LE(memos_.outstanding(), kMaxCallBytesKept / kLarge);
+  EXPECT_GT(memos_.outstanding(), kMaxCallBytesKept / kLarge / 2);
 }
 
 TEST_F(CallMemosTest, WhatWasAskedForAMessageThatIsDoneIsForgotten) {

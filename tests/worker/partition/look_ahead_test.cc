@@ -5,6 +5,23 @@
 namespace millrace {
 namespace {
 
+TEST(QueueAhead, LooksAsFarAsTheStateHasRoom) {
+  std::deque<Message> queue(5);
+  for (size_t i = 0; i < queue.size(); ++i) queue[i].sequence = 1 + i;
+  StepInput front;
+  front.offset = Offset(1);
+  int room = 2;
+  QueueAhead ahead(queue, InputJudge({}, WriterCursors("0123456789abcdef")), front,
+                   [&room] { return room-- > 0; });
+  StepInput shown;
+  EXPECT_TRUE(ahead.Next(&shown));
+  EXPECT_TRUE(ahead.Next(&shown));
+  EXPECT_EQ(shown.offset, Offset(3));
+  EXPECT_FALSE(ahead.Next(&shown));
+  EXPECT_EQ(ahead.last_seen(), Offset(3));
+  EXPECT_FALSE(ahead.saw_all());
+}
+
 TEST(LookAheadPace, IsDueWhenAsMuchHasComeAsWasLookedAt) {
   LookAheadPace pace;
   pace.Looked(Offset(10), /*saw_all=*/true, /*outstanding=*/1);
