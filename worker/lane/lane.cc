@@ -58,6 +58,9 @@ struct Lane::Hosted : public PartitionPorts {
   }
   size_t PartitionsOnLane() const override { return lane.partitions_.size(); }
   bool MayAct() const override { return lane.ports_.MayAct(); }
+  void ShowProgress(Offset applied, Offset committed) override {
+    if (slot != nullptr) slot->SetProgress(applied, committed);
+  }
 
   Lane& lane;
   const uint64_t instance;

@@ -54,6 +54,11 @@ void Watchdog::Slot::Crash(int signal) {
   state_.compare_exchange_strong(running, kCrashed);
 }
 
+void Watchdog::Slot::SetProgress(Offset applied, Offset committed) {
+  applied_.store(applied.value(), std::memory_order_relaxed);
+  committed_.store(committed.value(), std::memory_order_relaxed);
+}
+
 void Watchdog::Slot::SetVerdictTail(LogTail tail) {
   absl::MutexLock lock(&watchdog_.mutex_);
   verdict_tail_ = std::move(tail);
@@ -134,14 +139,17 @@ void Watchdog::CheckPools(int64_t now_ns) {
   }
 }
 
-// `partition`: whose call it is; null: it is gone, and nobody is to be charged. The thread is held up all the same.
+// `partition`: whose call it is; null: it is gone. What was made ahead may still run when its record is applied, by
+// another call: nobody is charged then. The thread is held up all the same, and the process ends; but not before the record
+// is committed, since an heir that runs it again would come to the same call.
 void Watchdog::CondemnInPool(PoolSlot& slot, uint64_t call, const Slot* partition) {
   const Verdict verdict{Offset(slot.offset_), slot.record_,
                         StrCat("stage ", slot.stage_, " overran its time"), slot.stage_};
-  if (partition != nullptr && partition->IsDecided(verdict.offset)) return;
+  const bool is_stale = partition == nullptr || partition->IsCommitted(verdict.offset);
+  if (!is_stale && (partition->IsDecided(verdict.offset) || partition->IsApplied(verdict.offset))) return;
   if (!slot.call_.compare_exchange_strong(call, PoolSlot::kCondemned)) return;
-  if (partition == nullptr) {
-    LogError("user code overran its time for a partition that is gone: this process ends",
+  if (is_stale) {
+    LogError("user code overran its time in a call that counts for nothing any more: this process ends",
              {{"stage", slot.stage_}});
   } else {
     Condemn(*partition, verdict);
@@ -174,20 +182,13 @@ void Watchdog::EndCrashed(Slot& slot) {
   end_process_();
 }
 
+// Refused for good: another owner is there, and whatever this process holds is void. No answer: the record runs again.
 void Watchdog::Tell(const Slot& slot, const Verdict& verdict) {
-  const std::string header = VerdictHeader(slot.partition_, slot.epoch_, slot.verdict_tail_);
-  const std::string subject = slot.partition_.verdict_subject();
-  const std::string payload = EncodeVerdict(verdict);
-  AppendRequest request;
-  request.subject = subject;
-  request.header = header;
-  request.payload = payload;
-  request.expected_last_sequence = slot.verdict_tail_.last_sequence;
-  // Refused: another owner is there, and whatever this process holds is void. No answer: the record runs
-  // again.
-  if (absl::StatusOr<uint64_t> appended = bus_.AppendAndWait(request); !appended.ok()) {
-    LogWarning("the verdict was not taken", {{"why", appended.status()}});
-  }
+  LogTail tail = slot.verdict_tail_;
+  size_t written = 0;
+  const absl::Status told =
+      AppendVerdicts(bus_, clock_, slot.partition_, slot.epoch_, {verdict}, &tail, &written);
+  if (!told.ok()) LogWarning("the verdict was not taken", {{"why", told}});
 }
 
 }  // namespace millrace

@@ -45,6 +45,9 @@ class Watchdog {
     void Leave() override;
     // What came of a record is decided where its outputs are out already: the process ends without a verdict then.
     void Crash(int signal) override;
+    // Calls of messages up to `applied` count for nothing any more, and up to `committed` nobody makes them again. Called on
+    // the partition's thread.
+    void SetProgress(Offset applied, Offset committed);
     // Verdicts that were given elsewhere stand up to here. REQUIRES: no call under way.
     void SetVerdictTail(LogTail tail);
 
@@ -55,6 +58,8 @@ class Watchdog {
     // What came of this record is in the result stream already: a replay must come to the same, however slow it is
     // today.
     bool IsDecided(Offset offset) const { return offset.value() < low_mark_.offset; }
+    bool IsApplied(Offset offset) const { return offset.value() <= applied_; }
+    bool IsCommitted(Offset offset) const { return offset.value() <= committed_; }
 
     Watchdog& watchdog_;
     const uint64_t instance_;
@@ -68,6 +73,7 @@ class Watchdog {
     std::atomic<uint32_t> record_{0};
     std::atomic<const std::string*> stage_{nullptr};
     std::atomic<int> signal_{0};  // kCrashed
+    std::atomic<uint64_t> applied_{0}, committed_{0};
   };
 
   // What one thread of a pool runs, for whichever partition. Lives as long as the thread's code.

@@ -265,6 +265,7 @@ void Partition::FinishMessage(const Message& message) {
   MILLRACE_CHECK(message.sequence > offset_.value());
   offset_ = Offset(message.sequence);
   offset_time_ns_ = message.time_ns;
+  ports_.ShowProgress(offset_, committed_offset_);
   outputs_->FinishFrame(offset_, pipeline_->WatermarkBehind(opened_->store->progress().watermark_ms));
   next_record_ = 0;
   retrying_ = false;

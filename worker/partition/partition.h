@@ -50,6 +50,8 @@ class PartitionPorts : public PartitionCallPorts {
   virtual size_t PartitionsOnLane() const = 0;
   // Whether this process may act as owner now: its lease is good.
   virtual bool MayAct() const = 0;
+  // How far it has come, each time it comes further: nothing waits for calls of messages up to `applied` any more.
+  virtual void ShowProgress(Offset /*applied*/, Offset /*committed*/) {}
 };
 
 struct PartitionOptions {

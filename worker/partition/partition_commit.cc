@@ -101,6 +101,7 @@ void Partition::HandleCommitted(const absl::Status& status, absl::Duration took)
   } else {
     opened_->store->OnCommitted();
     committed_offset_ = commit_offset_;
+    ports_.ShowProgress(offset_, committed_offset_);
     committed_at_ms_ = absl::ToUnixMillis(clock_.Now());
     commit_pace_.AddCost(took);
     metrics_.commit_seconds.Observe(absl::ToDoubleSeconds(took));

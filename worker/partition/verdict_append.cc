@@ -34,10 +34,6 @@ absl::Span<const Verdict> MessageOf(const std::vector<Verdict>& verdicts, size_t
 
 }  // namespace
 
-std::string VerdictHeader(const PartitionKey& partition, Epoch epoch, const LogTail& tail) {
-  return FormatMessageHeader(NextVerdict(partition, epoch, tail));
-}
-
 absl::Status AppendVerdicts(Bus& bus, Clock& clock, const PartitionKey& partition, Epoch epoch,
                             const std::vector<Verdict>& verdicts, LogTail* tail, size_t* written) {
   const std::string subject = partition.verdict_subject();

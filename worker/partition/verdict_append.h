@@ -15,9 +15,6 @@
 
 namespace millrace {
 
-// The header of the next verdict of this owner, behind `tail`.
-std::string VerdictHeader(const PartitionKey& partition, Epoch epoch, const LogTail& tail);
-
 inline constexpr size_t kMaxAnswersMessageBytes = 256 << 10;  // one answer may be larger
 inline constexpr int kMaxVerdictTries = 5;                    // of one verdict in one call
 

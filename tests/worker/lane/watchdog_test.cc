@@ -6,6 +6,7 @@
 #include "common/names.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_bus.h"
+#include "worker/partition/verdict_append.h"
 
 namespace millrace {
 namespace {
@@ -76,13 +77,40 @@ TEST_F(WatchdogTest, AVerdictBehindALaterOwnersIsRefusedAndTheProcessEndsAllTheS
   const auto slot = MakeSlot();
   AppendRequest later;
   const std::string subject = key_.verdict_subject();
+  const std::string mark =
+      FormatMessageHeader({FrameKind::kEpoch, key_.uid, key_.writer(), Epoch(4), {}, {}, 0});
   later.subject = subject;
+  later.header = mark;
   ASSERT_TRUE(bus_->AppendAndWait(later).ok());
   slot->Enter(Offset(5), 0, absl::Seconds(1), stage_);
   clock_.Advance(absl::Seconds(2));
   watchdog_.Check();
   EXPECT_EQ(Verdicts(), 1u);
   EXPECT_EQ(ends_, 1);
+}
+
+TEST_F(WatchdogTest, AVerdictFindsItsPlaceBehindOnesThatItsPartitionWroteMeanwhile) {
+  const auto slot = MakeSlot();
+  const Verdict answer{Offset(4), 0, "an answer", "ask", Verdict::Outcome::kAnswered};
+  LogTail tail{WriterCursors(key_.uid), 0};
+  size_t written = 0;
+  ASSERT_TRUE(AppendVerdicts(*bus_, clock_, key_, Epoch(3), {answer}, &tail, &written).ok());
+  slot->Enter(Offset(5), 0, absl::Seconds(1), stage_);
+  clock_.Advance(absl::Seconds(2));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+  ASSERT_EQ(Verdicts(), 2u);
+  EXPECT_EQ(ParseVerdicts(bus_->GetMessage(key_.verdict_stream(), 2)->payload)->front().offset, Offset(5));
+}
+
+TEST_F(WatchdogTest, AVerdictWhoseAckIsLostStandsOnce) {
+  const auto slot = MakeSlot();
+  bus_->LoseNextControlAnswer();
+  slot->Enter(Offset(5), 0, absl::Seconds(1), stage_);
+  clock_.Advance(absl::Seconds(2));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1);
+  EXPECT_EQ(Verdicts(), 1u);
 }
 
 TEST_F(WatchdogTest, ARecordWhoseOutcomeIsInTheResultsAlreadyIsNotTimed) {
@@ -165,6 +193,20 @@ TEST_F(WatchdogTest, ACallInAPoolWhoseOutcomeIsOutMayTakeItsTime) {
   watchdog_.Check();
   thread.Leave();
   EXPECT_EQ(ends_, 0);
+}
+
+TEST_F(WatchdogTest, ACallInAPoolOfARecordThatIsAppliedWithoutItIsNotCharged) {
+  const auto slot = MakeSlot();
+  Watchdog::PoolSlot thread(watchdog_, "score", absl::Seconds(1));
+  thread.Enter({kInstance, {}, {}, Offset(5), 2});
+  clock_.Advance(absl::Seconds(2));
+  slot->SetProgress(/*applied=*/Offset(5), /*committed=*/Offset(4));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 0) << "an heir would run the record again";
+  slot->SetProgress(Offset(7), Offset(5));
+  watchdog_.Check();
+  EXPECT_EQ(ends_, 1) << "its thread is held up";
+  EXPECT_EQ(Verdicts(), 0u);
 }
 
 TEST_F(WatchdogTest, ACallInAPoolThatHangsForAPartitionThatIsGoneEndsTheProcessUncharged) {
