@@ -159,16 +159,14 @@ absl::Status CodeFiles::Load(JobSpec* spec, const FetchTable& fetch) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<SegmentVersions> CodeFiles::Load(const SegmentVersions& versions, const FetchTable& fetch) {
-  SegmentVersions loaded;
-  for (const std::shared_ptr<const SegmentSpec>& version : versions) {
-    if (!NeedsCodeFiles(version->job)) {
-      loaded.push_back(version);
-      continue;
-    }
-    auto with_files = std::make_shared<SegmentSpec>(*version);
+absl::StatusOr<SegmentVersions> CodeFiles::Load(const SegmentVersions& versions, uint64_t first,
+                                                const FetchTable& fetch) {
+  SegmentVersions loaded = versions;
+  for (uint64_t v = first; v < loaded.size(); ++v) {
+    if (!NeedsCodeFiles(loaded[v]->job)) continue;
+    auto with_files = std::make_shared<SegmentSpec>(*loaded[v]);
     if (absl::Status status = Load(&with_files->job, fetch); !status.ok()) return status;
-    loaded.push_back(std::move(with_files));
+    loaded[v] = std::move(with_files);
   }
   return loaded;
 }

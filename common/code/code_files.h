@@ -1,6 +1,7 @@
 // Where a job's files are found that are no job file, and whether they are the ones that the job was submitted with.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,8 +34,9 @@ class CodeFiles {
   // FAILED_PRECONDITION or INVALID_ARGUMENT, one line, with the stage's place: a file is missing, is another one, or cannot
   // be used; other errors are those of `fetch`, without which there are no tables. Nothing is loaded then.
   absl::Status Load(JobSpec* spec, const FetchTable& fetch = {});
-  // All versions; those that need nothing are handed back as they are.
-  absl::StatusOr<SegmentVersions> Load(const SegmentVersions& versions, const FetchTable& fetch);
+  // Those of the versions from `first` on; the others, and those that need nothing, are handed back as they are.
+  absl::StatusOr<SegmentVersions> Load(const SegmentVersions& versions, uint64_t first,
+                                       const FetchTable& fetch);
 
  private:
   // One Load.

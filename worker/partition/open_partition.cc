@@ -37,8 +37,8 @@ class Opening {
     opened_->gives_verdicts = RunsUserCode(request_.versions);
     for (const auto& step :
          {&Opening::OpenState, &Opening::FindStreams, &Opening::ChooseState, &Opening::AdoptState,
-          &Opening::CheckStreams, &Opening::ReadResults, &Opening::ClaimEpoch, &Opening::CheckLogLeadsOn,
-          &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
+          &Opening::CheckStreams, &Opening::LoadCode, &Opening::ReadResults, &Opening::ClaimEpoch,
+          &Opening::CheckLogLeadsOn, &Opening::MarkOutputs, &Opening::ReadVerdicts}) {
       if (absl::Status status = (this->*step)(); !status.ok()) return status;
       if (state_is_ahead_) return nullptr;
     }
@@ -158,6 +158,14 @@ class Opening {
       return rolled_back(StrCat("message ", row->offset.value(), " is another one"));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status LoadCode() {
+    if (!request_.load_code) return absl::OkStatus();
+    absl::StatusOr<SegmentVersions> loaded =
+        request_.load_code(request_.versions, CodeVersionOf(opened_->input_cursors));
+    if (loaded.ok()) opened_->versions = *std::move(loaded);
+    return loaded.status();
   }
 
   absl::Status ReadResults() {

@@ -59,6 +59,10 @@ struct OpenRequest {
   SegmentVersions versions;
   std::string claimer;  // unique: the worker's incarnation and an attempt number
   uint64_t state_budget_bytes = 64 << 20;
+  // Loads the files that versions of the code from `first` on need: those that the log behind the state can still come to.
+  // Before the epoch is claimed; empty: they need none.
+  std::function<absl::StatusOr<SegmentVersions>(const SegmentVersions& versions, uint64_t first)> load_code =
+      {};
   // Asked before the epoch is claimed, which takes the partition from whoever has it; empty: it is.
   std::function<bool()> still_wanted = {};
   size_t max_answer_bytes = kMaxRecordedAnswerBytes;

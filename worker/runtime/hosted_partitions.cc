@@ -188,11 +188,11 @@ absl::StatusOr<std::unique_ptr<OpenedPartition>> WorkerRuntime::Open(Bus& bus, c
   const auto fetch = [&](const std::string& name, const CodeFile* known) {
     return FetchJobTable(bus, request.key.job, name, known);
   };
-  absl::StatusOr<SegmentVersions> versions = code_files_.Load(request.versions, fetch);
-  if (!versions.ok()) return versions.status();
-  OpenRequest loaded = request;
-  loaded.versions = *std::move(versions);
-  return OpenPartition(bus, clock_, *data_dir_, db_resources_, loaded);
+  OpenRequest loading = request;
+  loading.load_code = [&](const SegmentVersions& versions, uint64_t first) {
+    return code_files_.Load(versions, first, fetch);
+  };
+  return OpenPartition(bus, clock_, *data_dir_, db_resources_, loading);
 }
 
 void WorkerRuntime::StartOpening(const PartitionKey& key, const DesiredPartition& wish) {

@@ -119,6 +119,27 @@ TEST(LookupTest, ATableIsKeptOncePerContentAndColumn) {
   EXPECT_EQ(std::get<LookupStage>(second.stages[0].what).text, nullptr);
 }
 
+TEST(LookupTest, TablesOfVersionsThatAreOverAreNotFetched) {
+  SegmentVersions versions;
+  for (const char* table : {"old.csv", "new.csv", "next.csv"}) {
+    const absl::StatusOr<JobSpec> spec =
+        ParseJob("job.yaml", StrCat("name: j\nkey: k\nstages: [ { lookup: { table: ", table,
+                                    ", key: code, by: r.at, as: x } } ]\n"));
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    versions.push_back(std::make_shared<const SegmentSpec>(SegmentOf(*spec, kFirstSegment)));
+  }
+  std::vector<std::string> fetched;
+  const FetchTable fetch = [&](const std::string& name, const CodeFile*) {
+    fetched.push_back(name);
+    return std::string(kAirports);
+  };
+  const auto loaded = CodeFiles("").Load(versions, 1, fetch);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_THAT(fetched, ElementsAre("new.csv", "next.csv"));
+  EXPECT_EQ(loaded->size(), 3u);
+  EXPECT_EQ((*loaded)[0], versions[0]);
+}
+
 TEST(LookupTest, AnotherTableThanTheJobsIsDataLoss) {
   JobSpec spec = Joining("");
   for (StageSpec& stage : spec.stages) std::get<LookupStage>(stage.what).loaded = nullptr;

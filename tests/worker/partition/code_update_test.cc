@@ -245,6 +245,34 @@ TEST_F(CodeUpdateTest, OpensUnderTheVersionOfItsCommit) {
   EXPECT_EQ(world_->Results(), Expected());
 }
 
+TEST_F(CodeUpdateTest, LoadsTheFilesOfVersionsThatTheLogCanStillComeTo) {
+  std::vector<uint64_t> first;
+  world_->load_code = [&](const SegmentVersions& versions, uint64_t from) -> absl::StatusOr<SegmentVersions> {
+    first.push_back(from);
+    return versions;
+  };
+  Update();
+  {
+    PartitionOwner owner(*world_, "w1");
+    Feed(3);
+    ASSERT_TRUE(AwaitVersion(owner, 1));
+    AwaitCommit(owner);
+  }
+  Update();
+  { const PartitionOwner heir(*world_, "w1"); }
+  { const PartitionOwner without_state(*world_, "w2"); }
+  EXPECT_THAT(first, testing::ElementsAre(0, 1, 0));
+  world_->load_code = [](const SegmentVersions&, uint64_t) -> absl::StatusOr<SegmentVersions> {
+    return absl::FailedPreconditionError("a plugin is not there");
+  };
+  const PartitionOwner without_files(*world_, "w1");
+  EXPECT_THAT(without_files.opened().message(), HasSubstr("a plugin is not there"));
+  const absl::Status claimed =
+      world_->feeder->GetKey(kEpochsBucket, EpochKey(world_->key.uid, world_->key.writer(), Epoch(4)))
+          .status();
+  EXPECT_TRUE(absl::IsNotFound(claimed)) << claimed;
+}
+
 TEST_F(CodeUpdateTest, ClaimsNothingWhileTheVersionOfItsCommitIsNotKnown) {
   Update();
   Epoch epoch;

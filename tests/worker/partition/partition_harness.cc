@@ -196,6 +196,7 @@ PartitionOwner::PartitionOwner(PartitionWorld& world, const std::string& data, c
   if (world.checkpoint_interval != absl::InfiniteDuration()) request.checkpoints = checkpoints_.get();
   request.failures = failures;
   request.max_answer_bytes = world.max_answer_bytes;
+  request.load_code = world.load_code;
   absl::StatusOr<std::unique_ptr<OpenedPartition>> opened =
       OpenPartition(*opener_bus_, world.clock, *data_dir_, world.db_resources, request);
   opened_ = opened.status();

@@ -75,6 +75,7 @@ class PartitionWorld {
   absl::Duration checkpoint_interval = absl::InfiniteDuration();  // infinite: owners have no store
   FakeHandlers::Plan handlers;                                    // of each owner, where the job has any
   size_t max_answer_bytes = kMaxRecordedAnswerBytes;
+  std::function<absl::StatusOr<SegmentVersions>(const SegmentVersions&, uint64_t)> load_code;
   // Of stages that call one: what it answers, packed.
   std::function<std::string(const HttpCallRequest&)> service = [](const HttpCallRequest&) { return ""; };
 
