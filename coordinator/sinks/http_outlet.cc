@@ -37,7 +37,7 @@ std::string HttpOutlet::ToString() const {
   return StrCat("service ", url.substr(0, url.find('?')));
 }
 
-// At NOT_FOUND nothing was ever noted, or all is out.
+// At NOT_FOUND nothing was ever noted, or all is out: Begin looks which.
 absl::StatusOr<SinkBatchPosition> HttpOutlet::Find() {
   const absl::StatusOr<KeyValue> there = keys_.GetKey(kAssignmentsBucket, SinkAtKey(options_.uid));
   if (there.ok()) {
@@ -45,9 +45,6 @@ absl::StatusOr<SinkBatchPosition> HttpOutlet::Find() {
     return DecodeSinkBatchPosition(there->value);
   }
   if (!absl::IsNotFound(there.status())) return there.status();
-  const absl::Status done = keys_.GetKey(kAssignmentsBucket, SinkDoneKey(options_.uid)).status();
-  if (done.ok()) return absl::FailedPreconditionError("another coordinator has brought all of them out");
-  if (!absl::IsNotFound(done)) return done;
   revision_ = 0;
   return SinkBatchPosition();
 }
@@ -65,7 +62,12 @@ absl::StatusOr<SinkPosition> HttpOutlet::Begin() {
   const SinkPosition sending = noted_.sending;
   resending_ = sending != position;
   if (const absl::Status noted = Note(position, sending); !noted.ok()) return noted;
-  return position;
+  // Behind the note: whoever has brought all out says so before the key goes, so it is seen here if the key was gone.
+  const absl::Status done = keys_.GetKey(kAssignmentsBucket, SinkDoneKey(options_.uid)).status();
+  if (absl::IsNotFound(done)) return position;
+  if (!done.ok()) return done;
+  static_cast<void>(End());  // what is left of it does no harm: `done` is looked for each time
+  return absl::FailedPreconditionError("another coordinator has brought all of them out");
 }
 
 absl::Status HttpOutlet::Note(const SinkPosition& position, const SinkPosition& sending) {

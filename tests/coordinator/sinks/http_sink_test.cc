@@ -10,6 +10,7 @@
 #include "coordinator/sinks/http_outlet.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/forwarding_bus.h"
 #include "tests/support/memory_broker.h"
 #include "tests/support/memory_bus.h"
 
@@ -73,7 +74,8 @@ class HttpSinkTest : public testing::Test {
     absl::StatusOr<SinkPosition> position;
     SinkPosition at;
   };
-  Life Begin() {
+  Life Begin() { return Begin(*admin_); }
+  Life Begin(Bus& keys) {
     Life life;
     HttpOutletOptions options;
     options.uid = kServiceUid;
@@ -84,8 +86,8 @@ class HttpSinkTest : public testing::Test {
       if (found == secrets_.end()) return std::nullopt;
       return found->second;
     };
-    life.outlet = std::make_unique<HttpOutlet>(options, *admin_,
-                                               std::make_unique<ServicePort>(service_, clock_), clock_);
+    life.outlet =
+        std::make_unique<HttpOutlet>(options, keys, std::make_unique<ServicePort>(service_, clock_), clock_);
     life.position = life.outlet->Begin();
     if (life.position.ok()) life.at = *life.position;
     life.at.partitions.resize(2);
@@ -190,6 +192,27 @@ TEST_F(HttpSinkTest, WhoComesWhenAllIsOutBeginsNothing) {
   ASSERT_TRUE(admin_->CreateKey(kAssignmentsBucket, SinkDoneKey(kServiceUid), "{}").ok());
   ASSERT_TRUE(life.outlet->End().ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(Begin().position.status()));
+}
+
+TEST_F(HttpSinkTest, WhoComesWhileTheLastIsBroughtOutBeginsNothing) {
+  // All is out between the look for the position and the first note.
+  class EndsMeanwhile final : public ForwardingBus {
+   public:
+    explicit EndsMeanwhile(Bus& bus) : ForwardingBus(bus), bus_(bus) {}
+    absl::StatusOr<uint64_t> CreateKey(const std::string& bucket, const std::string& key,
+                                       std::string_view value) override {
+      EXPECT_TRUE(bus_.CreateKey(kAssignmentsBucket, SinkDoneKey(kServiceUid), "{}").ok());
+      return bus_.CreateKey(bucket, key, value);
+    }
+
+   private:
+    Bus& bus_;
+  };
+  Life last = Begin();
+  ASSERT_TRUE(last.outlet->End().ok());
+  EndsMeanwhile keys(*admin_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Begin(keys).position.status()));
+  EXPECT_TRUE(absl::IsNotFound(admin_->GetKey(kAssignmentsBucket, SinkAtKey(kServiceUid)).status()));
 }
 
 TEST_F(HttpSinkTest, SaysWhatTheServiceSaid) {
