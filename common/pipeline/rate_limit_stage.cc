@@ -116,7 +116,7 @@ class PacingStage final : public Stage {
     if (context().pacer == nullptr) return HandOn(record);
     const std::string_view bucket = BucketOf(limit_, record);
     if (!context().may_pause) {
-      (void)context().pacer->Take(name(), bucket, rule_);
+      TakeOnce(bucket);
       return HandOn(record);
     }
     if (absl::Duration wait = NextToken(bucket); wait > absl::ZeroDuration()) return Pause(wait);
@@ -124,6 +124,15 @@ class PacingStage final : public Stage {
   }
 
  private:
+  // What does not wait knows nothing of what it was given before.
+  void TakeOnce(std::string_view bucket) {
+    auto take = [this, bucket = std::string(bucket), &pacer = *context().pacer] {
+      (void)pacer.Take(name(), bucket, rule_);
+    };
+    if (context().calls == nullptr) return take();
+    context().when_it_counts.push_back(std::move(take));
+  }
+
   // A record that was stopped comes again from its beginning, and has what it was given before: one that fans
   // out to more than a burst would never come through otherwise.
   absl::Duration NextToken(std::string_view bucket) {

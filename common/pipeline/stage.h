@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -42,6 +44,8 @@ struct StepContext {
   CallMemos* calls = nullptr;  // null: no stage has handlers
   UnitObserver* units = nullptr;
   RatePacer* pacer = nullptr;  // null: nothing waits for a rate
+  // Where a run may be taken back, as it may with `calls`: what is done when it is not.
+  std::vector<std::function<void()>> when_it_counts;
   Offset offset;
   SegmentId segment;
   PartitionId partition;

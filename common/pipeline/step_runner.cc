@@ -75,6 +75,7 @@ absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state,
   const auto take_back = [&] {
     state.RollbackMessage();
     held_.Drop();
+    chain_.context->when_it_counts.clear();
     resume_ = resume_before;
     for (size_t i = 0; i < chain_.stages.size(); ++i) chain_.stages[i]->SetInspected(inspected_before_[i]);
   };
@@ -94,6 +95,7 @@ absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state,
   }
   state.EndMessage();
   held_.Release(sink);
+  for (const auto& effect : std::exchange(chain_.context->when_it_counts, {})) effect();
   return result;
 }
 

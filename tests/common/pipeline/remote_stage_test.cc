@@ -4,6 +4,7 @@
 #include "common/handler/call_memos.h"
 #include "common/handler/handler_pool.h"
 #include "common/handler/handler_stages.h"
+#include "common/pipeline/rate_pacer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/pipeline/pipeline_rig.h"
@@ -24,13 +25,13 @@ constexpr char kTotalInLua[] =
 // A pipeline with a pool of handlers, and who goes between them.
 class RemoteRig {
  public:
-  explicit RemoteRig(const std::string& stages, FakeHandlers::Plan plan = {})
-      : RemoteRig(PipelineRig::Parse(stages), std::move(plan)) {}
-  RemoteRig(const JobSpec& spec, FakeHandlers::Plan plan)
+  explicit RemoteRig(const std::string& stages, FakeHandlers::Plan plan = {}, RatePacer* pacer = nullptr)
+      : RemoteRig(PipelineRig::Parse(stages), std::move(plan), pacer) {}
+  RemoteRig(const JobSpec& spec, FakeHandlers::Plan plan, RatePacer* pacer = nullptr)
       : memos(1, HandlerStagesOf(spec, "uid")),
         handlers(std::move(plan), clock),
         pool({memos.stages().front(), "w", "life"}, handlers, clock),
-        rig(spec, {.calls = &memos}) {
+        rig(spec, {.pacer = pacer, .calls = &memos}) {
     rig.attempts = &attempts;
   }
 
@@ -167,6 +168,28 @@ TEST(RemoteStage, FlatMapHandsOnWhatTheHandlerMakes) {
   ASSERT_TRUE(rig.Feed({RecordOf("a", 1), RecordOf("a", 2), RecordOf("b", 4)})->done);
   EXPECT_THAT(rig.rig.sink.outputs,
               ElementsAre("a {\"n\":1,\"sum\":1}", "a {\"n\":2,\"sum\":3}", "b {\"n\":1,\"sum\":4}"));
+}
+
+TEST(RemoteStage, WhatTimeMadeDueTakesATokenOnceHoweverOftenItsMessageIsTried) {
+  class CountingPacer final : public RatePacer {
+   public:
+    absl::Duration Take(const std::string&, std::string_view, const TokenRule&) override {
+      ++taken;
+      return absl::ZeroDuration();
+    }
+    int taken = 0;
+  };
+  CountingPacer pacer;
+  RemoteRig rig(
+      absl::StrCat("stages:\n  - aggregate: { v: count() }\n    emit: final\n  - rate_limit: { rate: 1/s }\n"
+                   "  - flat_map: ",
+                   kRemote, "\n"),
+      {.mode = "stateless"}, &pacer);
+  ASSERT_TRUE(rig.Feed({RecordOf("a", 1), RecordOf("b", 2)})->done);
+  ASSERT_TRUE(rig.End()->done);
+  EXPECT_GT(rig.rounds, 1);
+  EXPECT_EQ(rig.rig.sink.outputs.size(), 2U);
+  EXPECT_EQ(pacer.taken, 2);
 }
 
 // What the seeds do: frames of records of few keys, some of which fail, at the handler or behind it.
