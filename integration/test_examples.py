@@ -22,7 +22,7 @@ from cluster import Cluster, Process, coordinator, wait_for
 EXAMPLES = pathlib.Path(__file__).resolve().parent.parent / "examples"
 FLIGHTS = EXAMPLES / "data/flights.jsonl"
 GAP_MS = 30 * 60 * 1000
-SERVICE_PORT = 8765  # as the example's job has it
+SERVICE_PORTS = {"enrichment": 8765, "bulk-write": 8766}  # as the examples' jobs have them
 
 
 def records(path):
@@ -227,6 +227,15 @@ def enrichment():
     return outputs
 
 
+def bulk_write():
+    versions, outputs = collections.Counter(), collections.defaultdict(list)
+    for change in records("bulk-write/prices.jsonl"):
+        if change["cents"] >= 0:
+            versions[change["product"]] += 1
+            outputs[change["product"]].append({"cents": change["cents"], "version": versions[change["product"]]})
+    return outputs
+
+
 # Each with what its input is.
 ANSWERS = {
     "running-totals": (running_totals, FLIGHTS),
@@ -243,6 +252,7 @@ ANSWERS = {
     "lookup": (lookup, FLIGHTS),
     "cpp-plugin": (cpp_plugin, FLIGHTS),
     "enrichment": (enrichment, EXAMPLES / "enrichment/orders.jsonl"),
+    "bulk-write": (bulk_write, EXAMPLES / "bulk-write/prices.jsonl"),
     "user-totals": (user_totals, EXAMPLES / "user-totals/events.csv"),
 }
 
@@ -257,14 +267,15 @@ class ExamplesTest(unittest.TestCase):
         cls.addClassCleanup(served.stop)
         built = plugins.build(EXAMPLES / "cpp-plugin", folder.name)
         cls.enterClassContext(unittest.mock.patch.dict(os.environ, {"MILLRACE_PLUGINS": str(built)}))
-        service = Process([sys.executable, EXAMPLES / "enrichment/service.py", SERVICE_PORT], pathlib.Path(folder.name) / "service.log")
-        cls.addClassCleanup(service.kill)
-        wait_for(cls.service_answers, "the service of the example answers")
+        for job, port in SERVICE_PORTS.items():
+            service = Process([sys.executable, EXAMPLES / job / "service.py", port], pathlib.Path(folder.name) / f"{job}.log")
+            cls.addClassCleanup(service.kill)
+            wait_for(lambda at=port: cls.answers(at), f"the service of {job} answers")
 
     @staticmethod
-    def service_answers():
+    def answers(port):
         try:
-            socket.create_connection(("127.0.0.1", SERVICE_PORT), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
             return False
         return True

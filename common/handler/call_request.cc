@@ -34,32 +34,6 @@ bool IsJson(const HttpAnswer& answer) {
   return false;
 }
 
-absl::Status AppendBody(const HttpAnswer& answer, std::string* packed) {
-  PackWriter writer(packed);
-  if (!IsJson(answer) || answer.body.empty()) {
-    WriteText(answer.body, &writer);
-    return absl::OkStatus();
-  }
-  JsonReader json;
-  if (const absl::Status read = json.Parse(answer.body); !read.ok()) {
-    return absl::InvalidArgumentError(StrCat("the answer is no JSON, as it says: ", ToStd(read.message())));
-  }
-  if (!json.is_object()) {
-    packed->append(json.bytes());
-    return absl::OkStatus();
-  }
-  // A row: one value after the other, of the fields in their order.
-  PackReader values(json.bytes());
-  writer.Map(static_cast<uint32_t>(json.fields().size()));
-  for (const std::string_view field : json.fields()) {
-    const char* const begin = values.position();
-    if (!values.Skip()) return absl::InternalError("a row of JSON has too few values");
-    writer.String(field);
-    packed->append(begin, values.position());
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::string PackHttpRequest(const HttpCallRequest& request) {
@@ -87,14 +61,43 @@ absl::StatusOr<HttpCallRequest> UnpackHttpRequest(std::string_view packed) {
   return absl::InvalidArgumentError("not a request");
 }
 
+absl::StatusOr<std::string> PackHttpBody(const HttpAnswer& answer) {
+  std::string packed;
+  PackWriter writer(&packed);
+  if (!IsJson(answer) || answer.body.empty()) {
+    WriteText(answer.body, &writer);
+    return packed;
+  }
+  JsonReader json;
+  if (const absl::Status read = json.Parse(answer.body); !read.ok()) {
+    return absl::InvalidArgumentError(StrCat("the answer is no JSON, as it says: ", ToStd(read.message())));
+  }
+  if (!json.is_object()) return std::string(json.bytes());
+  // A row: one value after the other, of the fields in their order.
+  PackReader values(json.bytes());
+  writer.Map(static_cast<uint32_t>(json.fields().size()));
+  for (const std::string_view field : json.fields()) {
+    const char* const begin = values.position();
+    if (!values.Skip()) return absl::InternalError("a row of JSON has too few values");
+    writer.String(field);
+    packed.append(begin, values.position());
+  }
+  return packed;
+}
+
 absl::StatusOr<std::string> PackHttpAnswer(const HttpAnswer& answer) {
+  const absl::StatusOr<std::string> body = PackHttpBody(answer);
+  return body.ok() ? PackHttpAnswer(answer, *body) : body.status();
+}
+
+absl::StatusOr<std::string> PackHttpAnswer(const HttpAnswer& answer, std::string_view packed_body) {
   std::string packed;
   PackWriter writer(&packed);
   writer.Map(3);
   writer.String("status");
   writer.Int(answer.code);
   writer.String("body");
-  if (const absl::Status body = AppendBody(answer, &packed); !body.ok()) return body;
+  packed += packed_body;
   size_t kept = 0, bytes = 0;
   for (const auto& [name, value] : answer.headers) {
     bytes += name.size() + value.size();

@@ -28,8 +28,12 @@ std::string PackHttpRequest(const HttpCallRequest& request);
 // INVALID_ARGUMENT: it is none.
 absl::StatusOr<HttpCallRequest> UnpackHttpRequest(std::string_view packed);
 
-// `{status, body, headers}`, packed: the body of an answer in JSON is its value, of any other text or bytes.
-// INVALID_ARGUMENT, one line: it says that it is JSON, and is none.
+// The body of an answer, packed: of one in JSON its value, of any other text or bytes. INVALID_ARGUMENT, one line: it
+// says that it is JSON, and is none.
+absl::StatusOr<std::string> PackHttpBody(const HttpAnswer& answer);
+// `{status, body, headers}`, packed, with that body. INVALID_ARGUMENT, one line: it is too large.
+absl::StatusOr<std::string> PackHttpAnswer(const HttpAnswer& answer, std::string_view packed_body);
+// Both.
 absl::StatusOr<std::string> PackHttpAnswer(const HttpAnswer& answer);
 
 // Done, with those bytes as its one output.

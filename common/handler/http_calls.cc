@@ -3,21 +3,20 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/handler/recorded_answers.h"
+#include "common/handler/request_batch.h"
 #include "common/strings.h"
 
 namespace millrace {
 namespace {
 
 constexpr absl::Duration kHttpCallsTick = absl::Seconds(1);
-constexpr size_t kKeyDigestDigits = 16;
 constexpr absl::Duration kSendAgain = absl::Seconds(1);  // what this machine has no room for
 
-HttpLimits LimitsOf(const HandlerStage& stage) {
+HttpLimits LimitsOf(const HandlerStage& stage, size_t calls) {
   HttpLimits limits;
   limits.connect = std::min(limits.connect, stage.timeout);
   limits.whole = stage.timeout;
-  limits.max_answer_bytes = kMaxCallAnswerBytes;
+  limits.max_answer_bytes = calls > 1 ? kMaxBatchAnswerBytes : kMaxCallAnswerBytes;
   return limits;
 }
 
@@ -100,7 +99,7 @@ void HttpCalls::Obey() {
   for (const uint64_t asker : orders.dropped) {
     for (const RequestQueue::Id id : queue_.DropAsker(asker)) transfers_.Cancel(id);
   }
-  for (HandlerCall& call : orders.asked) queue_.Add(std::move(call), &answers_);
+  for (HandlerCall& call : orders.asked) queue_.Add(std::move(call), clock_.Monotonic(), &answers_);
   stopping_ = stopping_ || orders.stop;
 }
 
@@ -123,25 +122,26 @@ bool HttpCalls::LookForSecrets() {
 bool HttpCalls::Start() {
   if (!LookForSecrets()) return false;
   while (const std::optional<RequestQueue::Out> next = queue_.Next(clock_.Monotonic())) {
-    Send(next->id, *next->request);
+    Send(*next);
   }
   return true;
 }
 
-void HttpCalls::Send(RequestQueue::Id id, const HttpCallRequest& request) {
+void HttpCalls::Send(const RequestQueue::Out& next) {
+  const HttpCallRequest& request = *next.request;
   HttpRequestOut out;
   out.method = request.method;
   out.url = request.url;
   out.headers = headers_;
   // With the request in it: one that was made ahead may turn out another, which is not to be taken for its repeat.
-  const std::string digest = RequestDigest(PackHttpRequest(request)).substr(0, kKeyDigestDigits);
-  out.headers["Idempotency-Key"] = StrCat(stage_.uid, ".", stage_.name, ".", request.label, ".", digest);
+  out.headers["Idempotency-Key"] =
+      StrCat(stage_.uid, ".", stage_.name, ".", request.label, ".", std::string(next.digest));
   if (!request.content_type.empty()) out.headers.try_emplace("Content-Type", request.content_type);
   out.body = request.body;
-  out.limits = LimitsOf(stage_);
-  const absl::Status started = transfers_.Start(id, out);
+  out.limits = LimitsOf(stage_, next.calls);
+  const absl::Status started = transfers_.Start(next.id, out);
   if (started.ok()) return;
-  queue_.Take(id, absl::UnavailableError(started.message()),
+  queue_.Take(next.id, absl::UnavailableError(started.message()),
               {clock_.Monotonic() + kSendAgain, clock_.Now(), 1.0}, &answers_);
 }
 

@@ -45,7 +45,7 @@ class HttpCalls final : public CallServer {
   };
   void Obey();
   bool Start();  // false: nothing may be sent for now
-  void Send(RequestQueue::Id id, const HttpCallRequest& request);
+  void Send(const RequestQueue::Out& next);
   void DeliverAnswers();
   bool LookForSecrets();
 

@@ -12,6 +12,9 @@ namespace {
 constexpr std::string_view kCallExample =
     "call: { http: 'https://example.org/score', result: '{ user = r.user, score = response.body.score }' }";
 constexpr size_t kMaxCallQuery = 32;
+constexpr int64_t kMaxBatchSize = 1000;
+constexpr absl::Duration kMinLinger = absl::Milliseconds(1);
+constexpr absl::Duration kMaxLinger = absl::Minutes(1);
 
 bool HasBody(const std::string& method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
 
@@ -60,6 +63,25 @@ void ParseRequest(const YamlNode& value, CallStage* call, YamlReader* reader) {
   }
 }
 
+BatchSpec ParseBatch(const YamlNode& value, const CallStage& call, YamlReader* reader) {
+  constexpr std::string_view kExample = "batch: { size: 50, linger: 20ms }";
+  BatchSpec batch;
+  if (!reader->Mapping(value, "batch", kExample)) return batch;
+  reader->CheckKeys(value, "`batch`", {"size", "linger"});
+  if (const YamlNode* size = reader->Required(value, "size", "`batch`", kExample)) {
+    batch.size = static_cast<uint32_t>(reader->Integer(*size, "size", 1, kMaxBatchSize, kExample));
+  }
+  if (const YamlNode* linger = value.Find("linger")) {
+    batch.linger = reader->Duration(*linger, "linger", kMinLinger, kMaxLinger, kExample);
+  }
+  if (!HasBody(call.method)) {
+    reader->Fail(value, StrCat("`batch` with `method: ", call.method, "`"),
+                 "several records are a list in a request's body, and such a request has none",
+                 "leave it out, or use `method: POST`");
+  }
+  return batch;
+}
+
 }  // namespace
 
 CallStage ParseCall(const YamlNode& stage, YamlReader* reader) {
@@ -75,6 +97,7 @@ CallStage ParseCall(const YamlNode& stage, YamlReader* reader) {
   if (const YamlNode* ordered = stage.Find("ordered")) {
     call.by_key = reader->Choice<bool>(*ordered, "ordered", {{"key", true}, {"none", false}});
   }
+  if (const YamlNode* batch = stage.Find("batch")) call.batch = ParseBatch(*batch, call, reader);
   return call;
 }
 

@@ -136,6 +136,9 @@ struct WorkFields {
                "..", millrace::FormatDuration(stage.retry.backoff.maximum)));
     Add("concurrency", StrCat(stage.concurrency));
     Add("ordered", stage.by_key ? "key" : "none");
+    if (!stage.batch.has_value()) return;
+    Add("batch.size", StrCat(stage.batch->size));
+    Add("batch.linger", millrace::FormatDuration(stage.batch->linger));
   }
   void operator()(const BranchStage& stage) const {
     const char* const kind = stage.kind == BranchStage::Kind::kPartition ? "partition" : "broadcast";

@@ -148,6 +148,12 @@ struct HttpSpec {
   absl::Duration timeout;                                    // of one request; of a stage, its CodeSettings'
 };
 
+// How many records a stage that takes lists is given at once.
+struct BatchSpec {
+  uint32_t size = 0;                               // at most
+  absl::Duration linger = absl::Milliseconds(20);  // a record waits for so long for company
+};
+
 // A request for each record; its answer goes into the record's new value. Expressions are over `r`.
 struct CallStage {
   HttpSpec service;
@@ -157,8 +163,9 @@ struct CallStage {
   std::string body;    // an expression; empty: the record, where the method has one
   std::string result;  // an expression over `response`, too
   RetrySpec retry = {5, {absl::Milliseconds(200), absl::Seconds(10)}};  // of the request
-  uint32_t concurrency = 16;  // requests on their way, in each worker
-  bool by_key = true;         // one of a key after the other
+  uint32_t concurrency = 16;            // requests on their way, in each worker
+  bool by_key = true;                   // one of a key after the other
+  std::optional<BatchSpec> batch = {};  // of so many records a request; nullopt: of each its own
 };
 
 // Aggregates for each key and window of event time, put out when the window closes.

@@ -145,6 +145,7 @@ std::vector<std::string> SettingsOf(const std::string& kind) {
   if (kind == "rate_limit" || kind == "broadcast") return {"name"};
   if (kind == "partition") return {"name", "timeout", "on_error", "retry"};
   if (kind == "key_by") return {"name", "partitions", "timeout", "on_error", "retry"};
+  if (kind == "call") return {"name", "timeout", "on_error", "retry", "concurrency", "ordered", "batch"};
   return {"name", "timeout", "on_error", "retry", "concurrency", "ordered"};
 }
 

@@ -149,6 +149,7 @@ class CallStageImpl final : public Stage {
     return absl::OkStatus();
   }
 
+  // In a batch it is an item of a list in JSON, whatever it is.
   absl::Status AddBody(const RecordView& record, std::string_view value) {
     request_.body.clear();
     request_.content_type.clear();
@@ -160,7 +161,7 @@ class CallStageImpl final : public Stage {
     PackToken token;
     if (call_.body.empty()) {
       written = AppendJson(ValueView::Of(record), &request_.body);
-    } else if (reader.Next(&token) &&
+    } else if (!call_.batch.has_value() && reader.Next(&token) &&
                (token.type == PackToken::Type::kString || token.type == PackToken::Type::kBinary)) {
       request_.content_type = kTextType;
       request_.body = std::string(token.text);

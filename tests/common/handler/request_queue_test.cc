@@ -31,7 +31,7 @@ class RequestQueueTest : public testing::Test {
     call.serial = serial;
     call.key = key;
     call.packed = PackHttpRequest({"GET", StrCat("http://x/", serial), "", "", StrCat("0.0.", serial, ".0")});
-    queue().Add(std::move(call), &answers_);
+    queue().Add(std::move(call), now_, &answers_);
   }
   // The serials in the URLs of all that may go out now.
   std::vector<std::string> Go() {

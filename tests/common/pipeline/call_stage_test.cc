@@ -84,6 +84,17 @@ TEST(CallStageTest, MakesUrlsAndBodiesOfExpressions) {
   EXPECT_THAT(rig.rig.sink.outputs, ElementsAre("a 200"));
 }
 
+TEST(CallStageTest, InABatchEveryBodyIsAnItemInJson) {
+  CallRig rig(
+      "stages:\n  - call: { http: 'http://s', body: r.text, result: response.status }\n"
+      "    batch: { size: 50, linger: 20ms }\n");
+  ASSERT_TRUE(rig.Feed({{"a", R"({"text":"x \"y\""})"}, {"a", R"({"text":7})"}}).ok());
+  ASSERT_EQ(rig.requests.size(), 2u);
+  EXPECT_EQ(rig.requests[0].body, R"("x \"y\"")");
+  EXPECT_EQ(rig.requests[0].content_type, "application/json");
+  EXPECT_EQ(rig.requests[1].body, "7");
+}
+
 TEST(CallStageTest, ARecordWithoutAPlaceInTheUrlAsksNothing) {
   CallRig rig("stages:\n  - call: { http: 'http://s', method: GET, path: r.user, result: r }\n");
   ASSERT_TRUE(rig.Feed({{"a", R"({"user":".."})"}, {"a", "{}"}, {"a", R"({"user":{"a":1}})"}}).ok());

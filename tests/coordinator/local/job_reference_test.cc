@@ -75,6 +75,7 @@ std::vector<std::string> EveryPlace() {
       WithStage("call: { zzzz: 1 }"),
       WithStage("call: { http: 'http://x', method: zzzz }"),
       WithStage("call: { http: 'http://x', result: r }, ordered: zzzz"),
+      WithStage("call: { http: 'http://x', result: r }, batch: { zzzz: 1 }"),
       WithStage("window: { zzzz: 1 }"),
       WithStage("window: { tumbling: 1h, late: zzzz, aggregate: { n: count() } }"),
   };
