@@ -4,12 +4,14 @@ import collections
 import json
 import os
 import random
+import re
 import threading
 import time
 import unittest
+import urllib.request
 
 import scenario
-from cluster import Cluster, coordinator, wait_for
+from cluster import Cluster, coordinator, free_port, wait_for
 from http_service import Answer, Service
 
 SIZE = 20
@@ -96,6 +98,16 @@ class BatchesTest(unittest.TestCase):
                 total += value["at"]
                 self.assertEqual(value["sum"], total, key)
 
+    @staticmethod
+    def counted(address):
+        """Of the stage's requests, what /metrics says as long as the worker has partitions of it."""
+        try:
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+                page = answer.read().decode()
+        except OSError:  # it does not listen yet
+            return {}
+        return {name: float(value) for name, value in re.findall(r'^millrace_(call_\w+){.*stage="write".*} (\S+)$', page, re.MULTILINE)}
+
     def test_killed_everywhere_each_record_has_its_own_answer(self):
         rng = random.Random(scenario.SEED)
         kills = int(os.environ.get("MILLRACE_KILLS", "10"))
@@ -129,8 +141,17 @@ class BatchesTest(unittest.TestCase):
         lines = numbered(rng, 400, 30)
         bad = set(rng.sample(lines, 5))
         store = Store(rng, lambda record: (record["k"], record["seq"]) in bad)
-        with Service(store) as service, Cluster(workers=["w1"]) as cluster:
-            cluster.run("submit", job(cluster, service.url), "--input", cluster.write("in.jsonl", text(lines)), "--wait")
+        address, counted = f"127.0.0.1:{free_port()}", {}
+
+        def completed():
+            counted.update(self.counted(address))
+            return cluster.status("bulk")["state"] == "completed"
+        with Service(store) as service, Cluster() as cluster:
+            cluster.start_worker("w1", flags=["--http", address])
+            cluster.run("submit", job(cluster, service.url), "--input", cluster.write("in.jsonl", text(lines)))
+            wait_for(completed, "job bulk is completed")
+            self.assertGreater(counted["call_requests_total"], 0)
+            self.assertGreaterEqual(counted["call_records_total"], counted["call_requests_total"])
             letters = cluster.json("dead-letters", "list", "bulk")
             self.assertEqual({(letter["key"], letter["value"]["seq"]) for letter in letters}, bad)
             for letter in letters:

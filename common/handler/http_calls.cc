@@ -28,7 +28,8 @@ HttpCalls::HttpCalls(Options options, Clock& clock, Deliver deliver)
       deliver_(std::move(deliver)),
       stage_(std::move(options.stage)),
       queue_(stage_.http),
-      random_(options.seed) {}
+      random_(options.seed),
+      metrics_(std::move(options.metrics)) {}
 
 void HttpCalls::Ask(std::vector<HandlerCall> calls) {
   {
@@ -76,10 +77,12 @@ void HttpCalls::Step(absl::Duration wait) {
   for (HttpTransfers::Finished& done : transfers_.Poll(std::clamp(until_next, absl::ZeroDuration(), wait))) {
     const RequestQueue::Chance chance = {clock_.Monotonic(), clock_.Now(),
                                          std::uniform_real_distribution<double>(0, 1)(random_)};
+    metrics_.request_seconds.Observe(absl::ToDoubleSeconds(chance.now - sent_at_.extract(done.id).mapped()));
     queue_.Take(done.id, done.answer, chance, &answers_);
   }
   Obey();
   Start();
+  ShowCallMetrics(queue_, &shown_, &metrics_);
   DeliverAnswers();
 }
 
@@ -97,7 +100,10 @@ void HttpCalls::Obey() {
     headers_.clear();
   }
   for (const uint64_t asker : orders.dropped) {
-    for (const RequestQueue::Id id : queue_.DropAsker(asker)) transfers_.Cancel(id);
+    for (const RequestQueue::Id id : queue_.DropAsker(asker)) {
+      transfers_.Cancel(id);
+      sent_at_.erase(id);
+    }
   }
   for (HandlerCall& call : orders.asked) queue_.Add(std::move(call), clock_.Monotonic(), &answers_);
   stopping_ = stopping_ || orders.stop;
@@ -140,7 +146,10 @@ void HttpCalls::Send(const RequestQueue::Out& next) {
   out.body = request.body;
   out.limits = LimitsOf(stage_, next.calls);
   const absl::Status started = transfers_.Start(next.id, out);
-  if (started.ok()) return;
+  if (started.ok()) {
+    sent_at_[next.id] = clock_.Monotonic();
+    return;
+  }
   queue_.Take(next.id, absl::UnavailableError(started.message()),
               {clock_.Monotonic() + kSendAgain, clock_.Now(), 1.0}, &answers_);
 }

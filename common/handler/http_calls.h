@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
+#include "common/handler/call_metrics.h"
 #include "common/handler/call_server.h"
 #include "common/handler/request_queue.h"
 #include "common/http/http_transfers.h"
@@ -25,6 +27,7 @@ class HttpCalls final : public CallServer {
   struct Options {
     HandlerStage stage;
     uint64_t seed = 0;
+    CallMetrics metrics = {};
     SecretSource secrets = SecretOfEnvironment;
   };
   HttpCalls(Options options, Clock& clock, Deliver deliver);
@@ -60,6 +63,9 @@ class HttpCalls final : public CallServer {
   std::mt19937_64 random_;
   std::map<std::string, std::string> headers_;
   std::vector<CallAnswer> answers_;
+  CallMetrics metrics_;
+  RequestQueue::Counts shown_;                                     // in the metrics
+  absl::flat_hash_map<RequestQueue::Id, absl::Duration> sent_at_;  // of those that are out
   bool stopping_ = false;
 
   mutable absl::Mutex mutex_;

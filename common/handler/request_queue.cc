@@ -240,6 +240,8 @@ RequestQueue::Out RequestQueue::SendOut(Sending& sending) {
   sending.is_out = true;
   ++sending.tries;
   ++out_;
+  ++counts_.requests;
+  counts_.records += sending.tasks.size();
   return {sending.id, &sending.request, sending.digest, sending.tasks.size()};
 }
 
@@ -257,6 +259,7 @@ void RequestQueue::Take(Id id, const absl::StatusOr<HttpAnswer>& answer, const C
         answer.ok() ? RetryAfter(*answer, chance.date).value_or(absl::ZeroDuration()) : absl::ZeroDuration();
     sending.repeat_at = chance.now + std::max(pause, asked);
     repeats_[{sending.repeat_at, id}] = &sending;
+    ++counts_.retries;
     return;
   }
   std::string why;
@@ -270,7 +273,9 @@ void RequestQueue::Take(Id id, const absl::StatusOr<HttpAnswer>& answer, const C
   }
   if (sending.tasks.size() > 1) {
     Divide(sending);
+    ++counts_.divided;
   } else {
+    ++counts_.failures;
     answers->push_back(FailedAnswer(sending.tasks.front()->call, why));
   }
   Finish(sending, chance.now);
@@ -289,6 +294,7 @@ absl::Status RequestQueue::AnswerAll(const Sending& sending, const HttpAnswer& a
   }
   for (size_t i = 0; i < sending.tasks.size(); ++i) {
     if (sending.tasks[i] == nullptr) continue;
+    counts_.failures += packed[i].ok() ? 0 : 1;
     answers->push_back(AnswerTo(sending.tasks[i]->call, std::move(packed[i])));
   }
   return absl::OkStatus();

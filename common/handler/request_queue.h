@@ -70,6 +70,14 @@ class RequestQueue {
   size_t waiting() const { return waiting_; }  // calls that are in no request yet
   size_t out() const { return out_; }          // requests
 
+  struct Counts {
+    uint64_t requests = 0, records = 0;  // that went out, repeats too
+    uint64_t retries = 0;                // requests that were not taken and are repeated as they were
+    uint64_t divided = 0;                // that go on in parts
+    uint64_t failures = 0;               // records that failed for good
+  };
+  const Counts& counts() const { return counts_; }
+
  private:
   using Key = std::pair<uint64_t, std::string>;     // asker and key
   using GroupKey = std::pair<size_t, std::string>;  // how many calls at most, and their URL
@@ -96,6 +104,7 @@ class RequestQueue {
   Id last_id_ = 0;
   size_t out_ = 0;
   size_t waiting_ = 0;
+  Counts counts_;
   absl::flat_hash_map<Key, std::unique_ptr<Line>> lines_;
   std::map<GroupKey, std::unique_ptr<Group>> groups_;
   std::map<std::pair<absl::Duration, GroupKey>, Group*> gathering_;  // by when they may go

@@ -105,8 +105,9 @@ HandlerServer::Bind HandlerPools::BindOf(const HandlerStage& stage) const {
 std::unique_ptr<CallServer> HandlerPools::MakeServer(const HandlerStage& stage) {
   ++pools_made_;
   if (stage.http != nullptr) {
-    return std::make_unique<HttpCalls>(HttpCalls::Options{stage, options_.seed + pools_made_}, clock_,
-                                       deliver_);
+    return std::make_unique<HttpCalls>(
+        HttpCalls::Options{stage, options_.seed + pools_made_, MakeCallMetrics(*options_.metrics, stage)},
+        clock_, deliver_);
   }
   HandlerPool::Options options{stage, options_.worker, StrCat(options_.life, "-", pools_made_),
                                MakeHandlerMetrics(*options_.metrics, stage)};
