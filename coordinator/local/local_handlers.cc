@@ -13,7 +13,8 @@
 namespace millrace {
 namespace {
 
-constexpr absl::Duration kTurn = absl::Milliseconds(20);  // of one server, while another may have news
+// Of one server, while another may have news. How long calls seem to take grows with it, and batches shrink.
+constexpr absl::Duration kTurn = absl::Milliseconds(1);
 
 }  // namespace
 
