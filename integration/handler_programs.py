@@ -1,5 +1,5 @@
 """Handlers for tests, one of which HANDLER names: the ledger's {count, sum, chain} for each key, with records that say what is to
-become of their process; words of a text; the same put together again; and how often each came, told by a timer."""
+become of their process; records as they are; words of a text; the same put together again; and how often each came, told by a timer."""
 
 import os
 import signal
@@ -24,6 +24,11 @@ def ledger(record, state):
     state["sum"] = state.get("sum", 0) + seq
     state["chain"] = (state.get("chain", 0) * 31 + seq) % CHAIN_MODULUS
     return {**state, "seq": seq}
+
+
+@stateless
+def passed(record):
+    return {"seq": record.value["seq"]}
 
 
 @stateless
@@ -55,4 +60,4 @@ def tells(timer, state):
 
 
 if __name__ == "__main__":
-    serve({"ledger": ledger, "words": words, "joined": joined, "told": told}[os.environ.get("HANDLER", "ledger")])
+    serve({"ledger": ledger, "passed": passed, "words": words, "joined": joined, "told": told}[os.environ.get("HANDLER", "ledger")])

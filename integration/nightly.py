@@ -2,9 +2,9 @@
 
     ./run nightly [--kills 500] [--seeds 20000] [--plan-seeds 3] [--only NAME...]
 
-Each preset of `coordinator chaos` runs from several seeds, `kills` and `kills_replicated` with many kills, then the simulation; then each
-seeded defect has to be caught by both. A run that fails leaves its folder, which the table names; the others go on. Exit code 1 when
-any failed.
+Each preset of `coordinator chaos` runs from several seeds, `kills` and `kills_replicated` with many kills, then the simulation; then every
+kind of handler with every concurrency and order (test_matrix.py); then each seeded defect has to be caught by both. A run that fails
+leaves its folder, which the table names; the others go on. Exit code 1 when any failed.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 LONG = {"kills", "kills_replicated"}  # run once, with --kills
 ONCE = {"zombies"}  # a thousand of them: half an hour
 
@@ -72,12 +73,19 @@ class Night:
         if self.wanted("simulation"):
             self.run("simulation", "simulation", "--seeds", str(self.options.seeds))
 
+    def matrix(self):
+        if not self.wanted("matrix"):
+            return
+        began = time.monotonic()
+        done = subprocess.run([sys.executable, "-B", "-m", "unittest", "-v", "test_matrix"], cwd=HERE, env={
+            **os.environ, "NATS_URL": "", "MILLRACE_BIN": os.path.abspath(self.options.bin), "MILLRACE_MATRIX": "whole"})
+        self.rows.append(("matrix", done.returncode == 0, time.monotonic() - began, ""))
+
     def defects(self):
         if not self.wanted("defects"):
             return
-        here = os.path.dirname(os.path.abspath(__file__))
         began = time.monotonic()
-        done = subprocess.run([sys.executable, os.path.join(here, "chaos_defects.py"), "--bin", self.options.bin])
+        done = subprocess.run([sys.executable, os.path.join(HERE, "chaos_defects.py"), "--bin", self.options.bin])
         self.rows.append(("defects", done.returncode == 0, time.monotonic() - began, ""))
 
 
@@ -87,10 +95,11 @@ def main():
     parser.add_argument("--kills", type=int, default=500, help="of each long run (default: 500)")
     parser.add_argument("--seeds", type=int, default=20000, help="of the simulation (default: 20000)")
     parser.add_argument("--plan-seeds", type=int, default=3, help="of each other preset (default: 3)")
-    parser.add_argument("--only", nargs="*", default=[], help="presets, or `simulation`, `defects`")
+    parser.add_argument("--only", nargs="*", default=[], help="presets, or `simulation`, `matrix`, `defects`")
     night = Night(parser.parse_args())
     night.chaos()
     night.simulation()
+    night.matrix()
     night.defects()
     failed = [name for name, good, _, _ in night.rows if not good]
     print(f"\n{len(night.rows)} runs in {sum(row[2] for row in night.rows) / 60:.0f} minutes, {len(failed)} failed"
