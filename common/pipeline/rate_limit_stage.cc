@@ -108,7 +108,9 @@ class PacingStage final : public Stage {
   PacingStage(const StageSpec& spec, const JobSpec& job, StepContext* context)
       : Stage(spec, ErrorPolicy(), context),
         limit_(std::get<RateLimitStage>(spec.what)),
-        rule_(RuleOf(limit_, job.partitions)) {}
+        rule_(RuleOf(limit_, job.partitions)) {
+    context->waits_for_rates = true;
+  }
 
   Traits traits() const override { return {.can_fail = true, .runs_code = false}; }  // stopping is failing
 

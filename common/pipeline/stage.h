@@ -44,6 +44,8 @@ struct StepContext {
   CallMemos* calls = nullptr;  // null: no stage has handlers
   UnitObserver* units = nullptr;
   RatePacer* pacer = nullptr;  // null: nothing waits for a rate
+  // Set by a stage that waits for a rate: nothing is looked at ahead, since what it will let pass is not known.
+  bool waits_for_rates = false;
   // Where a run may be taken back, as it may with `calls`: what is done when it is not.
   std::vector<std::function<void()>> when_it_counts;
   Offset offset;

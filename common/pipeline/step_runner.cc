@@ -85,7 +85,8 @@ absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state,
   absl::StatusOr<StepResult> result = Run(input, state, held_);
   chain_.context->units = units;
   if (calls.cut()) {
-    if (input.ahead != nullptr && result.ok() && result->done) LookAhead(*input.ahead, state);
+    const bool may_look = input.ahead != nullptr && !chain_.context->waits_for_rates;
+    if (may_look && result.ok() && result->done) LookAhead(*input.ahead, state);
     take_back();
     return StepResult{.done = false, .resume_record = input.first_record, .waits_for_calls = true};
   }
@@ -99,10 +100,8 @@ absl::StatusOr<StepResult> StepRunner::Try(const StepInput& input, State& state,
   return result;
 }
 
-// No tokens of a rate are taken for it: the record that is let pass is not the one that comes.
 void StepRunner::LookAhead(MessagesAhead& ahead, State& state) {
   CallMemos& calls = *chain_.context->calls;
-  RatePacer* const pacer = std::exchange(chain_.context->pacer, nullptr);
   calls.BeginAhead();
   StepInput next;
   while (calls.HasRoomAhead() && ahead.Next(&next)) {
@@ -110,7 +109,6 @@ void StepRunner::LookAhead(MessagesAhead& ahead, State& state) {
     const absl::StatusOr<StepResult> result = Run(next, state, held_);
     if (!result.ok() || !result->done) break;
   }
-  chain_.context->pacer = pacer;
 }
 
 absl::StatusOr<StepResult> StepRunner::Run(const StepInput& input, State& state, StepSink& sink) {

@@ -84,6 +84,41 @@ TEST(CallStageTest, MakesUrlsAndBodiesOfExpressions) {
   EXPECT_THAT(rig.rig.sink.outputs, ElementsAre("a 200"));
 }
 
+// One message, behind the one that is fed.
+class OneAhead final : public MessagesAhead {
+ public:
+  explicit OneAhead(const FrameView& frame) : frame_(frame) {}
+  bool Next(StepInput* input) override {
+    *input = StepInput();
+    input->offset = Offset(2);
+    input->broker_time_ms = 2000;
+    input->frame = &frame_;
+    return !std::exchange(shown_, true);
+  }
+
+ private:
+  const FrameView& frame_;
+  bool shown_ = false;
+};
+
+// Who puts a rate in front of a service means its requests, also those that are made ahead.
+TEST(CallStageTest, NothingIsAskedAheadOfARateThatIsWaitedFor) {
+  const std::string call = "  - call: { http: 'http://s', result: r }\n";
+  const std::string rate = "  - rate_limit: { rate: 5/s, burst: 9, per: stage, excess: wait }\n";
+  const std::string bytes = FrameOf({{"b", "2"}});
+  const absl::StatusOr<FrameView> behind = FrameView::Parse(bytes);
+  ASSERT_TRUE(behind.ok());
+  for (const auto& [stages, requests] : {std::pair(call, 2u), std::pair(rate + call, 1u)}) {
+    CallRig rig("stages:\n" + stages);
+    OneAhead ahead(*behind);
+    rig.rig.ahead = &ahead;
+    ASSERT_TRUE(rig.rig.Feed({{"a", "1"}}).ok());
+    const auto asked = rig.memos.TakeAsked();
+    ASSERT_EQ(asked.size(), 1u);
+    EXPECT_EQ(asked.front().second.size(), requests) << stages;
+  }
+}
+
 TEST(CallStageTest, InABatchEveryBodyIsAnItemInJson) {
   CallRig rig(
       "stages:\n  - call: { http: 'http://s', body: r.text, result: response.status }\n"

@@ -130,6 +130,7 @@ class PipelineRig {
   // The same message once more.
   absl::StatusOr<StepResult> Again(uint32_t first_record) {
     input_.first_record = first_record;
+    input_.ahead = ahead;
     return pipeline_->Step(input_, *state_, sink);
   }
   absl::StatusOr<StepResult> End() { return FeedEnd(FrameOf({}, kEndOfTime, FrameKind::kEnd)); }
@@ -165,6 +166,7 @@ class PipelineRig {
   RecordingSink sink;
   int64_t broker_time_ms = -1;  // negative: by offset
   const VerdictAttempts* attempts = nullptr;
+  MessagesAhead* ahead = nullptr;
 
  private:
   JobSpec spec_;
