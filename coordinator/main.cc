@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/exit_codes.h"
@@ -36,24 +35,9 @@ std::string HelpText() {
          "Example: coordinator status delays --watch\n";
 }
 
-// Commands that one may look for.
-struct AbsentCommand {
-  std::string_view name, why, instead;
-};
-constexpr AbsentCommand kAbsentCommands[] = {
-    {"top", "it has no view of everything at once", "`coordinator status JOB --watch`"},
-};
-
 int UnknownCommand(const std::string& name) {
   std::vector<std::string> names;
   for (const CommandEntry& entry : millrace::CommandTable()) names.push_back(entry.name);
-  if (const auto* absent = std::find_if(std::begin(kAbsentCommands), std::end(kAbsentCommands),
-                                        [&](const AbsentCommand& command) { return command.name == name; });
-      absent != std::end(kAbsentCommands)) {
-    millrace::Say(millrace::StrCat("no command `", name, "` in this version — ", absent->why, " — try ",
-                                   absent->instead));
-    return millrace::kExitUsage;
-  }
   const std::string near = millrace::NearMiss(name, names);
   millrace::Say(millrace::StrCat("no command `", name, "`",
                                  near.empty() ? std::string(" — try `coordinator --help`")

@@ -100,7 +100,7 @@ class BadJobFiles(unittest.TestCase):
 
     def test_commands_that_there_are_not(self):
         self.assertIn("no command", self.assert_refused(USAGE))
-        self.assertIn("in this version", self.assert_refused(USAGE, "top"))
+        self.assertIn("did you mean `status`", self.assert_refused(USAGE, "staus"))
 
     def test_job_names(self):
         for name in BAD_NAMES:
