@@ -141,6 +141,11 @@ absl::Status PrintResults(Bus& bus, const ResultsRequest& request, const std::st
     return status.ok() ? printer.Flush() : status;
   }
   const auto over = [&]() -> absl::StatusOr<bool> {
+    const auto there = bus.GetKey(kJobsBucket, JobKey(job->name));
+    if (absl::IsNotFound(there.status())) {
+      return absl::NotFoundError(StrCat("job ", job->name, " was deleted while its results were followed"));
+    }
+    if (!there.ok()) return there.status();
     const auto entry = bus.GetKey(kAssignmentsBucket, FinalKey(job->uid));
     if (absl::IsNotFound(entry.status())) return false;
     if (!entry.ok()) return entry.status();

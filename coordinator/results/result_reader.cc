@@ -69,7 +69,8 @@ absl::Status ResultReader::Follow(const Visit& visit, const std::function<absl::
   std::map<StreamSet::Id, Followed> open;
   for (const PartitionId partition : Partitions()) {
     const std::string name = ResultStream(job_.name, partition);
-    const auto id = streams.Open({name, 1, kNoEnd});
+    // Whoever submits makes the streams after the job's record.
+    const auto id = streams.Open({.stream = name, .last = kNoEnd, .await_stream = true});
     open.emplace(id, Followed{name, ResultCursor(job_.uid, job_.last_segment(), partition),
                               Filtered(partition, visit)});
   }

@@ -45,6 +45,7 @@ void StreamSet::OpenReader(Stream* stream) {
   options.allow_gaps = stream->range.allow_gaps;
   options.name_hint = "cli";
   options.window_messages = stream->range.window_messages;
+  options.await_stream = stream->range.await_stream;
   stream->reader = bus_.OpenReader(options);
 }
 

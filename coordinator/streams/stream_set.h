@@ -29,6 +29,7 @@ struct StreamRange {
   bool headers_only = false;
   bool allow_gaps = false;          // messages may have been deleted one by one; `last` itself must be there
   uint32_t window_messages = 1024;  // of it that wait in memory
+  bool await_stream = false;        // one that is not there is waited for
 };
 inline constexpr uint64_t kNoEnd = UINT64_MAX;
 

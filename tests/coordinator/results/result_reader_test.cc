@@ -160,6 +160,34 @@ TEST_F(ResultReaderTest, FollowsUntilEveryPartitionHasItsEndMark) {
   EXPECT_EQ(records, 2u);
 }
 
+// The submit of the job may be under way.
+TEST_F(ResultReaderTest, FollowsAStreamThatIsMadeLater) {
+  const std::string later = ResultStream("j", PartitionId(1));
+  const StreamConfig config = bus_.GetStream(later)->config;
+  ASSERT_TRUE(bus_.DeleteStream(later).ok());
+  AppendMark(0, FrameKind::kEpoch, 1, {});
+  AppendMark(0, FrameKind::kEnd, 1, {});
+  size_t records = 0;
+  bool made = false;
+  ResultReader reader(bus_, clock_, job_, {});
+  const absl::Status status = reader.Follow(
+      [&](PartitionId, const RecordView&) {
+        ++records;
+        return absl::OkStatus();
+      },
+      []() -> absl::StatusOr<bool> { return false; },
+      [&] {
+        if (std::exchange(made, true)) return absl::OkStatus();
+        EXPECT_TRUE(bus_.CreateStream(config).ok());
+        AppendMark(1, FrameKind::kEpoch, 1, {});
+        Append(1, 1, {}, {2, 0}, {{1, 0, "k", "v"}});
+        AppendMark(1, FrameKind::kEnd, 1, {2, 0});
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(records, 1u);
+}
+
 TEST(ResultLineTest, WritesTheLineOfTheInterface) {
   RecordView record;
   record.key = "ATL";
