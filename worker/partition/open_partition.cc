@@ -164,8 +164,9 @@ class Opening {
     if (!request_.load_code) return absl::OkStatus();
     absl::StatusOr<SegmentVersions> loaded =
         request_.load_code(request_.versions, CodeVersionOf(opened_->input_cursors));
-    if (loaded.ok()) opened_->versions = *std::move(loaded);
-    return loaded.status();
+    if (!loaded.ok()) return loaded.status();
+    opened_->versions = *std::move(loaded);
+    return absl::OkStatus();
   }
 
   absl::Status ReadResults() {
