@@ -169,7 +169,7 @@ TEST_F(ResultReaderTest, FollowsAStreamThatIsMadeLater) {
   AppendMark(0, FrameKind::kEnd, 1, {});
   size_t records = 0;
   bool made = false;
-  ResultReader reader(bus_, clock_, job_, {});
+  ResultReader reader(bus_, SystemClock(), job_, {});  // it is idle after a while
   const absl::Status status = reader.Follow(
       [&](PartitionId, const RecordView&) {
         ++records;
