@@ -47,7 +47,7 @@ class HttpCalls final : public CallServer {
     bool stop = false;
   };
   void Obey();
-  bool Start();  // false: nothing may be sent for now
+  bool Start();  // false: nothing may be sent yet
   void Send(const RequestQueue::Out& next);
   void DeliverAnswers();
   bool LookForSecrets();
