@@ -61,8 +61,18 @@ absl::Status DeleteKeys(Bus& bus, const std::string& bucket, const std::vector<s
   return absl::OkStatus();
 }
 
-// How jobs ended, and how far their sources were read, that have no record any more. The ends are read first: a job of these that has no record
-// afterwards has lost it.
+bool OutlivesRecord(const std::string& key) {
+  return key.starts_with(kFinalPrefix) || key.starts_with(kSourcePrefix) || key.starts_with(kSinkPrefix);
+}
+
+// The uid of a key `<prefix>.<uid>` or `<prefix>.<uid>.<more>`.
+std::string UidOf(const std::string& key) {
+  const size_t begin = key.find('.') + 1;
+  return key.substr(begin, key.find('.', begin) - begin);
+}
+
+// What is said of jobs that have no record any more: how they ended, how far their sources were read, where their
+// results are. Read before the records: a job of these that has no record afterwards has lost it.
 absl::Status DeleteEndsWithoutJob(Bus& bus) {
   const auto keys = ReadBucket(bus, kAssignmentsBucket);
   if (!keys.ok()) return keys.status();
@@ -75,9 +85,16 @@ absl::Status DeleteEndsWithoutJob(Bus& bus) {
     if (!job.ok()) return job.status();  // it may be the record of any of them
     uids.insert(job->uid);
   }
+  std::vector<std::string> ends;
+  std::vector<std::string> epochs;
   for (const auto& [key, entry] : *keys) {
-    if (entry.deleted || (!key.starts_with(kFinalPrefix) && !key.starts_with(kSourcePrefix))) continue;
-    if (uids.contains(key.substr(key.find('.') + 1))) continue;
+    if (entry.deleted || !OutlivesRecord(key) || uids.contains(UidOf(key))) continue;
+    ends.push_back(key);
+    epochs.push_back(UidOf(key) + ".");
+  }
+  // The ends go last: by them the next one finds what a kill has left here.
+  if (const absl::Status status = DeleteKeys(bus, kEpochsBucket, epochs); !status.ok()) return status;
+  for (const std::string& key : ends) {
     if (const absl::Status status = bus.DeleteKey(kAssignmentsBucket, key); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -191,15 +208,13 @@ absl::Status DeleteJobInFullStore(Bus& bus, Clock& clock, const JobRecord& job, 
 
 absl::Status DeleteJob(Bus& bus, const JobRecord& job) {
   if (const absl::Status status = DeleteStreams(bus, job); !status.ok()) return status;
-  absl::Status status = DeleteKeys(bus, kEpochsBucket, {job.uid + "."});
-  if (!status.ok()) return status;
-  status = DeleteKeys(
-      bus, kAssignmentsBucket,
-      {CommandsPrefix(job.uid), FedKey(job.uid), SourceKey(job.uid), AddedPrefix(job.uid), SinkKey(job.uid)});
+  absl::Status status =
+      DeleteKeys(bus, kAssignmentsBucket, {CommandsPrefix(job.uid), FedKey(job.uid), AddedPrefix(job.uid)});
   if (!status.ok()) return status;
   status = DeleteKeys(bus, kJobsBucket, {CodesPrefix(job.uid)});
   if (!status.ok()) return status;
-  // How it ended outlives the record by a moment: a record without it would be a job that runs.
+  // How it ended outlives the record by a moment: a record without it would be a job that runs, or one whose
+  // results are still to be brought out.
   status = bus.DeleteKey(kJobsBucket, JobKey(job.name));
   if (!status.ok()) return status;
   return DeleteEndsWithoutJob(bus);

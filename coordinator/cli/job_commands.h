@@ -44,8 +44,8 @@ absl::Status WaitUntilLetGo(Bus& bus, Clock& clock, const JobRecord& job, const 
 absl::Status CancelToDelete(Bus& bus, Clock& clock, const JobRecord& job, const WaitLimits& limits);
 
 // Deletes what a final job has left: its streams (those that carry its uid), its keys, then its record, and last
-// how it ended. Killed before the record is gone and run again, it goes on; what a kill behind that leaves (one
-// key, how the job ended) goes with the next job that is deleted.
+// how it ended and where its results are. Killed before the record is gone and run again, it goes on; what a kill
+// behind that leaves (a few keys) goes with the next job that is deleted.
 absl::Status DeleteJob(Bus& bus, const JobRecord& job);
 // Likewise, and tries again for a while where the store is full: to delete a key is to write one, and what
 // its streams leave is not there at once.

@@ -78,10 +78,11 @@ absl::Status SinkWriter::BringOut(const RetryThread& thread) {
   return status;
 }
 
-// Deleting a job begins with its streams, and its record goes last: what is at hand is held until then.
+// Deleting a job begins with its streams, and its record goes last: what is at hand is held until then. Any trouble
+// may come of a job that is gone, and is then nobody's.
 bool SinkWriter::LookWhetherGone(Bus& bus, const RetryThread& thread, const absl::Status& status) const {
   if (thread.stopping()) return job_may_be_gone_ && IsGone(bus, job_.record);
-  if (!absl::IsNotFound(status)) return false;
+  if (!absl::IsNotFound(status)) return IsGone(bus, job_.record);
   const absl::Duration deadline = clock_.Monotonic() + kDeletionPatience;
   while (!IsGone(bus, job_.record)) {
     if (!HasEnded(bus, job_.record) || clock_.Monotonic() > deadline) return false;

@@ -1,10 +1,13 @@
 #include "coordinator/cli/job_commands.h"
 
+#include <algorithm>
+
 #include "common/cluster/key_view.h"
 #include "common/names.h"
 #include "common/strings.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/forwarding_bus.h"
 #include "tests/support/memory_bus.h"
 
 namespace millrace {
@@ -15,6 +18,20 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr char kJobUid[] = "00000000000000aa";
+
+// Notes which keys are deleted, in which order.
+class DeletionLog : public ForwardingBus {
+ public:
+  using ForwardingBus::ForwardingBus;
+  absl::Status DeleteKey(const std::string& bucket, const std::string& key) override {
+    keys_.push_back(key);
+    return ForwardingBus::DeleteKey(bucket, key);
+  }
+  const std::vector<std::string>& keys() const { return keys_; }
+
+ private:
+  std::vector<std::string> keys_;
+};
 
 // A job whose leader is played by the test: what it would write, it writes while the command waits.
 class JobCommandsTest : public testing::Test {
@@ -187,8 +204,29 @@ TEST_F(JobCommandsTest, DeletesHowAJobEndedWhoseDeleteWasKilledBehindItsRecord) 
   Put(kJobsBucket, "job.b", Encode(other));
   Put(kAssignmentsBucket, StrCat("final.", other.uid), Encode(FinalStatus{}));
   Put(kAssignmentsBucket, "final.00000000000000cc", Encode(FinalStatus{}));  // its record is gone
+  Put(kAssignmentsBucket, SinkDoneKey("00000000000000cc"), Encode(SinkReport{}));
+  Put(kAssignmentsBucket, SinkDoneKey(other.uid), Encode(SinkReport{}));
+  Put(kEpochsBucket, SinkPlaceKey("00000000000000cc"), "");
   ASSERT_TRUE(DeleteJob(*bus_, job_).ok());
-  EXPECT_THAT(Keys(kAssignmentsBucket), ElementsAre("assign.1.1", "final.00000000000000bb"));
+  EXPECT_THAT(Keys(kAssignmentsBucket),
+              ElementsAre("assign.1.1", "final.00000000000000bb", "sink.00000000000000bb.done"));
+  EXPECT_THAT(Keys(kEpochsBucket), IsEmpty());
+}
+
+// A leader sees the keys go one after the other.
+TEST_F(JobCommandsTest, UntilItsRecordIsGoneADeletedJobIsOneThatHasEndedAndWhoseResultsAreOut) {
+  End("completed");
+  for (const std::string& key : {SinkKey(kJobUid), SinkDoneKey(kJobUid)}) {
+    Put(kAssignmentsBucket, key, Encode(SinkReport{}));
+  }
+  Put(kEpochsBucket, SinkPlaceKey(kJobUid), "");
+  DeletionLog deletions(*bus_);
+  ASSERT_TRUE(DeleteJob(deletions, job_).ok());
+  const std::vector<std::string>& keys = deletions.keys();
+  const auto record = std::find(keys.begin(), keys.end(), JobKey("a"));
+  ASSERT_NE(record, keys.end());
+  EXPECT_THAT(std::vector<std::string>(record + 1, keys.end()),
+              ElementsAre(SinkPlaceKey(kJobUid), FinalKey(kJobUid), SinkKey(kJobUid), SinkDoneKey(kJobUid)));
 }
 
 }  // namespace
