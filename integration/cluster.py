@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", "build/debug/bin")).resolve()
 NATS_SERVER = os.environ.get("MILLRACE_NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
@@ -39,6 +41,17 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def stage_metrics(address, prefix, stage):
+    """What /metrics says of a stage, by name; nothing while the process does not listen yet, or has no partition of it."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+            page = answer.read().decode()
+    except OSError:
+        return {}
+    found = re.findall(rf'^millrace_({prefix}\w+){{.*stage="{stage}".*}} (\S+)$', page, re.MULTILINE)
+    return {name: float(value) for name, value in found}
 
 
 class Process:

@@ -4,14 +4,12 @@ import collections
 import json
 import os
 import random
-import re
 import threading
 import time
 import unittest
-import urllib.request
 
 import scenario
-from cluster import Cluster, coordinator, free_port, wait_for
+from cluster import Cluster, coordinator, free_port, stage_metrics, wait_for
 from http_service import Answer, Service
 
 SIZE = 20
@@ -98,16 +96,6 @@ class BatchesTest(unittest.TestCase):
                 total += value["at"]
                 self.assertEqual(value["sum"], total, key)
 
-    @staticmethod
-    def counted(address):
-        """Of the stage's requests, what /metrics says as long as the worker has partitions of it."""
-        try:
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
-                page = answer.read().decode()
-        except OSError:  # it does not listen yet
-            return {}
-        return {name: float(value) for name, value in re.findall(r'^millrace_(call_\w+){.*stage="write".*} (\S+)$', page, re.MULTILINE)}
-
     def test_killed_everywhere_each_record_has_its_own_answer(self):
         rng = random.Random(scenario.SEED)
         kills = int(os.environ.get("MILLRACE_KILLS", "10"))
@@ -144,7 +132,7 @@ class BatchesTest(unittest.TestCase):
         address, counted = f"127.0.0.1:{free_port()}", {}
 
         def completed():
-            counted.update(self.counted(address))
+            counted.update(stage_metrics(address, "call_", "write"))
             return cluster.status("bulk")["state"] == "completed"
         with Service(store) as service, Cluster() as cluster:
             cluster.start_worker("w1", flags=["--http", address])

@@ -5,16 +5,14 @@ import json
 import os
 import pathlib
 import random
-import re
 import signal
 import tempfile
 import time
 import unittest
-import urllib.request
 
 import handlers
 import ledger
-from cluster import Cluster, coordinator, free_port, wait_for
+from cluster import Cluster, coordinator, free_port, stage_metrics, wait_for
 
 PROGRAM = pathlib.Path(__file__).resolve().parent / "handler_programs.py"
 RECORDS = 20_000
@@ -77,16 +75,6 @@ class HandlersTest(unittest.TestCase):
     def job(self, cluster, sockets, name, timeout="2s", stage="l"):
         return cluster.write(f"{name}.yaml", JOB.format(name=name, endpoint=sockets.endpoint(stage), timeout=timeout))
 
-    @staticmethod
-    def counted(address):
-        """Of the stage's pool, what /metrics says as long as there is one."""
-        try:
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
-                text = answer.read().decode()
-        except OSError:  # it does not listen yet
-            return {}
-        return {name: float(value) for name, value in re.findall(r'^millrace_(handler\w+){.*stage="ledger".*} (\S+)$', text, re.MULTILINE)}
-
     def test_killed_everywhere_the_ledger_holds(self):
         rng = random.Random(5)
         sockets = Sockets(self)
@@ -126,7 +114,7 @@ class HandlersTest(unittest.TestCase):
         counted = {}
 
         def completed():
-            counted.update(self.counted(address))
+            counted.update(stage_metrics(address, "handler", "ledger"))
             return cluster.status("deeds")["state"] == "completed"
         with Cluster() as cluster:
             cluster.start_worker("w1", flags=["--http", address])
