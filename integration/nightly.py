@@ -1,17 +1,19 @@
 """What is too long for every change: the runs of a night, one after the other, and a table of their verdicts.
 
-    ./run nightly [--kills 500] [--seeds 20000] [--plan-seeds 3] [--only NAME...]
+    ./run nightly [--kills 500] [--rate 7000] [--seeds 20000] [--plan-seeds 3] [--only NAME...]
 
-Each preset of `coordinator chaos` runs from several seeds, `kills` and `kills_replicated` with many kills, then the simulation; then every
-kind of handler with every concurrency and order (test_matrix.py); then each seeded defect has to be caught by both. A run that fails
+Each preset of `coordinator chaos` runs from several seeds, `kills` and `kills_replicated` with many kills under so many records a second of each
+of the three ledger jobs (with the defaults 10 million and more of each), then the simulation; then every kind of handler with every concurrency and order (test_matrix.py); then each seeded defect has to be caught by both. A run that fails
 leaves its folder, which the table names; the others go on. Exit code 1 when any failed.
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -59,15 +61,29 @@ class Night:
                                 text=True, check=True)
         return [row["preset"] for row in json.loads(listed.stdout)]
 
+    def with_rate(self, preset, folder):
+        """Its file with the rate of the long runs in place of its own."""
+        text = subprocess.run([os.path.join(self.options.bin, "coordinator"), "chaos", "--show", preset], capture_output=True, text=True,
+                              check=True).stdout
+        changed, found = re.subn(r"\brate: \d+", f"rate: {self.options.rate}", text)
+        if found != 1:
+            raise ValueError(f"{preset} names {found} rates")
+        path = os.path.join(folder, f"{preset}.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(changed)
+        return path
+
     def chaos(self):
         for preset in self.presets():
             if not self.wanted(preset):
                 continue
-            seeds = [1] if preset in LONG | ONCE else range(1, self.options.plan_seeds + 1)
-            kills = ["--kills", str(self.options.kills)] if preset in LONG else []
-            for seed in seeds:
-                self.run(f"chaos {preset}, seed {seed}", "coordinator", "chaos", "--preset", preset, "--seed", str(seed), *kills,
-                         "-o", "json")
+            if preset in LONG:
+                with tempfile.TemporaryDirectory() as folder:
+                    self.run(f"chaos {preset}, seed 1", "coordinator", "chaos", self.with_rate(preset, folder), "--seed", "1", "--kills",
+                             str(self.options.kills), "-o", "json")
+                continue
+            for seed in [1] if preset in ONCE else range(1, self.options.plan_seeds + 1):
+                self.run(f"chaos {preset}, seed {seed}", "coordinator", "chaos", "--preset", preset, "--seed", str(seed), "-o", "json")
 
     def simulation(self):
         if self.wanted("simulation"):
@@ -93,6 +109,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--kills", type=int, default=500, help="of each long run (default: 500)")
+    parser.add_argument("--rate", type=int, default=7000, help="records a second of each job in each long run (default: 7000)")
     parser.add_argument("--seeds", type=int, default=20000, help="of the simulation (default: 20000)")
     parser.add_argument("--plan-seeds", type=int, default=3, help="of each other preset (default: 3)")
     parser.add_argument("--only", nargs="*", default=[], help="presets, or `simulation`, `matrix`, `defects`")
