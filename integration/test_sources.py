@@ -16,6 +16,17 @@ partitions: 4
 stages:
   - aggregate: {{ n: count(), total: sum(x) }}
 """
+HEADERS_JOB = """name: totals
+source: { subject: clicks }
+key: user
+partitions: 2
+stages:
+  - keyed: { lua: "emit(r, headers.Kind and { headers = { Kind = headers.Kind .. ' again' } } or {})" }
+  - key_by: page
+    partitions: 2
+  - map: { seen: headers.traceparent }
+sink: { subject: totals }
+"""
 RECORDS = 3000
 USERS = 37
 
@@ -122,6 +133,24 @@ class Sources(unittest.TestCase):
                 refused = cluster.try_run("submit", job, "--input", "-", stdin=other)
                 self.assertEqual(refused.returncode, FAILED)
                 self.assertIn("is another", refused.stderr)
+
+    def test_headers_go_along_to_where_results_go(self):
+        with Cluster(workers=["w1"]) as cluster, NatsClient(cluster.nats.url) as client:
+            client.api("STREAM.CREATE.TOTALS", {"name": "TOTALS", "subjects": ["totals"], "storage": "file"})
+            job = cluster.write("job.yaml", HEADERS_JOB)
+            cluster.run("submit", job)
+            parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            client.publish("clicks", b'{"user":"a","page":"x"}', {"traceparent": parent, "Kind": "view", "Nats-Msg-Id": "1"})
+            client.publish("clicks", b'{"user":"b","page":"y"}')
+            wait_for(lambda: client.last_sequence("TOTALS") == 2, "both results are out")
+            found = {json.loads(payload)["key"]: (json.loads(payload)["value"], headers) for _, headers, payload in client.messages("TOTALS")}
+            value, headers = found["x"]
+            self.assertEqual(value, {"seen": parent})
+            self.assertEqual({name: text for name, text in headers.items() if not name.startswith("Nats-")},
+                             {"traceparent": parent, "Kind": "view again"})
+            value, headers = found["y"]
+            self.assertEqual((value, [name for name in headers if not name.startswith("Nats-")]), ({"seen": None}, []))
+            cluster.run("verify", "totals")
 
     def test_what_cannot_be_read_is_refused(self):
         with Cluster() as cluster:

@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/bus/user_headers.h"
 
 namespace millrace {
 
@@ -54,7 +55,8 @@ struct Message {
   std::string subject;
   std::string header;  // the value of our header (see message_header.h), empty for a stranger's message
   std::string payload;
-  bool tombstone = false;  // in a bucket: the key was deleted by this message
+  UserHeaders user_headers = {};  // where the reader asked for them
+  bool tombstone = false;         // in a bucket: the key was deleted by this message
 };
 
 // --- control plane: keys
@@ -75,6 +77,7 @@ struct ReaderOptions {
   std::string stream;
   uint64_t start_sequence = 1;
   bool headers_only = false;        // payloads stay empty
+  bool user_headers = false;        // Message::user_headers are wanted
   std::string filter_subject = {};  // only messages of these subjects, with allow_gaps; empty: all
   bool allow_gaps = false;          // for buckets, where superseded revisions are gone
   bool await_stream = false;        // a stream that is not there is waited for instead of NOT_FOUND
@@ -93,6 +96,8 @@ struct AppendRequest {
   uint64_t cookie = 0;          // comes back with the outcome
   // Nats-Rollup: the subject's older messages go. AppendAndWait only; the stream must allow it.
   bool replaces_subject = false;
+  // Sent, too. REQUIRES: IsUserHeader and CanBeSent hold for each. Outlives the call; null: none.
+  const UserHeaders* user_headers = nullptr;
 };
 
 struct BusEvent {

@@ -318,7 +318,9 @@ void NatsBus::HandleMessage(natsMsg* msg, const AckSubject& ack) {
   if (!ParseConsumer(ack.consumer, &id, &attempt)) return;
   NatsReader* reader = FindReader(id);
   if (reader == nullptr || reader->attempt() != attempt) return;
-  reader->OnMessage(attempt, ack, ToMessage(msg), clock_.Monotonic(), &ready_);
+  Message message = ToMessage(msg);
+  if (reader->wants_user_headers()) message.user_headers = ReadUserHeaders(msg);
+  reader->OnMessage(attempt, ack, std::move(message), clock_.Monotonic(), &ready_);
   if (reader->closed()) readers_.erase(id);
 }
 

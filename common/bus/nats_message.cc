@@ -1,6 +1,10 @@
 #include "common/bus/nats_message.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <utility>
 
 #include "common/frame/message_header.h"
 #include "common/strings.h"
@@ -10,6 +14,24 @@ namespace {
 
 constexpr char kMessageIdHeader[] = "Nats-Msg-Id";
 constexpr char kRollupHeader[] = "Nats-Rollup";
+
+struct FreeList {
+  void operator()(const char** list) const { std::free(list); }  // NOLINT: the client makes it by malloc
+};
+using TextList = std::unique_ptr<const char*, FreeList>;  // of texts that the message owns
+
+std::string ValuesOf(natsMsg* msg, const char* name) {
+  const char** found = nullptr;
+  int count = 0;
+  if (natsMsgHeader_Values(msg, name, &found, &count) != NATS_OK) return {};
+  const TextList values(found);
+  std::string joined;
+  for (int i = 0; i < count; ++i) {
+    if (i > 0) joined.append(", ");
+    joined.append(found[i]);
+  }
+  return joined;
+}
 
 }  // namespace
 
@@ -40,6 +62,10 @@ absl::StatusOr<NatsMsgPtr> MakeAppend(const AppendRequest& request, const std::s
   if (!request.message_id.empty()) {
     status.Update(SetHeader(msg->get(), kMessageIdHeader, std::string(request.message_id)));
   }
+  if (request.user_headers != nullptr) {
+    for (const auto& [name, value] : *request.user_headers)
+      status.Update(SetHeader(msg->get(), name.c_str(), value));
+  }
   if (request.replaces_subject) status.Update(SetHeader(msg->get(), kRollupHeader, "sub"));
   if (!status.ok()) return status;
   return msg;
@@ -58,6 +84,19 @@ std::string_view Header(natsMsg* msg, const char* name) {
 
 bool IsTombstone(std::string_view operation, std::string_view marker_reason) {
   return operation == "DEL" || operation == "PURGE" || !marker_reason.empty();
+}
+
+UserHeaders ReadUserHeaders(natsMsg* msg) {
+  UserHeaders headers;
+  const char** found = nullptr;
+  int count = 0;
+  if (natsMsgHeader_Keys(msg, &found, &count) != NATS_OK) return headers;  // it has none
+  const TextList names(found);
+  for (int i = 0; i < count; ++i) {
+    if (IsUserHeader(found[i])) headers.emplace_back(found[i], ValuesOf(msg, found[i]));
+  }
+  std::sort(headers.begin(), headers.end());  // the client keeps them in a hash table
+  return headers;
 }
 
 Message ToMessage(natsMsg* msg) {

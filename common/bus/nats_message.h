@@ -25,6 +25,9 @@ std::string_view Payload(const natsMsg* msg);
 std::string_view Header(natsMsg* msg, const char* name);  // empty when it is not there
 bool IsTombstone(std::string_view operation, std::string_view marker_reason);
 
+// Those of its publisher, by name. Several values of one name are one, with commas (RFC 9110, 5.2).
+UserHeaders ReadUserHeaders(natsMsg* msg);
+
 // Subject, header, payload; where it stands in its stream is for the caller to add.
 Message ToMessage(natsMsg* msg);
 

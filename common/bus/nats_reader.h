@@ -64,6 +64,7 @@ class NatsReader {
   void set_may_request(bool may, absl::Duration now);
 
   bool closed() const { return state_ == State::kClosed; }
+  bool wants_user_headers() const { return options_.user_headers; }
   uint64_t attempt() const { return attempt_; }
   const std::string& consumer() const { return consumer_; }
 

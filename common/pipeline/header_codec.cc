@@ -6,6 +6,24 @@
 #include "common/frame/wire.h"
 
 namespace millrace {
+namespace {
+
+template <typename List>
+void Encode(const List& headers, std::string* raw) {
+  raw->clear();
+  wire::AppendVarint(raw, headers.size());
+  for (const auto& [name, value] : headers) {
+    wire::AppendText(raw, name);
+    wire::AppendText(raw, value);
+  }
+}
+
+}  // namespace
+
+void EncodeHeaders(const std::vector<std::pair<std::string, std::string>>& headers, std::string* raw) {
+  Encode(headers, raw);
+}
+
 absl::Status MergeHeaders(std::string_view base,
                           const std::vector<std::pair<std::string, std::string>>& overrides,
                           std::string* raw) {
@@ -21,12 +39,7 @@ absl::Status MergeHeaders(std::string_view base,
       merged.emplace_back(name, value);
     }
   }
-  raw->clear();
-  wire::AppendVarint(raw, merged.size());
-  for (const auto& [name, value] : merged) {
-    wire::AppendText(raw, name);
-    wire::AppendText(raw, value);
-  }
+  Encode(merged, raw);
   return absl::OkStatus();
 }
 

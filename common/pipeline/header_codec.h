@@ -10,6 +10,9 @@
 
 namespace millrace {
 
+// Puts into `raw` headers, encoded as RecordView::raw_headers.
+void EncodeHeaders(const std::vector<std::pair<std::string, std::string>>& headers, std::string* raw);
+
 // Puts into `raw` the headers of `base` (encoded as RecordView::raw_headers) with `overrides` in their place
 // or behind them. DATA_LOSS when `base` is malformed.
 absl::Status MergeHeaders(std::string_view base,

@@ -239,7 +239,9 @@ bool Ingest::FeedLine(const InputLine& line) {
     Reject(line, ToStd(decoded.status().message()));
     return true;
   }
-  return FeedRecord(line, decoded->record);
+  RecordView record = decoded->record;
+  record.raw_headers = line.raw_headers;
+  return FeedRecord(line, record);
 }
 
 // What is fed beside a source says nothing of event time.
@@ -251,7 +253,8 @@ void Ingest::RaiseWatermark(int64_t record_time_ms) {
 bool Ingest::FeedRecord(const InputLine& line, RecordView record) {
   if (record.time_ms == kNoTime) record.time_ms = line.time_ms;
   if (FrameBytesOf(record) > options_.max_message_bytes) {
-    Reject(line, StrCat("record of ", line.record != nullptr ? record.value.size() : line.text_bytes,
+    const size_t bytes = line.record != nullptr ? record.value.size() : line.text_bytes;
+    Reject(line, StrCat("record of ", bytes + record.raw_headers.size(),
                         " bytes is over what the NATS server takes in a message — "
                         "raise its max_payload"));
     return true;

@@ -24,6 +24,7 @@ struct InputLine {
   uint64_t end = 0;                    // position behind it
   uint64_t text_bytes = 0;             // of the whole line, also when it was too long
   int64_t time_ms = kNoTime;           // when it was made, where the input knows
+  std::string_view raw_headers;        // of a text's record, encoded as in RecordView; likewise
   const RecordView* record = nullptr;  // where it came decoded, instead of a text; valid until the next call
   std::string_view error;              // kBadRecord; likewise
 };

@@ -14,6 +14,18 @@ constexpr absl::Duration kAckDeadline = absl::Seconds(10);  // a replicated stre
 constexpr absl::Duration kAckPoll = absl::Milliseconds(100);
 constexpr size_t kAckEvents = 4096;
 
+// A result's headers, but for what would be none in NATS, or one of the broker's.
+absl::StatusOr<UserHeaders> HeadersToSend(const RecordView& record) {
+  UserHeaders headers;
+  if (record.raw_headers.empty()) return headers;
+  const absl::StatusOr<HeaderList> list = DecodeHeaders(record.raw_headers);
+  if (!list.ok()) return list.status();
+  for (const auto& [name, value] : *list) {
+    if (IsUserHeader(name) && CanBeSent(name, value)) headers.emplace_back(name, value);
+  }
+  return headers;
+}
+
 }  // namespace
 
 std::string StreamOutlet::ToString() const {
@@ -45,8 +57,11 @@ absl::Status StreamOutlet::Put(PartitionId partition, const RecordView& record) 
   std::string line;
   AppendResultLine(record, partition, &line);
   line.pop_back();  // its newline
+  const absl::StatusOr<UserHeaders> headers = HeadersToSend(record);
+  if (!headers.ok()) return headers.status();
+  const size_t bytes = line.size() + record.raw_headers.size();
   const bool is_full =
-      in_flight_.size() >= kMaxSinkInFlight || in_flight_bytes_ + line.size() > kMaxSinkInFlightBytes;
+      in_flight_.size() >= kMaxSinkInFlight || in_flight_bytes_ + bytes > kMaxSinkInFlightBytes;
   if (is_full || keys_in_flight_.contains(ToAbsl(record.key))) {
     if (const absl::Status acked = AwaitAcks(); !acked.ok()) return acked;
   }
@@ -57,12 +72,13 @@ absl::Status StreamOutlet::Put(PartitionId partition, const RecordView& record) 
   request.payload = line;
   request.message_id = id;
   request.cookie = next_cookie_++;
+  request.user_headers = &*headers;
   if (const absl::Status sent = publisher_->Append(request); !sent.ok()) {
     return absl::Status(sent.code(), StrCat("result ", id, " was not sent: ", ToStd(sent.message())));
   }
   in_flight_.insert(request.cookie);
   keys_in_flight_.emplace(record.key);
-  in_flight_bytes_ += line.size();
+  in_flight_bytes_ += bytes;
   ++uncommitted_;
   return absl::OkStatus();
 }

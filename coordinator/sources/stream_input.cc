@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "common/pipeline/header_codec.h"
 
 namespace millrace {
 namespace {
@@ -21,6 +22,7 @@ void StreamInput::Open() {
   options.filter_subject = options_.subject;
   options.start_sequence = start_ + 1;
   options.allow_gaps = true;
+  options.user_headers = true;
   options.name_hint = "source";
   options.window_messages = options_.window_messages;
   options.window_bytes = options_.window_bytes;
@@ -54,6 +56,9 @@ absl::StatusOr<RecordInput::Event> StreamInput::Next(InputLine* line) {
     line->text_bytes = current_.payload.size();
     line->time_ms = absl::ToUnixMillis(absl::FromUnixNanos(current_.time_ns));
     line->text = current_.payload;
+    raw_headers_.clear();
+    if (!current_.user_headers.empty()) EncodeHeaders(current_.user_headers, &raw_headers_);
+    line->raw_headers = raw_headers_;
     if (line->text_bytes <= options_.max_record_bytes) return Event::kLine;
     line->text = line->text.substr(0, kLongLineHeadBytes);
     return Event::kTooLong;

@@ -48,7 +48,8 @@ class StreamInput final : public RecordInput {
   std::optional<ReaderId> reader_;
   absl::Status error_;
   std::deque<Message> waiting_;
-  Message current_;  // whose text was told last
+  Message current_;          // whose text was told last
+  std::string raw_headers_;  // its headers
   uint64_t start_ = 0;
   uint64_t position_ = 0;
   uint32_t told_messages_ = 0;  // since the last grant

@@ -143,6 +143,7 @@ absl::StatusOr<uint64_t> MemoryBroker::Store(const AppendRequest& request, bool 
   message.subject = request.subject;
   message.header = request.header;
   message.payload = request.payload;
+  if (request.user_headers != nullptr) message.user_headers = *request.user_headers;
   message.tombstone = tombstone;
   message.time_ns = now_ns;
   const uint64_t size = SizeOf(message);

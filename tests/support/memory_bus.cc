@@ -123,9 +123,13 @@ absl::Status MemoryBus::Append(const AppendRequest& request) {
   if (request.payload.size() > MemoryBroker::kMaxPayloadBytes) {
     return absl::InvalidArgumentError("larger than the server takes");
   }
-  SentAppend sent{std::string(request.subject),   std::string(request.header),
-                  std::string(request.payload),   std::string(request.message_id),
-                  request.expected_last_sequence, request.cookie};
+  SentAppend sent{std::string(request.subject),
+                  std::string(request.header),
+                  std::string(request.payload),
+                  std::string(request.message_id),
+                  request.expected_last_sequence,
+                  request.cookie,
+                  request.user_headers == nullptr ? UserHeaders() : *request.user_headers};
   if (hold_appends_) {
     held_appends_.push_back(std::move(sent));
   } else {
@@ -143,7 +147,7 @@ void MemoryBus::Arrive(const SentAppend& append) {
   } else {
     const absl::StatusOr<uint64_t> sequence =
         broker_.Store({append.subject, append.header, append.payload, append.expected_last_sequence,
-                       append.message_id, append.cookie},
+                       append.message_id, append.cookie, /*replaces_subject=*/false, &append.user_headers},
                       /*tombstone=*/false);
     event.status = sequence.status();
     if (sequence.ok()) event.sequence = *sequence;
@@ -223,6 +227,7 @@ bool MemoryBus::Read(ReaderId id, Reader* reader, size_t max_events, std::vector
     event.reader = id;
     event.message = it->second;
     if (options.headers_only) event.message.payload.clear();
+    if (!options.user_headers) event.message.user_headers.clear();
     reader->next_sequence = it->first + 1;
     ++reader->undealt_messages;
     reader->undealt_bytes += bytes;

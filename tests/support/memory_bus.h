@@ -83,6 +83,7 @@ class MemoryBus final : public Bus {
     std::string subject, header, payload, message_id;
     std::optional<uint64_t> expected_last_sequence;
     uint64_t cookie = 0;
+    UserHeaders user_headers;
   };
 
   absl::Status ControlStatus() ABSL_EXCLUSIVE_LOCKS_REQUIRED(broker_.mutex_);

@@ -47,6 +47,27 @@ TEST_P(BusContract, ReaderOfHeadersGetsNoPayloads) {
   EXPECT_EQ(event.message.payload, "");
 }
 
+TEST_P(BusContract, ReaderGetsUserHeadersWhereItWantsThem) {
+  MakeStream();
+  const UserHeaders headers = {{"Kind", "two words"}, {"traceparent", "00-4bf92f35-00f067aa-01"}};
+  AppendRequest request;
+  request.subject = "mr.j.0.0";
+  request.header = "h";
+  request.payload = "1";
+  request.message_id = "first";
+  request.user_headers = &headers;
+  ASSERT_TRUE(bus_->AppendAndWait(request).ok());
+  Put("2");
+  ReaderOptions options;
+  options.user_headers = true;
+  Read(1, options);
+  const Message first = NextEvent(*bus_).message;
+  EXPECT_EQ(first.header, "h");
+  EXPECT_EQ(first.payload, "1");
+  EXPECT_EQ(first.user_headers, headers) << "neither ours nor the broker's";
+  EXPECT_EQ(NextEvent(*bus_).message.user_headers, UserHeaders());
+}
+
 TEST_P(BusContract, ReaderGetsNoMoreThanItsWindow) {
   MakeStream();
   for (int i = 0; i < 20; ++i) Put("x");

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/frame/frame.h"
 #include "common/names.h"
+#include "common/pipeline/header_codec.h"
 #include "common/strings.h"
 #include "coordinator/sinks/stream_outlet.h"
 #include "gmock/gmock.h"
@@ -112,6 +113,39 @@ TEST_F(StreamSinkTest, PublishesTheLineOfEachResult) {
   EXPECT_EQ(Begin().position->records, 3u) << "the next one goes on behind it";
   EXPECT_TRUE(life.outlet->End().ok());
   EXPECT_TRUE(absl::IsNotFound(admin_->GetKey(kAssignmentsBucket, SinkAtKey(kTargetUid)).status()));
+}
+
+TEST_F(StreamSinkTest, PublishesAResultsHeadersButForWhatNatsWouldTakeForSomethingElse) {
+  Life life = Begin();
+  std::string headers;
+  EncodeHeaders({{"traceparent", "00-4bf92f35-00f067aa-01"},
+                 {"Nats-Msg-Id", "of somebody else's"},
+                 {"millrace", "1 d x"},
+                 {"two words", "x"},
+                 {"a:b", "x"},
+                 {"", "x"},
+                 {"Broken", "x\r\nNats-Rollup: all"},
+                 {"Blank", " "},
+                 {"Empty", ""},
+                 {"Kind", "two words"}},
+                &headers);
+  RecordView record;
+  record.key = "a";
+  record.value = "x";
+  record.offset = Offset(1);
+  record.raw_headers = headers;
+  EXPECT_TRUE(life.outlet->Put(PartitionId(0), record).ok());
+  EXPECT_TRUE(life.outlet->Commit(At(1)).ok());
+  EXPECT_EQ(Stored(), std::vector<std::string>{Line({"a", 1})});
+
+  ReaderOptions options;
+  options.stream = kTarget;
+  options.user_headers = true;
+  admin_->OpenReader(options);
+  std::vector<BusEvent> events;
+  ASSERT_EQ(admin_->Poll(absl::ZeroDuration(), 10, &events), 1u);
+  EXPECT_EQ(events[0].message.user_headers,
+            (UserHeaders{{"traceparent", "00-4bf92f35-00f067aa-01"}, {"Kind", "two words"}}));
 }
 
 TEST_F(StreamSinkTest, WhatIsSentAgainAfterADeathIsStoredOnce) {

@@ -1,5 +1,6 @@
 #include "coordinator/sources/source_session.h"
 
+#include <functional>
 #include <map>
 #include <random>
 
@@ -58,10 +59,11 @@ class SourceSessionTest : public testing::Test {
       ASSERT_TRUE(admin_->CreateStream(stream).ok());
     }
   }
-  void Publish(const std::string& subject, std::string_view payload) {
+  void Publish(const std::string& subject, std::string_view payload, const UserHeaders& headers = {}) {
     AppendRequest request;
     request.subject = subject;
     request.payload = payload;
+    request.user_headers = &headers;
     ASSERT_TRUE(admin_->AppendAndWait(request).ok());
   }
   void PublishKeys(int from, int to) {
@@ -96,6 +98,10 @@ class SourceSessionTest : public testing::Test {
   // Records by key, as every reader of the partitions takes them; each in the partition of its key.
   std::map<std::string, int> Taken() {
     std::map<std::string, int> taken;
+    Take([&](const RecordView& record) { ++taken[std::string(record.key)]; });
+    return taken;
+  }
+  void Take(const std::function<void(const RecordView&)>& visit) {
     for (uint32_t p = 0; p < kSourcePartitions; ++p) {
       ReaderOptions options;
       options.stream = InputStream("j", kFirstSegment, PartitionId(p));
@@ -116,13 +122,12 @@ class SourceSessionTest : public testing::Test {
           for (auto cursor = frame->records(); cursor.Next(&record);) {
             EXPECT_EQ(PartitionOf(record.key, kSourcePartitions), PartitionId(p));
             EXPECT_NE(record.time_ms, kNoTime) << "the broker's time of the message";
-            ++taken[std::string(record.key)];
+            visit(record);
           }
         }
         events.clear();
       }
     }
-    return taken;
   }
 
   ManualClock clock_;
@@ -131,6 +136,24 @@ class SourceSessionTest : public testing::Test {
   SourceJob job_;
   int sessions_ = 0;
 };
+
+TEST_F(SourceSessionTest, ARecordHasTheHeadersOfItsMessage) {
+  Publish("flights.us", R"({"k":"a"})", {{"traceparent", "00-4bf92f35-00f067aa-01"}, {"Type", "landed"}});
+  Publish("flights.us", R"({"k":"b"})");
+  MakeJob("subject: 'flights.>'");
+  Run run = Begin();
+  Turn(run, 200);
+  std::map<std::string, UserHeaders> taken;
+  Take([&](const RecordView& record) {
+    UserHeaders& headers = taken[std::string(record.key)];
+    if (record.raw_headers.empty()) return;
+    const absl::StatusOr<HeaderList> list = DecodeHeaders(record.raw_headers);
+    ASSERT_TRUE(list.ok()) << list.status();
+    for (const auto& [name, value] : *list) headers.emplace_back(name, value);
+  });
+  EXPECT_EQ(taken, (std::map<std::string, UserHeaders>{
+                       {"a", {{"traceparent", "00-4bf92f35-00f067aa-01"}, {"Type", "landed"}}}, {"b", {}}}));
+}
 
 TEST_F(SourceSessionTest, FeedsWhatIsThereAndWhatComes) {
   PublishKeys(0, 70);
