@@ -12,6 +12,7 @@ FLIGHTS = (release.ROOT / "examples/data/flights.jsonl").read_bytes().splitlines
 JOB = (release.ROOT / "examples/running-totals/job.yaml").read_text()
 JOB_FILE = "/etc/flights/job.yaml"
 CHUNK = 200
+MOST = 1_000_000
 
 
 def volumes():
@@ -23,15 +24,16 @@ def volumes():
 
 
 class Load:
-    """Feeds `records` flights at `rate` a second. A submit whose pod goes away is run again from the beginning, and goes on where it was."""
+    """Feeds flights at `rate` a second until `finish`, at most `MOST`. A submit whose pod goes away is run again from the beginning, and goes on
+    where it was."""
 
-    def __init__(self, of, job, records, rate):
+    def __init__(self, of, job, rate):
         self.release, self.job, self.rate = of, job, rate
-        self.lines = [FLIGHTS[i % len(FLIGHTS)] for i in range(records)]
+        self.lines = [FLIGHTS[i % len(FLIGHTS)] for i in range(MOST)]
         self.fed = 0
         self.submits = 0
         self.failure = None
-        self.stop_pacing = False
+        self.over = False
         self.thread = threading.Thread(target=self._run)
 
     def __enter__(self):
@@ -39,14 +41,15 @@ class Load:
         return self
 
     def __exit__(self, kind, *_):
-        self.stop_pacing = True
+        self.over = True
         self.thread.join()
 
     def _run(self):
-        deadline = time.monotonic() + 900
         try:
+            ended = None
             while not self._submit():
-                if time.monotonic() > deadline:
+                ended = ended or self.over and time.monotonic()
+                if ended and time.monotonic() > ended + release.WAIT_SECONDS:
                     raise AssertionError("the flights were not fed")
         except Exception as error:  # told where the test waits
             self.failure = error
@@ -57,12 +60,13 @@ class Load:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             for i in range(0, len(self.lines), CHUNK):
+                if i >= self.fed:
+                    if self.over:
+                        break
+                    time.sleep(CHUNK / self.rate)
+                    self.fed = i + CHUNK
                 child.stdin.write(b"".join(self.lines[i:i + CHUNK]))
                 child.stdin.flush()
-                if i + CHUNK > self.fed:
-                    self.fed = min(i + CHUNK, len(self.lines))
-                    if not self.stop_pacing:
-                        time.sleep(CHUNK / self.rate)
         except BrokenPipeError:
             print(f"submit {self.submits}: its pod went away", flush=True)
         said = child.communicate()[1].decode()
@@ -71,10 +75,18 @@ class Load:
             print(f"submit {self.submits} ended with {code}: {said.strip()[-300:]}", flush=True)
         return code == 0
 
-    def wait(self):
+    def wait_flowing(self):
+        release.wait_for(lambda: self.failure or self.fed > 2000, "flights are fed")
+
+    def finish(self):
+        """What was fed so far is the input."""
+        if self.fed >= MOST:
+            raise AssertionError(f"{MOST} flights were too few: they ran out before it was done")
+        self.over = True
         self.thread.join()
         if self.failure is not None:
             raise self.failure
+        self.lines = self.lines[:self.fed]
 
     def check(self, case):
         """Every flight counted once, in its airport's order, and the logs run again say the same."""
