@@ -183,6 +183,7 @@ void Fields(C& c, D& d) {
     c("skipped", d.skipped), c("inspected", d.inspected);
     c("state_keys", d.state_keys), c("state_bytes", d.state_bytes);
     c("state", d.state), c("reason", d.reason), c.Later("code_version", d.code_version);
+    c.Rare("busy_us", d.busy_us);
   } else if constexpr (Is<D, CopyReport>) {
     c("uid", d.uid), c("segment", d.segment), c("partition", d.partition), c("offset", d.offset);
   } else if constexpr (Is<D, WorkerLease>) {

@@ -106,6 +106,7 @@ struct PartitionReport {  // what an owner says of a partition, in its lease
   uint64_t state_keys = 0;
   uint64_t state_bytes = 0;
   uint64_t code_version = 0;  // what runs behind `offset`
+  uint64_t busy_us = 0;       // that its lane has spent on it, by this owner, since it opened the partition
   std::string state;          // restoring | running | paused | completed | failed | stopped
   std::string reason;  // failed: the job is to fail with this; stopped: what stopped the partition, loudly
 };

@@ -65,6 +65,7 @@ struct Lane::Hosted : public PartitionPorts {
   Lane& lane;
   const uint64_t instance;
   bool awake = false;                    // in lane.awake_
+  absl::Duration busy;                   // in turns of its own
   absl::Status trouble;                  // why it is given up, when it stopped by itself
   std::unique_ptr<Watchdog::Slot> slot;  // outlives the partition, whose stages call it
   std::unique_ptr<Partition> partition;
@@ -202,12 +203,16 @@ void Lane::HandleBus(BusEvent event) {
 bool Lane::Work() {
   turn_.clear();
   turn_.swap(awake_);
+  absl::Duration began = clock_.Monotonic();
   for (const uint64_t instance : turn_) {
     const auto it = partitions_.find(instance);
     if (it == partitions_.end()) continue;
     Hosted& hosted = *it->second;
     hosted.awake = false;
     if (hosted.partition->Work()) Wake(hosted);
+    const absl::Duration ended = clock_.Monotonic();
+    hosted.busy += ended - began;
+    began = ended;
     Settle(hosted);
   }
   const bool warms = awake_.empty() && WarmUp();
@@ -246,7 +251,9 @@ void Lane::Tick() {
 
 void Lane::PublishReport(Hosted& hosted) {
   if (!hosted.trouble.ok()) return;  // the last report, which says why, stands
-  board_.Put(hosted.instance, hosted.partition->Report());
+  PartitionReport report = hosted.partition->Report();
+  report.busy_us = static_cast<uint64_t>(absl::ToInt64Microseconds(hosted.busy));
+  board_.Put(hosted.instance, std::move(report));
 }
 
 void Lane::Settle(Hosted& hosted) {

@@ -15,13 +15,14 @@ using testing::HasSubstr;
 // The rest of the process as a lane sees it; the test does what its threads would do.
 class LanePeers : public LanePorts {
  public:
-  explicit LanePeers(Bus& bus) : bus_(bus) {}
+  LanePeers(Bus& bus, ManualClock& clock) : bus_(bus), clock_(clock) {}
   ReaderId OpenReader(uint32_t /*lane*/, const ReaderOptions& options) override {
     return bus_.OpenReader(options);
   }
   void CloseReader(ReaderId reader) override { bus_.CloseReader(reader); }
   void WriteCommit(uint32_t /*lane*/, uint64_t instance, StateStore& store,
                    std::unique_ptr<FrozenCommit> commit) override {
+    clock_.Advance(takes);
     commit_instance = instance;
     commit_store = &store;
     commit_wanted = std::move(commit);
@@ -41,6 +42,7 @@ class LanePeers : public LanePorts {
   bool MayAct() const override { return true; }
   void Released(uint64_t instance, const absl::Status& why) override { released.emplace_back(instance, why); }
 
+  absl::Duration takes;  // to hand a commit on
   uint64_t commit_instance = 0;
   StateStore* commit_store = nullptr;
   std::unique_ptr<FrozenCommit> commit_wanted;
@@ -48,6 +50,7 @@ class LanePeers : public LanePorts {
 
  private:
   Bus& bus_;
+  ManualClock& clock_;
 };
 
 class LaneTest : public testing::Test {
@@ -95,7 +98,7 @@ class LaneTest : public testing::Test {
   std::unique_ptr<DataDir> data_dir_ = *DataDir::Open(world_.folder / "lane");
   std::unique_ptr<MemoryBus> bus_ = world_.broker.Connect();
   std::unique_ptr<MemoryBus> opener_ = world_.broker.Connect();
-  LanePeers peers_{*bus_};
+  LanePeers peers_{*bus_, world_.clock};
   ReportBoard board_;
   Watchdog watchdog_{*opener_, world_.clock, [] {}};
   Lane lane_{kLaneNumber, peers_, *bus_, world_.clock, board_, watchdog_};
@@ -113,6 +116,16 @@ TEST_F(LaneTest, RunsAPartitionAndReportsIt) {
   EXPECT_EQ(report.state, "running");
   EXPECT_EQ(report.records_in, 2u);
   EXPECT_EQ(report.committed_offset, report.offset);
+}
+
+// Time passes here only while a commit is handed on, in the middle of a turn.
+TEST_F(LaneTest, CountsTheTimeOfAPartitionsTurns) {
+  Adopt();
+  peers_.takes = absl::Milliseconds(30);
+  world_.Feed({{"a", 1}});
+  ASSERT_TRUE(AwaitCommit());
+  Turn();
+  EXPECT_EQ(board_.All()[0].busy_us, 30'000u) << "waiting for the tick is nobody's time";
 }
 
 TEST_F(LaneTest, ReleasesAfterALastCommit) {
