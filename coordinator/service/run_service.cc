@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -28,6 +29,7 @@ namespace {
 constexpr absl::Duration kConnectTry = absl::Seconds(2);
 constexpr absl::Duration kBetweenTries = absl::Milliseconds(500);
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(200);
+constexpr int kLagLooksPerLease = 3;
 
 CoordinatorLease Self(uint64_t random_id, const std::string& http) {
   CoordinatorLease self;
@@ -89,7 +91,9 @@ absl::Status RunService(const ServiceOptions& options, Clock& clock) {
       [&] { return ConnectNats(NatsOptionsOf(options.connection, "millrace-source"), clock); }, clock);
   SinkWriters writers([&] { return ConnectNats(NatsOptionsOf(options.connection, "millrace-sink"), clock); },
                       clock, metrics);
-  LagMeter lag(*bus, clock, metrics);
+  // Owners say how far they are a few times a lease: to ask more rarely would be to know less.
+  const absl::Duration lag_interval = std::min(kLagInterval, options.lease_ttl / kLagLooksPerLease);
+  LagMeter lag(*bus, clock, metrics, {lag_interval, options.scaling});
   absl::Duration look_at = clock.Monotonic();
   while (StopSignals() == 0) {
     service.Turn();

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "common/clock.h"
 #include "common/flags.h"
+#include "coordinator/scaling/worker_wish.h"
 
 namespace millrace {
 
@@ -16,6 +17,7 @@ struct ServiceOptions {
   std::string http = "127.0.0.1:8222";
   absl::Duration lease_ttl = absl::Seconds(15);
   int64_t replicas = 1;  // of the buckets, where they are made; 1, 3 or 5
+  ScalingOptions scaling;
 };
 
 // Serves HTTP at once, waits for NATS for ever, makes the buckets, and turns the loop until a stop signal.

@@ -72,7 +72,7 @@ class LagMeterTest : public testing::Test {
   std::unique_ptr<MemoryBus> bus_ = broker_.Connect();
   JobRecord job_;
   Metrics metrics_;
-  LagMeter meter_{*bus_, clock_, metrics_, /*interval=*/absl::Milliseconds(1)};
+  LagMeter meter_{*bus_, clock_, metrics_, {.interval = absl::Milliseconds(1), .scaling = {}}};
 };
 
 TEST_F(LagMeterTest, ShowsTheLagOfAPartitionThatNobodyOwns) {
@@ -95,6 +95,27 @@ TEST_F(LagMeterTest, WhoDoesNotLeadShowsNothing) {
   EXPECT_TRUE(Await([this] { return Value("lag_records").has_value(); }));
   meter_.Update(nullptr);
   EXPECT_TRUE(Await([this] { return !Value("lag_records").has_value(); }));
+}
+
+// A leader that has not assigned yet may not have read of all workers, and has no wish.
+TEST_F(LagMeterTest, WhoHasAssignedInItsTermShowsHowManyWorkersThereShouldBe) {
+  auto snapshot = std::make_shared<ClusterSnapshot>(*Snapshot(1));
+  const auto put = [&](const std::string& key, std::string value) {
+    snapshot->assignments[key] = {key, std::move(value), 1};
+  };
+  put(StrCat(kTermPrefix, 2), Encode(Term{2, "c1", 3000}));
+  put(StrCat(kAssignmentPrefix, "1.9"), Encode(Assignment{1, 9, {}}));
+  meter_.Update(std::make_shared<ClusterSnapshot>(*snapshot));
+  EXPECT_TRUE(Await([this] { return Value("lag_records") == 10; }));
+  EXPECT_EQ(Value("workers_wanted"), std::nullopt);
+  put(StrCat(kAssignmentPrefix, "2.1"),
+      Encode(Assignment{2, 1, {JobAssignment{"delays", job_.uid, false, {"w1"}}}}));
+  meter_.Update(snapshot);
+  EXPECT_TRUE(Await([this] { return Value("workers_wanted") == 1; }));
+  EXPECT_EQ(Value("workers_joined"), 1);
+  EXPECT_EQ(Value("workers_needed"), 0);
+  meter_.Update(nullptr);
+  EXPECT_TRUE(Await([this] { return !Value("workers_wanted").has_value(); }));
 }
 
 TEST_F(LagMeterTest, AJobThatHasEndedIsNotBehind) {
