@@ -128,9 +128,10 @@ class NatsServer:
 class Cluster:
     """Use as a context manager; ends everything it began, and keeps its folder when the test failed (or MILLRACE_KEEP is set)."""
 
-    def __init__(self, lease_ttl="2s", workers=(), nats_config=""):
+    def __init__(self, lease_ttl="2s", workers=(), nats_config="", coordinator_flags=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-test-"))
         self.lease_ttl = lease_ttl
+        self.coordinator_flags = coordinator_flags
         self.workers = {}
         self.others = []
         self.failed = False
@@ -174,7 +175,7 @@ class Cluster:
 
     def start_coordinator(self, environment=None):
         return Process([BIN / "coordinator", "serve", "--nats", self.nats.url, "--lease-ttl", self.lease_ttl,
-                        "--http", "127.0.0.1:0"], self.folder / "coordinator.log", environment)
+                        "--http", "127.0.0.1:0", *self.coordinator_flags], self.folder / "coordinator.log", environment)
 
     def restart_coordinator(self):
         self.coordinator.kill()
