@@ -65,6 +65,13 @@ nats://{{ include "millrace.fullname" . }}-nats:4222
 {{- if and (gt (int $nats.replicas) 1) (lt (include "millrace.seconds" .Values.coordinator.leaseTtl | float64) 15.0) -}}
 {{- fail "coordinator.leaseTtl: is too short for nats.replicas — a stream's next leader is found within 4 to 9 s — set 15s or more" -}}
 {{- end -}}
+{{- $scaling := .Values.workers.autoscaling -}}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) -}}
+{{- fail "workers.autoscaling.minReplicas: is more than maxReplicas — nothing lies between them — set minReplicas to at most maxReplicas" -}}
+{{- end -}}
+{{- if and $scaling.enabled (eq $scaling.kind "keda") (not $scaling.keda.serverAddress) -}}
+{{- fail "workers.autoscaling.keda.serverAddress: there is none — KEDA asks a Prometheus for the metric — set its address, or workers.autoscaling.kind: hpa" -}}
+{{- end -}}
 {{- if and .Values.image.digest .Values.image.tag -}}
 {{- fail "image.digest: there is a tag, too — only one of them can say what runs — set one of image.digest and image.tag" -}}
 {{- end -}}
@@ -246,4 +253,27 @@ readinessProbe:
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
+{{- end -}}
+
+{{/* The greatest wish of any coordinator in two minutes: while another one comes to lead, that of the one before stands. */}}
+{{- define "millrace.workersWanted" -}}
+max(max_over_time(millrace_workers_wanted{namespace="{{ .Release.Namespace }}",pod=~"{{ include "millrace.fullname" . }}-coordinator-.+"}[2m]))
+{{- end -}}
+
+{{/* The coordinator is patient and takes its steps by itself. Of those that go at once, at most half or one, all have given their partitions
+     away before more go; 1800 s is the longest period that Kubernetes takes. */}}
+{{- define "millrace.scalingBehavior" -}}
+{{- $period := min 1800 (add .Values.workers.drainTimeoutSeconds 15) -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies:
+    - { type: Percent, value: 100, periodSeconds: 15 }
+    - { type: Pods, value: 2, periodSeconds: 15 }
+  selectPolicy: Max
+scaleDown:
+  stabilizationWindowSeconds: 60
+  policies:
+    - { type: Percent, value: 50, periodSeconds: {{ $period }} }
+    - { type: Pods, value: 1, periodSeconds: {{ $period }} }
+  selectPolicy: Max
 {{- end -}}
