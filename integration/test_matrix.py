@@ -28,6 +28,7 @@ KEYS = 97
 KILLS = int(os.environ.get("MILLRACE_KILLS", "8"))  # of each group of cells
 GROUP = 6  # cells that run at once
 FEWEST_KILLS = 3
+PATIENCE_SECONDS = 600  # for a cell of so many requests, one at a time, beside five others
 
 CONCURRENCY = (1, 2, 4, 8, 16)
 ORDERS = ("key", "partition", "none")
@@ -170,7 +171,7 @@ class MatrixTest(unittest.TestCase):
             for name in names:
                 began = time.monotonic()
                 with cluster.part(self, job=name):
-                    cluster.wait_state(name, "completed")
+                    cluster.wait_state(name, "completed", PATIENCE_SECONDS)
                     self.assertEqual(ledger.check_results(cluster.results(name), counts, "lua"), RECORDS)
                     self.assertEqual(cluster.status(name)["dead_letters"], 0)
                     cluster.run("verify", name)
