@@ -1,13 +1,17 @@
 """Input fed by hand: records flow exactly while a test wants them to."""
 
+import contextlib
 import os
 import subprocess
+import threading
 import time
 
 import cluster as clusters
 
 CHUNK_RECORDS = 100
 MOST_CHUNKS = 2000  # of a long input: its chunks are larger
+FLOW_RECORDS = 40  # of a steady flow, each of its pauses
+FLOW_PAUSE_SECONDS = 0.05
 PAUSE_SECONDS = 0.025  # beyond ingest's linger: a chunk becomes frames of its own, not a part of large ones
 
 
@@ -50,6 +54,25 @@ class Feed:
             self.written += len(chunk)
             self._put(chunk)
             time.sleep(PAUSE_SECONDS)
+
+    @contextlib.contextmanager
+    def flowing(self):
+        """Records flow all the time, from a thread of their own; at the end some must be left."""
+        over = threading.Event()
+
+        def flow():
+            while not over.wait(FLOW_PAUSE_SECONDS):
+                self.write(FLOW_RECORDS)
+
+        thread = threading.Thread(target=flow)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        if self.written >= len(self.lines):
+            raise AssertionError(f"{len(self.lines)} records were too few: they ran out before it was done")
 
     def finish(self):
         """The rest, then the end of the input."""

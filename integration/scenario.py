@@ -3,10 +3,8 @@
 Scale and seed come from the environment: MILLRACE_LEDGER_RECORDS (default 8000), MILLRACE_LEDGER_KEYS (500), MILLRACE_SEED (random).
 """
 
-import contextlib
 import os
 import random
-import threading
 
 import feed
 import ledger
@@ -17,8 +15,6 @@ RECORDS = int(os.environ.get("MILLRACE_LEDGER_RECORDS", "8000"))
 KEYS = int(os.environ.get("MILLRACE_LEDGER_KEYS", "500"))
 SEED = int(os.environ.get("MILLRACE_SEED") or random.SystemRandom().randrange(1 << 32))
 PARTITIONS = 8
-FLOW_RECORDS = 40  # of a steady flow, each of the feed's pauses
-FLOW_PAUSE_SECONDS = 0.05
 
 
 def announce(name):
@@ -50,25 +46,6 @@ class LedgerRun:
     def share(self, part):
         """That part of the records, in chunks."""
         self.feed.write(int(self.records * part))
-
-    @contextlib.contextmanager
-    def flowing(self):
-        """Records flow all the time, from a thread of their own; at the end some must be left."""
-        over = threading.Event()
-
-        def flow():
-            while not over.wait(FLOW_PAUSE_SECONDS):
-                self.feed.write(FLOW_RECORDS)
-
-        thread = threading.Thread(target=flow)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-        if self.feed.written >= self.records:
-            raise AssertionError(f"{self.records} records were too few: they ran out before it was done")
 
     def wait_running(self):
         """Every partition is open: what is fed from here on comes as it is fed, not as one backlog. Or all workers died of it."""

@@ -38,7 +38,7 @@ class DrainTest(unittest.TestCase):
         self.assertLess(max(seconds), LEASE / 2, "somebody waited for the lease")
 
     def test_drain_empties_a_worker_and_undo_lets_it_serve(self):
-        with self.run_.flowing():
+        with self.run_.feed.flowing():
             self.cluster.run("drain", "w1")
             self.assertEqual(set(self.cluster.owners(self.run_.name)), {"w2"})
             self.assertEqual((self.worker("w1")["state"], self.worker("w1")["partitions"]), ("draining", 0))
@@ -47,7 +47,7 @@ class DrainTest(unittest.TestCase):
         self.cluster.coordinator.stop()  # gives its lease back: the next one leads at once
         self.cluster.coordinator = self.cluster.start_coordinator()
         self.assertEqual(self.worker("w1")["state"], "draining")
-        with self.run_.flowing():
+        with self.run_.feed.flowing():
             self.cluster.run("drain", "w1", "--undo")
             wait_for(lambda: "w1" in self.cluster.owners(self.run_.name), "w1 serves again")
             self.wait_flows_on()
@@ -62,7 +62,7 @@ class DrainTest(unittest.TestCase):
     def test_sigterm_hands_over_without_waiting_for_the_lease(self):
         worker = self.cluster.workers["w1"]
         began = time.monotonic()
-        with self.run_.flowing():
+        with self.run_.feed.flowing():
             worker.signal(signal.SIGTERM)
             self.assertEqual(worker.child.wait(LEASE), 0)
             wait_for(lambda: set(self.cluster.owners(self.run_.name)) == {"w2"}, "w2 has all")

@@ -109,7 +109,7 @@ def whole_matrix():
 
 
 def fickle(rng):
-    """A service that gives back what it is given, but for now and then."""
+    """A service that gives back what it is given, and one time in fifteen refuses or resets."""
     def answer(request):
         mood = rng.randrange(30)
         if mood == 0:

@@ -67,7 +67,7 @@ class ScaleTest(unittest.TestCase):
         with Cluster(workers=["w1"]) as self.cluster:
             self.run_ = scenario.LedgerRun(self.cluster, "native-2", partitions=PARTITIONS, records=LOAD_RECORDS)
             self.run_.begin()
-            with self.run_.flowing():
+            with self.run_.feed.flowing():
                 self.spread_over(["w1"])
                 self.run_.wait_running()
                 eight = [f"w{n}" for n in range(1, 9)]

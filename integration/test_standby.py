@@ -121,7 +121,7 @@ class MoveTest(Copies):
         self.run_.share(0.2)
         self.run_.wait_checkpoints()
         before = len(self.opened_at("w2")), self.run_.said("w2", COPIED)
-        with self.run_.flowing():
+        with self.run_.feed.flowing():
             how()
             self.wait_owns_all("w2")
             self.cluster.wait_records(self.run_.name, self.run_.feed.written)
@@ -144,7 +144,7 @@ class MoveTest(Copies):
         self.begin("w1", standby=0, records=RECORDS)
         self.run_.share(0.2)
         self.run_.wait_checkpoints()
-        with self.run_.flowing():
+        with self.run_.feed.flowing():
             self.run_.start_worker("w2")
             wait_for(lambda: self.cluster.owners(self.run_.name).count("w2") == scenario.PARTITIONS // 2, "w2 has its share")
             self.run_.wait_running()

@@ -39,7 +39,7 @@ class RecordInput {
     kHeader,     // csv: what the columns are called
     kRecord,     // decoded already, with its key, and without a text
     kBadRecord,  // to be refused: `error` says why
-    kNotReady,   // nothing for now: ask again
+    kNotReady,   // nothing yet: ask again
     kEnd,
   };
   virtual ~RecordInput() = default;

@@ -1,12 +1,10 @@
 """Each panel of the dashboard shows something, where that is going on."""
 
-import contextlib
 import json
 import pathlib
 import shutil
 import signal
 import tempfile
-import threading
 import unittest
 
 import watched
@@ -19,8 +17,7 @@ from checkpoint_case import INTERVAL, RESTORED
 from http_service import Answer, Service
 
 HANDLER_PROGRAM = pathlib.Path(handlers.__file__).with_name("handler_programs.py")
-RECORDS = 100_000  # more than flow until the end
-FLOW_RECORDS, FLOW_PAUSE_SECONDS = 50, 0.1
+RECORDS = 200_000  # more than flow until the end
 JOB = """\
 name: sums
 source: {{format: jsonl}}
@@ -48,23 +45,6 @@ stages:
 
 
 class Dashboard(unittest.TestCase):
-    @contextlib.contextmanager
-    def flowing(self, fed):
-        over = threading.Event()
-
-        def flow():
-            while not over.wait(FLOW_PAUSE_SECONDS):
-                fed.write(FLOW_RECORDS)
-
-        thread = threading.Thread(target=flow)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-        self.assertLess(fed.written, RECORDS, "they ran out before it was done")
-
     def start_worker(self, name, nats=None):
         self.cluster.start_worker(name, nats=nats, flags=["--checkpoints", f"file://{self.store}", "--checkpoint-interval", INTERVAL])
         self.cluster.wait_ready(name)
@@ -83,7 +63,7 @@ class Dashboard(unittest.TestCase):
         asks.write(10)
         cluster.wait_value('sum(millrace_lag_records{job="sums"})', lambda waiting: waiting > 0, "records wait")
 
-        with self.flowing(sums):
+        with sums.flowing():
             self.start_worker("worker-0", nats=link.url)
             self.handlers_come(sockets)
             self.start_worker("worker-1")
